@@ -1,0 +1,5 @@
+"""`python -m cornucopia`."""
+
+from cornucopia.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""`cornucopia COMMAND ...`: looks the command up in a table and imports only that command's module."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from cornucopia import __version__
+from cornucopia.core.errors import CornucopiaError, UsageError, nearest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("cornucopia.cli.train", "微调：LoRA 指令微调，或继续预训练"),
+    "infer": ("cornucopia.cli.infer", "批量推理：一个文件进，JSONL 出，可续跑"),
+    "chat": ("cornucopia.cli.chat", "在终端里对话"),
+    "compare": ("cornucopia.cli.compare", "多个模型并排比较，生成网页报告"),
+    "models": ("cornucopia.cli.models", "列出本地模型；models pull 下载模型"),
+    "data": ("cornucopia.cli.data", "看数据：stats 统计、preview 预览损失掩码、convert 转换格式"),
+    "doctor": ("cornucopia.cli.doctor", "体检：环境、显卡、内存、网络，逐项给出办法"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the process's exit code (0 done, 1 input, 2 usage, 130 interrupted)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(argv)
+    except CornucopiaError as error:
+        print(f"错误：{error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("已中断", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"cornucopia {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        close = nearest(argv[0], COMMANDS)
+        fix = f"最接近的是 cornucopia {close}" if close else "cornucopia --help"
+        raise UsageError("没有这个命令", found=argv[0], fix=fix)
+    return importlib.import_module(COMMANDS[argv[0]][0]).run(argv[1:])
+
+
+def _help() -> str:
+    rows = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join([
+        f"聚宝盆 Cornucopia {__version__}：中文金融大语言模型工具箱", "",
+        "用法：cornucopia 命令 [选项]", "", "命令：", *rows, "",
+        "每个命令的选项：cornucopia 命令 --help", "第一次用：bash scripts/quickstart.sh",
+    ])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

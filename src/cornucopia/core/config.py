@@ -1,0 +1,141 @@
+"""Strict configuration: a pydantic model read from YAML, overridden from the command line.
+
+Each default and its one-sentence Chinese help (with unit) is written once, in `option(...)`; the command line,
+the help text and the recipe files all come from it. Unknown keys are errors that name the nearest key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cornucopia.core.errors import ConfigError, UsageError, nearest
+
+_MESSAGES = {
+    "extra_forbidden": "没有这一项",
+    "missing": "缺少必填项",
+    "int_parsing": "应为整数",
+    "int_from_float": "应为整数",
+    "float_parsing": "应为数字",
+    "bool_parsing": "应为 true 或 false",
+    "bool_type": "应为 true 或 false",
+    "list_type": "应为列表",
+    "string_type": "应为文字",
+    "greater_than": "应大于 {gt}",
+    "greater_than_equal": "应不小于 {ge}",
+    "less_than": "应小于 {lt}",
+    "less_than_equal": "应不大于 {le}",
+    "literal_error": "应为 {expected} 之一",
+}
+
+
+def option(default: Any, help: str, *, aliases: tuple[str, ...] = (), **limits: Any) -> Any:
+    """A configuration field.
+
+    Args:
+        default: the default value; `...` makes the field required.
+        help: one Chinese sentence with unit and effect; it is the command line's help text.
+        aliases: other accepted names, such as the original project's flag.
+        **limits: pydantic limits (gt, ge, lt, le).
+    """
+    extra = {"aliases": list(aliases)}
+    if isinstance(default, (list, dict)):
+        return Field(default_factory=lambda: type(default)(default), description=help, json_schema_extra=extra, **limits)
+    return Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+class Config(BaseModel):
+    """Base of every recipe and option set. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+
+    @classmethod
+    def alias_map(cls) -> dict[str, str]:
+        """Every accepted name (underscored) -> field name."""
+        names = {}
+        for field_name, field in cls.model_fields.items():
+            extra = field.json_schema_extra
+            aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
+            for name in [field_name, *aliases]:  # type: ignore[misc, list-item]
+                names[str(name).replace("-", "_")] = field_name
+        return names
+
+    @classmethod
+    def build(cls, values: dict[str, Any], *, where: str = "命令行") -> Self:
+        """Validate `values` (field names or aliases).
+
+        Raises:
+            ConfigError: naming each wrong key, what was found and the nearest key.
+        """
+        names = cls.alias_map()
+        renamed: dict[str, Any] = {}
+        for key, value in values.items():
+            target = names.get(str(key).replace("-", "_"), str(key))
+            if target in renamed:
+                raise ConfigError(f"{target} 给了两次", where=where, found=str(key), fix="只保留一个名字")
+            renamed[target] = value
+        try:
+            return cls.model_validate(renamed)
+        except ValidationError as error:
+            raise _as_config_error(error, names, where) from None
+
+    @classmethod
+    def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
+        """Read a YAML file (or nothing) and lay `overrides` over it.
+
+        Raises:
+            ConfigError: if the file is absent, not YAML, not a mapping, or holds wrong keys or values.
+        """
+        values = read_yaml(path) if path else {}
+        names = cls.alias_map()
+        overrides = overrides or {}
+        given = {names.get(key, key) for key in overrides}
+        kept = {key: value for key, value in values.items() if names.get(str(key), str(key)) not in given}
+        return cls.build({**kept, **overrides}, where=str(path or "命令行"))
+
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of the resolved values."""
+        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML mapping from a UTF-8 file.
+
+    Raises:
+        ConfigError: if it is absent, not UTF-8, not YAML or not a mapping.
+    """
+    path = Path(path)
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = nearest(path.name, siblings)
+        fix = f"最接近的是 {path.parent / close}" if close else "现成的配方在 recipes/ 目录"
+        raise ConfigError("找不到配方文件", where=str(path), fix=fix)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("配方不是合格的 UTF-8 YAML", where=str(path), found=str(error).replace("\n", " ")) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError("配方应是「键: 值」的形式", where=str(path), found=type(values).__name__)
+    return values
+
+
+def _as_config_error(error: ValidationError, names: dict[str, str], where: str) -> ConfigError:
+    lines, fixes = [], []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "（整体）"
+        message = _MESSAGES.get(item["type"], item["msg"].removeprefix("Value error, "))
+        message = message.format(**item.get("ctx", {})) if "{" in message else message
+        found = "" if item["type"] in ("missing", "extra_forbidden") else f"，给的是 {str(item['input'])[:80]!r}"
+        lines.append(f"{key}：{message}{found}")
+        close = nearest(key.rsplit(".", 1)[-1], names) if item["type"] == "extra_forbidden" else ""
+        fixes += [f"{key} 最接近的是 {close}"] if close else []
+    kind = UsageError if where == "命令行" and any(i["type"] == "extra_forbidden" for i in error.errors()) else ConfigError
+    return kind("设置有误：" + "；".join(lines), where=where, fix="；".join(fixes))  # type: ignore[return-value]

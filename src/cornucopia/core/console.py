@@ -1,0 +1,93 @@
+"""Terminal output: messages to standard error, results to standard output, progress with time left.
+
+When standard error is not a terminal (CI, a log file) progress becomes a plain line now and then.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+
+def say(message: str) -> None:
+    """A message for the user, on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    """A message that the user should act on."""
+    say(f"注意：{message}")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console.print(table)
+
+
+class Progress:
+    """A progress bar with time left: `with Progress("训练", total) as bar: bar.advance(1, "loss 2.1")`.
+
+    Args:
+        label: short Chinese name of the work.
+        total: number of units; the bar shows done/total, speed and time left.
+        done: units already done (a resumed run).
+    """
+
+    plain_every = 10.0  # seconds between two plain lines
+
+    def __init__(self, label: str, total: int, done: int = 0) -> None:
+        self.label, self.total, self.done, self.note = label, max(total, 0), done, ""
+        self._first, self._start, self._last = done, time.monotonic(), 0.0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich import progress as rp
+            from rich.console import Console
+
+            self._bar = rp.Progress(
+                rp.TextColumn("{task.description}"), rp.BarColumn(), rp.MofNCompleteColumn(), rp.TimeElapsedColumn(),
+                rp.TextColumn("剩余"), rp.TimeRemainingColumn(), rp.TextColumn("{task.fields[note]}"),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task(self.label, total=self.total, completed=self.done, note="")
+            self._bar.start()
+        return self
+
+    def advance(self, units: int = 1, note: str | None = None) -> None:
+        """Count `units` more as done; `note` is shown after the bar."""
+        self.update(self.done + units, note)
+
+    def update(self, done: int, note: str | None = None) -> None:
+        """Set the number of units done."""
+        self.done = done
+        self.note = self.note if note is None else note
+        if self._bar:
+            self._bar.update(self._task, completed=done, note=self.note)
+        elif time.monotonic() - self._last >= self.plain_every or done >= self.total:
+            self._last = time.monotonic()
+            say(f"{self.label} {done}/{self.total} 剩余 {self._left()} {self.note}".rstrip())
+
+    def _left(self) -> str:
+        if self.done <= self._first:
+            return "--:--"
+        pace = (time.monotonic() - self._start) / (self.done - self._first)
+        seconds = int(pace * max(self.total - self.done, 0))
+        return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()

@@ -1,0 +1,19 @@
+"""Where the project's own places are: the bundled model and data, the user's runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The checkout (or CORNUCOPIA_HOME): the folder that holds base_models/ and instruction_data/."""
+    home = os.environ.get("CORNUCOPIA_HOME")
+    if home:
+        return Path(home)
+    return Path(__file__).resolve().parents[3]
+
+
+def bundled_model() -> Path:
+    """Folder of the bundled small model."""
+    return project_root() / "base_models" / "nano"

@@ -1,0 +1,1 @@
+"""The one Record type, the file formats around it, and statistics. Needs no model."""
