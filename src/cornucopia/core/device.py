@@ -1,0 +1,48 @@
+"""Device and dtype choice, each with one rule and its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cornucopia.core.errors import ConfigError
+
+SMALL_MODEL = 1e9  # parameters; below it float32 fits everywhere and CPU results repeat bit for bit
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """"cuda" when a GPU is usable, else "cpu"; or what was asked for.
+
+    Raises:
+        ConfigError: if CUDA was asked for and is not there.
+    """
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError("没有可用的 GPU", where=f"--device {wanted}", fix="cornucopia doctor 查原因，或用 --device cpu")
+    return wanted
+
+
+def choose_dtype(wanted: str, device: str, parameters: float) -> Any:
+    """The torch dtype: bfloat16 on GPUs that have it (else float16); on CPU float32 for small models, else bfloat16.
+
+    Args:
+        wanted: auto | float32 | bfloat16 | float16.
+        device: as from choose_device.
+        parameters: number of parameters of the model.
+
+    Raises:
+        ConfigError: on another name.
+    """
+    import torch
+
+    names = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "fp32": torch.float32,
+             "bf16": torch.bfloat16, "fp16": torch.float16}
+    if wanted != "auto":
+        if wanted not in names:
+            raise ConfigError("没有这种数据类型", where="--dtype", found=wanted, fix=f"可选 auto、{'、'.join(names)}")
+        return names[wanted]
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float32 if parameters < SMALL_MODEL else torch.bfloat16

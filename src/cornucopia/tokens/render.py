@@ -1,0 +1,156 @@
+"""Rendering: a Record as token ids and labels. The loss mask is decided here, on the whole text, by character span.
+
+Shapes: an Example's input_ids and labels are lists of the same length T; a label is the token's id or IGNORE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cornucopia.core.errors import DataError
+from cornucopia.records.schema import Record
+from cornucopia.tokens.template import Segment, Template
+
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example.
+
+    Args:
+        input_ids: T token ids.
+        labels: T labels; IGNORE where the token is not trained.
+        truncated: "" | "prompt" (the question or material was shortened) | "answer" (the answer was cut; no EOS).
+        origin: the record's file:line.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+    truncated: str = ""
+    origin: str = ""
+
+    @property
+    def supervised(self) -> int:
+        """Number of trained tokens."""
+        return sum(label != IGNORE for label in self.labels)
+
+
+def starts_with_bos(tokenizer: Any) -> bool:
+    """Whether the model was trained with a beginning-of-sequence token: what its tokenizer does by itself."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and tokenizer("金").input_ids[:1] == [bos]
+
+
+def encode(record: Record, template: Template, tokenizer: Any, cutoff_len: int, *, train_on_inputs: bool = False) -> Example:
+    """Tokenise one conversation with its loss mask.
+
+    A token is trained when it begins inside an answer. What is longer than `cutoff_len` loses the end of its
+    material, then of its question; only an answer that cannot fit by itself is cut, and says so.
+
+    Args:
+        record: must end with the assistant's turn.
+        template: how it becomes text.
+        tokenizer: a fast Hugging Face tokenizer.
+        cutoff_len: most tokens, BOS and EOS included.
+        train_on_inputs: train the prompt's tokens too.
+
+    Raises:
+        DataError: if the record does not end with an answer, or nothing of the answer fits.
+    """
+    if not record.golden:
+        raise DataError("这条记录没有回答，不能用来训练", where=record.origin)
+    example = _encode_once(record, template, tokenizer, train_on_inputs)
+    if len(example.input_ids) <= cutoff_len:
+        return example
+    for shorter in _shortened(record, template, tokenizer, cutoff_len):
+        example = _encode_once(shorter, template, tokenizer, train_on_inputs)
+        if len(example.input_ids) <= cutoff_len:
+            return replace(example, truncated="prompt")
+    cut = Example(example.input_ids[:cutoff_len], example.labels[:cutoff_len], "answer", record.origin)
+    if cut.supervised == 0:
+        raise DataError(f"模板和问题已占满 {cutoff_len} 个词元，放不下回答", where=record.origin, fix="调大 --cutoff-len")
+    return cut
+
+
+def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length: int | None = None) -> list[int]:
+    """Token ids of a conversation that waits for an answer (a final answer, if there is one, is left out).
+
+    Raises:
+        DataError: if it does not fit `max_length` even with its material and question shortened.
+    """
+    record = record.prompt()
+    ids = _ids(template.segments(record.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
+    if max_length is None or len(ids) <= max_length:
+        return ids
+    for shorter in _shortened(record, template, tokenizer, max_length):
+        ids = _ids(template.segments(shorter.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
+        if len(ids) <= max_length:
+            return ids
+    raise DataError(f"问题有 {len(ids)} 个词元，超过模型能容的 {max_length} 个", where=record.origin, fix="缩短问题或换上下文更长的模型")
+
+
+def encode_text(text: str, tokenizer: Any) -> list[int]:
+    """Token ids of a plain document, with BOS where the family has one, and EOS."""
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    bos = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
+    return [*bos, *ids, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])]
+
+
+def _encode_once(record: Record, template: Template, tokenizer: Any, train_on_inputs: bool) -> Example:
+    segments = template.segments(record.messages, eos=tokenizer.eos_token or "")
+    ids, trained = _ids(segments, template, tokenizer)
+    labels = [i if (train_on_inputs or on) else IGNORE for i, on in zip(ids, trained, strict=True)]
+    return Example(ids, labels, "", record.origin)
+
+
+def _ids(segments: Sequence[Segment], template: Template, tokenizer: Any) -> tuple[list[int], list[bool]]:
+    text = "".join(segment.text for segment in segments)
+    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, offsets = list(encoding.input_ids), encoding.offset_mapping
+    inside = [False] * (len(text) + 1)
+    position = 0
+    for segment in segments:
+        if segment.answer:
+            inside[position : position + len(segment.text)] = [True] * len(segment.text)
+        position += len(segment.text)
+    trained = [inside[start] for start, _ in offsets]
+    if starts_with_bos(tokenizer) and ids[:1] != [tokenizer.bos_token_id]:
+        return [tokenizer.bos_token_id, *ids], [False, *trained]
+    return ids, trained
+
+
+def _shortened(record: Record, template: Template, tokenizer: Any, limit: int) -> Iterator[Record]:
+    """The record with ever less text: without its oldest turns, then with less material, then less question."""
+    current = record
+    while (shorter := _without_oldest_turn(current)) is not None:
+        current = shorter
+        yield current
+    index = max((i for i, m in enumerate(current.messages) if m.role == "user"), default=None)
+    if index is None:
+        return
+    for key, least in (("material", 0), ("content", 1)):
+        full = getattr(current.messages[index], key)
+        low, high = least, len(full)  # the longest beginning that fits, by bisection
+        while low < high:
+            middle = (low + high + 1) // 2
+            segments = template.segments(_with(current, index, key, full[:middle]).messages, eos=tokenizer.eos_token or "")
+            fits = len(_ids(segments, template, tokenizer)[0]) <= limit
+            low, high = (middle, high) if fits else (low, middle - 1)
+        current = _with(current, index, key, full[:low])
+        yield current
+
+
+def _without_oldest_turn(record: Record) -> Record | None:
+    users = [index for index, message in enumerate(record.messages) if message.role == "user"]
+    if len(users) < 2:
+        return None
+    return replace(record, messages=record.messages[: users[0]] + record.messages[users[1] :])
+
+
+def _with(record: Record, index: int, key: str, text: str) -> Record:
+    messages = list(record.messages)
+    messages[index] = replace(messages[index], **{key: text})
+    return replace(record, messages=tuple(messages))
