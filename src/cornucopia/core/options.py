@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import types
 import typing
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from cornucopia.core.config import Config
 from cornucopia.core.errors import UsageError, nearest
+
+C = TypeVar("C", bound=Config)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -19,7 +21,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError("命令行有误", where=self.prog, found=message, fix=f"{self.prog} --help")
 
 
-def parse[C: Config](
+def parse(
     config: type[C],
     argv: list[str],
     *,
