@@ -1,0 +1,57 @@
+"""Training and validation parts of a data set. Needs no model.
+
+Which record goes where depends on its question and the seed alone: neither the order of the file nor rows added later
+move the others more than the sizes demand, and the same question never stands on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+from cornucopia.core.errors import DataError
+from cornucopia.records.schema import Record
+
+
+def split_records(records: Sequence[Record], val_set_size: float, seed: int = 42) -> tuple[list[Record], list[Record]]:
+    """(training, validation), each in the order given.
+
+    Args:
+        records: all records.
+        val_set_size: a count (1 or more), a fraction (below 1), or 0 for no validation part.
+        seed: another seed gives another split.
+
+    Raises:
+        DataError: if the validation part would leave nothing to train on, saying what fits.
+    """
+    wanted = _count(len(records), val_set_size)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, record in enumerate(records):
+        groups[_key(record, seed)].append(index)
+    chosen: set[int] = set()
+    for key in sorted(groups):
+        if len(chosen) + len(groups[key]) <= wanted:
+            chosen.update(groups[key])
+    if wanted and not chosen:
+        raise DataError("分不出验证集：同一问题的各条不能拆开", found=f"{len(records)} 条只有 {len(groups)} 个不同的问题",
+                        fix="设 val_set_size 为 0，或先去重（cornucopia data stats）")  # fmt: skip
+    train = [record for index, record in enumerate(records) if index not in chosen]
+    return train, [record for index, record in enumerate(records) if index in chosen]
+
+
+def _count(total: int, size: float) -> int:
+    if size < 0 or (size >= 1 and size != int(size)):
+        raise DataError("验证集大小应是 0、正整数条数，或 0 到 1 之间的比例", found=str(size))
+    count = int(size) if size >= 1 else min(max(round(total * size), 1 if size and total > 1 else 0), max(total - 1, 0))
+    if count and count >= total:
+        fits = f"验证集至多 {total - 1} 条，建议 {max(1, round(total * 0.1))} 条" if total > 1 else "只有 1 条数据，验证集只能是 0"
+        raise DataError("验证集不小于全部数据", found=f"验证集 {count} 条，数据一共 {total} 条", fix=f"{fits}（--val_set_size）")
+    return count
+
+
+def _key(record: Record, seed: int) -> str:
+    """A hash of everything before the answer (or of the document)."""
+    asked = [f"{m.role}\1{m.content}\1{m.material}" for m in record.prompt().messages]
+    text = "\0".join([str(seed), record.text, *asked])
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
