@@ -1,0 +1,260 @@
+"""Decoding: prompts of token ids in, tokens out, many rows at once. Knows nothing of records, templates or files.
+
+Shapes: B rows still being answered, T positions of the padded batch, V vocabulary.
+Rows are padded on the left and masked by position, so a pad id that equals the end of sequence does no harm.
+A row that ends leaves the batch at once. Sampling draws from a generator of the row's own, seeded by the run's seed
+and the prompt, so an answer does not depend on the rows beside it. (Floating point does, in its last bits: greedy
+answers of two different batches may part where two tokens are equally likely. The order of work is therefore fixed.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from cornucopia.inference.engine import FinishReason, Sampling
+from cornucopia.inference.text import StopFinder
+
+DEFAULT_NEW_TOKENS = 512  # when neither the command nor the model's generation_config says
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sampling with every open value settled from the model's generation_config.
+
+    Args:
+        eos: token ids that end an answer.
+        stop: texts that end an answer.
+        history: logits processors that look at the row's own tokens (repetition penalty ...).
+        warpers: logits processors of sampling (temperature, top-p ...), in Transformers' order.
+    """
+
+    max_new_tokens: int
+    do_sample: bool
+    num_beams: int
+    seed: int
+    eos: frozenset[int]
+    stop: tuple[str, ...]
+    values: dict[str, Any]
+    history: tuple[Any, ...] = ()
+    warpers: tuple[Any, ...] = ()
+
+
+@dataclass
+class Row:
+    """One question in work: `prompt` and `tokens` are ids, `limit` the most new tokens it may get.
+
+    `cut` says that the prompt was shortened to fit the context.
+    """
+
+    id: str
+    prompt: list[int]
+    limit: int
+    cut: bool = False
+    tokens: list[int] = field(default_factory=list)
+    finish: FinishReason | None = None
+    seconds: float = 0.0
+    random: torch.Generator | None = None
+
+    def restart(self, seed: int) -> None:
+        """Forget what was answered and set the row's own random numbers back to their beginning."""
+        digest = hashlib.sha256(repr((seed, self.prompt)).encode()).digest()
+        self.tokens, self.finish = [], None
+        self.random = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def settle(sampling: Sampling, defaults: Any, eos: frozenset[int], stop: Sequence[str]) -> Settings:
+    """Fill what `sampling` leaves open from `defaults`, a Transformers GenerationConfig.
+
+    Sampling is on when the command says so or gives a temperature above 0; else as the model's config says.
+    """
+    values = {name: _pick(sampling, defaults, name) for name in _SHARED}
+    temperature = values["temperature"]
+    if sampling.do_sample is not None:
+        do_sample = sampling.do_sample and temperature != 0
+    elif sampling.temperature is not None:
+        do_sample = sampling.temperature > 0
+    else:
+        do_sample = bool(getattr(defaults, "do_sample", None)) and temperature != 0
+    return Settings(
+        max_new_tokens=values["max_new_tokens"] or DEFAULT_NEW_TOKENS,
+        do_sample=do_sample,
+        num_beams=values["num_beams"] or 1,
+        seed=sampling.seed,
+        eos=eos,
+        stop=tuple(dict.fromkeys(word for word in [*sampling.stop, *stop] if word)),
+        values={name: value for name, value in values.items() if value is not None},
+        history=_build(_HISTORY, values),
+        warpers=_build(_WARPERS, values) if do_sample else (),
+    )
+
+
+# name in generation_config -> (Transformers class, whether the value changes anything)
+_HISTORY: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "repetition_penalty": ("RepetitionPenaltyLogitsProcessor", lambda value: value != 1.0),
+    "no_repeat_ngram_size": ("NoRepeatNGramLogitsProcessor", lambda value: value > 0),
+}
+_WARPERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "temperature": ("TemperatureLogitsWarper", lambda value: value not in (0, 1.0)),
+    "top_k": ("TopKLogitsWarper", lambda value: value > 0),
+    "top_p": ("TopPLogitsWarper", lambda value: value < 1.0),
+    "min_p": ("MinPLogitsWarper", lambda value: value > 0),
+    "typical_p": ("TypicalLogitsWarper", lambda value: value < 1.0),
+    "epsilon_cutoff": ("EpsilonLogitsWarper", lambda value: value > 0),
+}
+_SHARED = ("max_new_tokens", "num_beams", *_HISTORY, *_WARPERS)
+
+
+def _pick(sampling: Sampling, defaults: Any, name: str) -> Any:
+    given = getattr(sampling, name, None)
+    return getattr(defaults, name, None) if given is None else given
+
+
+def _build(table: dict[str, tuple[str, Callable[[Any], bool]]], values: dict[str, Any]) -> tuple[Any, ...]:
+    from transformers.generation import logits_process
+
+    wanted = {name: values[name] for name in table if values[name] is not None}
+    return tuple(getattr(logits_process, table[n][0])(v if n == "top_k" or n.startswith("no_") else float(v))
+                 for n, v in wanted.items() if table[n][1](v))
+
+
+def plan(rows: Sequence[Row], budget: int, beams: int = 1, most: int = 64) -> list[list[Row]]:
+    """Rows in batches whose padded cost (rows x longest prompt with answer) stays within `budget` tokens.
+
+    Longest first, so that memory runs out at the start or not at all. The order depends on the rows alone; planning
+    the rows of one batch gives that batch again, which is what lets a resumed run repeat an interrupted one exactly.
+    """
+    batches: list[list[Row]] = []
+    width = 0
+    for row in sorted(rows, key=lambda row: (-len(row.prompt) - row.limit, row.prompt, row.id)):
+        full = not batches or len(batches[-1]) >= most or (len(batches[-1]) + 1) * width * beams > budget
+        if full:
+            batches.append([])
+            width = len(row.prompt) + row.limit
+        batches[-1].append(row)
+    return batches
+
+
+def pad_left(sequences: Sequence[Sequence[int]], device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """(input_ids, attention_mask), both (B, T) int64, padded on the left with id 0."""
+    width = max(len(sequence) for sequence in sequences)
+    ids = torch.tensor([[0] * (width - len(s)) + list(s) for s in sequences], device=device)
+    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences], device=device)
+    return ids, mask
+
+
+class Batch:
+    """B rows answered together, one token each at every step.
+
+    Args:
+        forward: the model's forward, with the right adapter active: keyword tensors -> output with `.logits`.
+        rows: restarted rows.
+        stops: finds the settings' stop strings.
+        cache: an empty Transformers cache.
+        device: where inputs go.
+    """
+
+    def __init__(self, forward: Any, rows: Sequence[Row], settings: Settings, stops: StopFinder, cache: Any, device: Any) -> None:
+        self.rows = list(rows)
+        self._forward, self._settings, self._stops, self._cache, self._device = forward, settings, stops, cache, device
+        self._ids, self._mask = pad_left([row.prompt for row in rows], device)
+        self._positions = (self._mask.cumsum(1) - 1).clamp(min=0)  # (B, T)
+
+    @torch.inference_mode()
+    def step(self) -> list[Row]:
+        """Give each row one token; the rows that got one. Those with `finish` set have left the batch."""
+        begun = time.perf_counter()
+        output = self._forward(input_ids=self._ids, attention_mask=self._mask, position_ids=self._positions,
+                               past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+        chosen = self._choose(output.logits[:, -1, :].float())
+        served = self.rows
+        for row, token in zip(served, chosen.tolist(), strict=True):
+            row.tokens.append(token)
+            row.finish = self._finish(row)
+        share = (time.perf_counter() - begun) / len(served)
+        for row in served:
+            row.seconds += share
+        self._advance(chosen)
+        return served
+
+    def _choose(self, scores: torch.Tensor) -> torch.Tensor:
+        """(B, V) logits -> (B,) token ids."""
+        if self._settings.history:
+            scores = torch.cat([self._with_history(row, scores[i : i + 1]) for i, row in enumerate(self.rows)])
+        if not self._settings.do_sample:
+            return scores.argmax(-1)
+        for warper in self._settings.warpers:
+            scores = warper(None, scores)
+        mass = scores.softmax(-1).cumsum(-1)  # (B, V)
+        draws = torch.stack([torch.rand(1, generator=row.random) for row in self.rows]).to(mass.device)
+        # The first token whose cumulated mass exceeds the draw; one of zero probability never is.
+        return torch.searchsorted(mass, draws * mass[:, -1:], right=True).squeeze(1).clamp(max=mass.shape[1] - 1)
+
+    def _with_history(self, row: Row, scores: torch.Tensor) -> torch.Tensor:
+        # Row by row, without padding: a pad id must not be taken for a word already said.
+        history = torch.tensor([row.prompt + row.tokens], device=scores.device)
+        for processor in self._settings.history:
+            scores = processor(history, scores)
+        return scores
+
+    def _finish(self, row: Row) -> FinishReason | None:
+        if row.tokens[-1] in self._settings.eos or self._stops.reached(row.tokens):
+            return "stop"
+        return "length" if len(row.tokens) >= row.limit else None
+
+    def _advance(self, chosen: torch.Tensor) -> None:
+        """Make the chosen tokens the next input and let the finished rows go."""
+        self._ids = chosen[:, None]
+        self._positions = self._positions[:, -1:] + 1
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), 1)], dim=1)
+        staying = [index for index, row in enumerate(self.rows) if row.finish is None]
+        if len(staying) == len(self.rows):
+            return
+        self.rows = [self.rows[index] for index in staying]
+        if staying:
+            keep = torch.tensor(staying, device=self._device)
+            self._cache.reorder_cache(keep)
+            self._ids, self._mask, self._positions = self._ids[keep], self._mask[keep], self._positions[keep]
+
+
+def beam_search(model: Any, rows: Sequence[Row], settings: Settings, device: Any) -> None:
+    """Answer rows by Transformers' own `generate` (beam search, and models with a cache of their own kind).
+
+    Rows of one limit go together; sampled rows go alone, each with its own seed.
+    """
+    alone = settings.do_sample or not model_pads(model)
+    for limit in dict.fromkeys(row.limit for row in rows):
+        group = [row for row in rows if row.limit == limit]
+        for part in [[row] for row in group] if alone else [group]:
+            _generate(model, part, settings, device)
+
+
+def model_pads(model: Any) -> bool:
+    """Whether left padding is harmless: not for recurrent models that ignore the attention mask."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return bool(base._supports_default_dynamic_cache())
+
+
+def _generate(model: Any, rows: Sequence[Row], settings: Settings, device: Any) -> None:
+    from transformers import GenerationConfig
+
+    names = [*_HISTORY, *(_WARPERS if settings.do_sample else ())]
+    options = {name: settings.values[name] for name in names if name in settings.values}
+    config = GenerationConfig(max_new_tokens=rows[0].limit, do_sample=settings.do_sample, num_beams=settings.num_beams,
+                              eos_token_id=sorted(settings.eos) or None, pad_token_id=0, **options)
+    ids, mask = pad_left([row.prompt for row in rows], device)
+    begun = time.perf_counter()
+    with torch.inference_mode(), torch.random.fork_rng():
+        if rows[0].random is not None:
+            torch.manual_seed(rows[0].random.initial_seed())
+        output = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    for row, tokens in zip(rows, output[:, ids.shape[1] :].tolist(), strict=True):
+        end = next((index for index, token in enumerate(tokens) if token in settings.eos), None)
+        row.tokens = tokens if end is None else tokens[: end + 1]
+        row.finish = "length" if end is None else "stop"
+        row.seconds += (time.perf_counter() - begun) / len(rows)

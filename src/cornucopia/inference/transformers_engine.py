@@ -1,0 +1,340 @@
+"""The local engine: a Transformers model answers records, alone or with one of the adapters that stand on it.
+
+One base is held in memory once; each engine is a view of it through one adapter, or through none. Files, reports and
+the terminal are unknown here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from cornucopia.core.console import warn
+from cornucopia.core.errors import CornucopiaError
+from cornucopia.inference.engine import Reply, Request, Sampling
+from cornucopia.inference.generate import Batch, Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop
+from cornucopia.records.schema import Record
+from cornucopia.tokens.render import encode_prompt
+from cornucopia.tokens.template import Template, resolve_template
+
+CACHE_BYTES = 2 * 1024**3  # key-value cache of one batch when batch_tokens is not given: 4096 tokens of LLaMA-7B
+
+
+def open_engines(
+    base: str | Path,
+    adapters: Sequence[str | Path | None],
+    *,
+    bits: int = 0,
+    dtype: str = "auto",
+    device: str = "auto",
+    template: str | None = None,
+    batch_tokens: int | None = None,
+) -> list[TransformersEngine]:
+    """Load one base and give an engine for each entry of `adapters`.
+
+    Args:
+        base: model folder or name.
+        adapters: adapter folders or names; None is the base itself, whose answers are, bit for bit, those it gives
+            when no adapter is loaded.
+        bits: 0, or 8 or 4 for bitsandbytes.
+        dtype, device: as in `load_base`.
+        template: used for all; by default each adapter's own, and for the base the tokenizer's.
+        batch_tokens: most tokens (padding and answers included) of a batch; by default what 2 GiB of cache hold.
+
+    Raises:
+        ModelError: base or adapter absent, damaged, or not made for each other.
+    """
+    from cornucopia.adapters.load import attach, find_adapter
+    from cornucopia.adapters.meta import read_meta
+    from cornucopia.models.load import load_base
+
+    loaded = load_base(str(base), bits=bits, dtype=dtype, device=device)
+    shared = SharedModel(loaded.model)
+    engines = []
+    for number, entry in enumerate(adapters):
+        name, own = None, None
+        if entry is not None:
+            name, folder = f"adapter{number}", find_adapter(entry)
+            own = read_meta(folder).template
+            shared.model = attach(shared.model, loaded, folder, name)
+        chosen = resolve_template(template or own, loaded.tokenizer)
+        budget = batch_tokens or _budget(loaded.model)
+        identity = {
+            "base": loaded.path.name, "base_fingerprint": loaded.fingerprint, "bits": bits, "dtype": str(loaded.model.dtype),
+            "adapter": None if entry is None else folder.name,
+            "adapter_fingerprint": None if entry is None else _weights_fingerprint(folder),
+            "template": chosen.name,
+        }  # fmt: skip
+        engines.append(TransformersEngine(shared, name, loaded.tokenizer, chosen, budget, identity))
+    return engines
+
+
+class SharedModel:
+    """A model and the adapters on it, of which at most one is active at a time."""
+
+    def __init__(self, model: Any) -> None:
+        self.base, self.model = model, model
+        self.device = model.get_input_embeddings().weight.device
+        self.lock = RLock()
+        self._off = False
+        self.accepts = set(inspect.signature(model.forward).parameters)
+
+    def use(self, adapter: str | None) -> Any:
+        """The model with `adapter` active, or with all adapters off (caller holds the lock)."""
+        if self.model is self.base or (adapter is None and self._learns_prompt):
+            return self.base
+        if adapter is None:
+            if not self._off:
+                self.model.base_model.disable_adapter_layers()
+        else:
+            if self._off:
+                self.model.base_model.enable_adapter_layers()
+            if self.model.active_adapter != adapter:
+                self.model.set_adapter(adapter, inference_mode=True)
+        self._off = adapter is None
+        return self.model
+
+    @property
+    def _learns_prompt(self) -> bool:
+        """Whether the adapters only put virtual tokens before the prompt, leaving the base's layers as they were."""
+        return all(config.is_prompt_learning for config in self.model.peft_config.values())
+
+    def forward(self, adapter: str | None, **inputs: Any) -> Any:
+        """The model's output with `adapter` active; inputs the architecture does not know are left out."""
+        with self.lock:
+            model = self.use(adapter)
+            return model(**{name: value for name, value in inputs.items() if name in self.accepts})
+
+
+@dataclass
+class TransformersEngine:
+    """See `cornucopia.inference.engine.Engine`.
+
+    Args:
+        shared: the model.
+        adapter: name of this engine's adapter within it; None for the base.
+        tokenizer, template: how records become ids.
+        batch_tokens: budget of a batch.
+        identity: what decides the answers besides the sampling settings (JSON-ready).
+    """
+
+    shared: SharedModel
+    adapter: str | None
+    tokenizer: Any
+    template: Template
+    batch_tokens: int
+    identity: dict[str, Any]
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
+        """Answer all requests, longest first, in batches; a request that fails gets an error reply of its own."""
+        settings = self.settings(sampling)
+        rows, failed = self._rows(requests, settings)
+        yield from failed
+        for batch in plan(rows, self.batch_tokens, settings.num_beams, self._most()):
+            yield from self._answer(batch, settings)
+
+    def plan(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Request]]:
+        """The requests in the groups that `generate` works on together; a group given alone stays that group."""
+        settings, by_id = self.settings(sampling), {request.id: request for request in requests}
+        rows, failed = self._rows(requests, settings)
+        groups = plan(rows, self.batch_tokens, settings.num_beams, self._most())
+        return [[by_id[row.id] for row in group] for group in groups] + [[by_id[reply.id]] for reply in failed]
+
+    def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
+        """Pieces of one answer as they are made; the generator's return value is the whole Reply."""
+        settings = self.settings(sampling)
+        row = self._row(Request("stream", record), settings)
+        if not self._steps(settings):
+            beam_search(self._model(), [row], settings, self.shared.device)
+            reply = self._reply(row, settings)
+            yield reply.answer
+            return reply
+        text, begun = TextStream(self.tokenizer, settings.stop), False
+        batch = self._batch([row], settings)
+        while row.finish is None:
+            batch.step()
+            if row.tokens[-1] in settings.eos:
+                break
+            piece = text.feed(row.tokens[-1])
+            piece = piece if begun else piece.lstrip()
+            begun = begun or bool(piece)
+            if piece:
+                yield piece
+            if text.stopped:
+                break
+        rest = text.end()
+        if rest := rest if begun else rest.strip():
+            yield rest
+        return self._reply(row, settings)
+
+    def golden_loss(self, records: Sequence[Record]) -> list[tuple[float, int]] | None:
+        """(sum of negative log-likelihood in nats, tokens) of each golden answer; (0.0, 0) where there is none."""
+        from cornucopia.inference.scoring import golden_losses
+
+        return golden_losses(self, records)
+
+    def settings(self, sampling: Sampling) -> Settings:
+        """The sampling settings with the model's own values filled in."""
+        defaults = self.shared.base.generation_config
+        return settle(sampling, defaults, self._eos(defaults), self.template.stop_strings)
+
+    def describe(self, sampling: Sampling) -> dict[str, Any]:
+        """Everything that decides the answers, for fingerprints and reports (JSON-ready)."""
+        settings = self.settings(sampling)
+        decided = {"max_new_tokens": settings.max_new_tokens, "do_sample": settings.do_sample, "num_beams": settings.num_beams,
+                   "seed": settings.seed, "stop": list(settings.stop), **settings.values}
+        return {**self.identity, "sampling": decided}
+
+    def prompt_length(self, record: Record) -> int:
+        """Tokens of the whole conversation as it would be asked, nothing cut."""
+        return len(encode_prompt(record, self.template, self.tokenizer))
+
+    def prompt_limit(self, sampling: Sampling) -> int | None:
+        """Most tokens a prompt may have, so that an answer still fits the context; None when nothing limits it."""
+        context = self.context()
+        return None if context is None else context - _reserve(self.settings(sampling), context)
+
+    def context(self) -> int | None:
+        """Most tokens of prompt and answer together, as the model's config says; None when it does not."""
+        config = self.shared.base.config.get_text_config()
+        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        return int(limit) if limit else None
+
+    def _rows(self, requests: Sequence[Request], settings: Settings) -> tuple[list[Row], list[Reply]]:
+        rows, failed, cut = [], [], 0
+        for request in requests:
+            try:
+                row = self._row(request, settings)
+                cut += row.cut
+                rows.append(row)
+            except CornucopiaError as error:
+                failed.append(Reply(request.id, "", "error", error=str(error).replace("\n", " ")))
+        if cut:
+            warn(f"{cut} 个问题超过模型的上下文长度（{self.context()} 个词元），已截短材料或更早的对话")
+        return rows, failed
+
+    def _row(self, request: Request, settings: Settings) -> Row:
+        context = self.context()
+        if context is None:
+            return Row(request.id, encode_prompt(request.record, self.template, self.tokenizer), settings.max_new_tokens)
+        most = context - _reserve(settings, context)
+        whole = encode_prompt(request.record, self.template, self.tokenizer)
+        prompt = whole if len(whole) <= most else encode_prompt(request.record, self.template, self.tokenizer, most)
+        return Row(request.id, prompt, min(settings.max_new_tokens, context - len(prompt)), cut=len(prompt) < len(whole))
+
+    def _answer(self, rows: list[Row], settings: Settings) -> Iterator[Reply]:
+        """Answer one batch. When it fails (most often for want of memory) its halves are tried, down to single rows."""
+        for row in rows:
+            row.restart(settings.seed)
+        problem = ""
+        try:
+            for row in self._decode(rows, settings):
+                yield self._reply(row, settings)
+        except Exception as error:  # a model may raise anything; the rows that are not to blame must be answered
+            problem = _problem(error)
+        left = [row for row in rows if row.finish is None]
+        if not left:
+            return
+        _free_memory()
+        if len(rows) == 1:
+            yield Reply(rows[0].id, "", "error", prompt_tokens=len(rows[0].prompt), error=problem)
+            return
+        half = (len(left) + 1) // 2
+        for part in (left[:half], left[half:]):
+            if part:
+                yield from self._answer(part, settings)
+
+    def _decode(self, rows: list[Row], settings: Settings) -> Iterator[Row]:
+        if not self._steps(settings):
+            with self.shared.lock:
+                beam_search(self._model(), rows, settings, self.shared.device)
+            yield from rows
+            return
+        batch = self._batch(rows, settings)
+        while batch.rows:
+            yield from [row for row in batch.step() if row.finish is not None]
+
+    def _batch(self, rows: list[Row], settings: Settings) -> Batch:
+        from transformers import DynamicCache
+
+        for row in rows:
+            row.restart(settings.seed)
+
+        def forward(**inputs: Any) -> Any:
+            return self.shared.forward(self.adapter, **inputs)
+
+        cache = DynamicCache(config=self.shared.base.config)
+        return Batch(forward, rows, settings, StopFinder(self.tokenizer, settings.stop), cache, self.shared.device)
+
+    def _reply(self, row: Row, settings: Settings) -> Reply:
+        tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
+        text = decode(self.tokenizer, tokens)
+        at = first_stop(text, settings.stop)
+        text = (text if at < 0 else text[:at]).strip()
+        finish = "stop" if at >= 0 else row.finish or "stop"
+        # An answer cut at its limit may end in half a character.
+        return Reply(row.id, text.rstrip(HALF), finish, len(row.prompt), len(row.tokens), row.seconds)
+
+    def _steps(self, settings: Settings) -> bool:
+        """Whether our own loop can do it: beams, recurrent caches and prompt-learning adapters go through Transformers."""
+        peft = getattr(self.shared.model, "peft_config", {}).get(self.adapter)
+        return settings.num_beams == 1 and model_pads(self.shared.base) and not getattr(peft, "is_prompt_learning", False)
+
+    def _most(self) -> int:
+        return 64 if model_pads(self.shared.base) else 1
+
+    def _model(self) -> Any:
+        with self.shared.lock:
+            return self.shared.use(self.adapter)
+
+    def _eos(self, defaults: Any) -> frozenset[int]:
+        """Ends of sequence of generation_config (one id or a list), and the tokenizer's, which training teaches."""
+        own = defaults.eos_token_id
+        listed = own if isinstance(own, (list, tuple)) else [own]
+        return frozenset(int(token) for token in [*listed, self.tokenizer.eos_token_id] if token is not None and token >= 0)
+
+
+def _reserve(settings: Settings, context: int) -> int:
+    """Tokens of the context kept free for the answer: those it may have, but never more than a quarter."""
+    return max(1, min(settings.max_new_tokens, context // 4))
+
+
+def _budget(model: Any) -> int:
+    """Tokens whose keys and values fill CACHE_BYTES."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_attention_heads", None) or 1
+    width = getattr(config, "head_dim", None) or (config.hidden_size // heads)
+    keys = getattr(config, "num_key_value_heads", None) or heads
+    bytes_per_token = 2 * config.num_hidden_layers * keys * width * model.dtype.itemsize
+    return max(1024, min(65536, CACHE_BYTES // bytes_per_token))
+
+
+def _weights_fingerprint(folder: Path) -> str:
+    """16 hex digits of an adapter's files."""
+    digest = hashlib.sha256()
+    for name in ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _problem(error: Exception) -> str:
+    import torch
+
+    short = isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    if short:
+        return "内存不够，单独一条也放不下：减小 --max-new-tokens，或用 --bits 4"
+    return f"生成失败：{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")
+
+
+def _free_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
