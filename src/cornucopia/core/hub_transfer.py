@@ -128,7 +128,7 @@ def _stream(web: httpx.Client, hub: str, repo: str, file: RemoteFile, part: Path
                 raise httpx.ReadError("服务器不接受续传")
         gained = 0
         with part.open("ab") as out:
-            for chunk in reply.iter_raw(CHUNK):
+            for chunk in reply.iter_raw():
                 if stop.is_set():
                     raise Stopped
                 out.write(chunk)
