@@ -1,0 +1,139 @@
+"""Training and validation examples from the recipe's files, with the statistics shown before training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cornucopia.core.errors import DataError
+from cornucopia.core.jsonl import write_jsonl
+from cornucopia.records.read import read_records
+from cornucopia.records.schema import Record
+from cornucopia.records.split import split_records
+from cornucopia.tokens.render import IGNORE, Example, encode, encode_text
+from cornucopia.tokens.template import Template
+from cornucopia.training.recipe import TrainRecipe
+
+
+@dataclass
+class DataPlan:
+    """What will be trained on.
+
+    Args:
+        train, validation: examples.
+        domains: records of each domain in the training part.
+        rejects: bad lines that were skipped, as "file:line reason".
+        truncated: number of examples by what was shortened ("prompt", "answer").
+        fingerprint: 16 hex digits of all token ids and labels, in order.
+    """
+
+    train: list[Example]
+    validation: list[Example]
+    domains: Counter[str] = field(default_factory=Counter)
+    rejects: list[str] = field(default_factory=list)
+    truncated: Counter[str] = field(default_factory=Counter)
+    fingerprint: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens of one epoch."""
+        return sum(len(example.input_ids) for example in self.train)
+
+    @property
+    def supervised(self) -> int:
+        """Trained tokens of one epoch."""
+        return sum(example.supervised for example in self.train)
+
+
+def prepare(recipe: TrainRecipe, template: Template, tokenizer: Any) -> DataPlan:
+    """Read, split and tokenise the recipe's data.
+
+    Raises:
+        DataError: unreadable data, nothing left to train on, a validation split larger than the data.
+    """
+    plan = DataPlan([], [])
+    records, validation = _read_all(recipe, plan)
+    plan.domains.update(record.domain or "（未标）" for record in records)
+    plan.train = _encode_all(records, recipe, template, tokenizer, plan)
+    plan.validation = _encode_all(validation, recipe, template, tokenizer, plan)
+    if not plan.train:
+        raise DataError("没有可训练的数据", where="、".join(recipe.data_path), found="；".join(plan.rejects[:3]))
+    plan.fingerprint = _fingerprint(plan.train + plan.validation)
+    return plan
+
+
+def save_rejects(plan: DataPlan, path: Path) -> None:
+    """Keep the skipped lines beside the run."""
+    if plan.rejects:
+        write_jsonl(path, [{"reject": line} for line in plan.rejects])
+
+
+def _read_all(recipe: TrainRecipe, plan: DataPlan) -> tuple[list[Record], list[Record]]:
+    weights = recipe.data_weights or [1.0] * len(recipe.data_path)
+    train: list[Record] = []
+    validation: list[Record] = []
+    for path, weight in zip(recipe.data_path, weights, strict=True):
+        records = _read_one(path, recipe, plan)
+        if recipe.val_set_size and not recipe.val_data:
+            share = recipe.val_set_size if len(recipe.data_path) == 1 or recipe.val_set_size < 1 else recipe.val_set_size / len(recipe.data_path)
+            records, held = split_records(records, share, seed=recipe.seed)
+            validation += held
+        train += _repeat(records, weight)
+    if recipe.val_data:
+        validation = _read_one(recipe.val_data, recipe, plan)
+    return train, validation
+
+
+def _repeat(records: list[Record], weight: float) -> list[Record]:
+    whole, part = int(weight), weight - int(weight)
+    return records * whole + records[: round(len(records) * part)]
+
+
+def _read_one(path: str, recipe: TrainRecipe, plan: DataPlan) -> list[Record]:
+    names = {"prompt": recipe.prompt_column, "response": recipe.response_column}
+    columns = {key: value for key, value in names.items() if value} or None
+    result = read_records(path, strict=recipe.strict, columns=columns, require_answer=recipe.stage == "sft")
+    plan.rejects += [f"{result.path}:{reject.line} {reject.reason}" for reject in result.rejects]
+    return result.records
+
+
+def _encode_all(records: list[Record], recipe: TrainRecipe, template: Template, tokenizer: Any, plan: DataPlan) -> list[Example]:
+    if recipe.stage == "pretrain":
+        return _blocks(records, tokenizer, recipe.cutoff_len)
+    examples = []
+    for record in records:
+        try:
+            example = encode(record, template, tokenizer, recipe.cutoff_len, train_on_inputs=recipe.train_on_inputs)
+        except DataError as error:
+            if recipe.strict:
+                raise
+            plan.rejects.append(f"{error.where} {error.what}")
+            continue
+        if example.truncated:
+            plan.truncated[example.truncated] += 1
+        examples.append(example)
+    return examples
+
+
+def _blocks(records: list[Record], tokenizer: Any, length: int) -> list[Example]:
+    """Documents cut into pieces of at most `length` tokens; every token but a piece's first is trained."""
+    examples = []
+    for record in records:
+        text = record.text or "\n".join(part for m in record.messages for part in (m.content, m.material) if part)
+        ids = encode_text(text, tokenizer)
+        for start in range(0, len(ids), length):
+            piece = ids[start : start + length]
+            if len(piece) > 1:
+                examples.append(Example(piece, [IGNORE, *piece[1:]], "", record.origin))
+    return examples
+
+
+def _fingerprint(examples: list[Example]) -> str:
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps([example.input_ids, example.labels]).encode())
+    return digest.hexdigest()[:16]

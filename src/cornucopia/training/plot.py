@@ -1,0 +1,28 @@
+"""The loss curve of a run as a PNG, from its log.jsonl."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cornucopia.core.jsonl import read_jsonl
+
+
+def plot_loss(log: Path, target: Path) -> None:
+    """Draw training and validation loss against the step (labels in English: plot fonts often lack Chinese)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = list(read_jsonl(log))
+    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=120)
+    for key, label in (("loss", "train"), ("eval_loss", "validation")):
+        points = [(row["step"], row[key]) for row in rows if key in row]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 30 else None)
+    axes.set(xlabel="step", ylabel="loss (nats per trained token)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(target)
+    pyplot.close(figure)
