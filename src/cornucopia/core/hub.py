@@ -28,6 +28,7 @@ from cornucopia.core.jsonl import write_json
 MARKER = ".cornucopia-download.json"
 WORKERS = 4  # files at a time
 SPARE = 200_000_000  # bytes left free on the disk
+Agree = Callable[[int], bool]  # asked with the bytes to be fetched
 _ABOUT = ("*.md", "LICENSE*", "LICENCE*", "NOTICE*", "*POLICY*")
 _TEXT = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", "*.vocab", *_ABOUT)
 _PICKLED = ("pytorch_model*.bin", "adapter_model*.bin", "model*.bin")
@@ -88,7 +89,7 @@ def choose(files: list[RemoteFile], include: list[str]) -> list[RemoteFile]:
 
 def pull(
     repo: str, target: Path, *, hub: str, revision: str | None = None, include: list[str] | None = None,
-    agree: Callable[[int], bool] = lambda size: True,
+    agree: Agree = lambda size: True,
 ) -> Marker:
     """Bring `repo` into `target`; a finished download is only looked over, an unfinished one goes on.
 
@@ -134,7 +135,7 @@ def _check_wanted(listing: Listing, wanted: list[RemoteFile], target: Path) -> N
 
 
 def _bring(web: Any, listing: Listing, wanted: list[RemoteFile], target: Path, requested: str,
-           include: list[str], agree: Callable[[int], bool]) -> Marker:
+           include: list[str], agree: Agree) -> Marker:
     done = {file.name: digest for file in wanted if (digest := hub_transfer.present(target / file.name, file))}
     missing = sorted((file for file in wanted if file.name not in done), key=lambda file: file.size)
     left = sum(max(file.size, 0) - _part_size(target, file) for file in missing)
