@@ -43,7 +43,9 @@ def make_adapter(model_folder, folder, seed: int = 1):
 
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(model_folder)
-    config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    config = LoraConfig(
+        r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False
+    )
     get_peft_model(model, config).save_pretrained(folder)
     return folder
 

@@ -119,8 +119,11 @@ def _build(table: dict[str, tuple[str, Callable[[Any], bool]]], values: dict[str
     from transformers.generation import logits_process
 
     wanted = {name: values[name] for name in table if values[name] is not None}
-    return tuple(getattr(logits_process, table[n][0])(v if n == "top_k" or n.startswith("no_") else float(v))
-                 for n, v in wanted.items() if table[n][1](v))
+    return tuple(
+        getattr(logits_process, table[n][0])(v if n == "top_k" or n.startswith("no_") else float(v))
+        for n, v in wanted.items()
+        if table[n][1](v)
+    )
 
 
 def plan(rows: Sequence[Row], budget: int, beams: int = 1, most: int = 64) -> list[list[Row]]:
@@ -159,7 +162,9 @@ class Batch:
         device: where inputs go.
     """
 
-    def __init__(self, forward: Any, rows: Sequence[Row], settings: Settings, stops: StopFinder, cache: Any, device: Any) -> None:
+    def __init__(
+        self, forward: Any, rows: Sequence[Row], settings: Settings, stops: StopFinder, cache: Any, device: Any
+    ) -> None:
         self.rows = list(rows)
         self._forward, self._settings, self._stops, self._cache, self._device = forward, settings, stops, cache, device
         self._ids, self._mask = pad_left([row.prompt for row in rows], device)
@@ -169,8 +174,14 @@ class Batch:
     def step(self) -> list[Row]:
         """Give each row one token; the rows that got one. Those with `finish` set have left the batch."""
         begun = time.perf_counter()
-        output = self._forward(input_ids=self._ids, attention_mask=self._mask, position_ids=self._positions,
-                               past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+        output = self._forward(
+            input_ids=self._ids,
+            attention_mask=self._mask,
+            position_ids=self._positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         chosen = self._choose(output.logits[:, -1, :].float())
         served = self.rows
         for row, token in zip(served, chosen.tolist(), strict=True):
@@ -245,8 +256,14 @@ def _generate(model: Any, rows: Sequence[Row], settings: Settings, device: Any) 
 
     names = [*_HISTORY, *(_WARPERS if settings.do_sample else ())]
     options = {name: settings.values[name] for name in names if name in settings.values}
-    config = GenerationConfig(max_new_tokens=rows[0].limit, do_sample=settings.do_sample, num_beams=settings.num_beams,
-                              eos_token_id=sorted(settings.eos) or None, pad_token_id=0, **options)
+    config = GenerationConfig(
+        max_new_tokens=rows[0].limit,
+        do_sample=settings.do_sample,
+        num_beams=settings.num_beams,
+        eos_token_id=sorted(settings.eos) or None,
+        pad_token_id=0,
+        **options,
+    )
     ids, mask = pad_left([row.prompt for row in rows], device)
     begun = time.perf_counter()
     with torch.inference_mode(), torch.random.fork_rng():

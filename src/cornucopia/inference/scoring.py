@@ -41,7 +41,9 @@ class Scored:
 def golden_losses(engine: TransformersEngine, records: Sequence[Record]) -> list[tuple[float, int]]:
     """For each record (nats, tokens) of its golden answer, end of sequence included; (0.0, 0) when it has none."""
     result = [(0.0, 0)] * len(records)
-    for batch in _batches(_items(engine, records), engine.batch_tokens, engine.shared.base.config.get_text_config().vocab_size):
+    for batch in _batches(
+        _items(engine, records), engine.batch_tokens, engine.shared.base.config.get_text_config().vocab_size
+    ):
         for item, loss in zip(batch, _losses(engine, batch), strict=True):
             result[item.index] = (loss, item.end - item.begin)
     return result
@@ -85,8 +87,14 @@ def _losses(engine: TransformersEngine, batch: list[Scored]) -> list[float]:
     ids, mask = pad_left([item.ids for item in batch], engine.shared.device)  # (B, T)
     kept = max(item.kept for item in batch)
     forward: Callable[..., Any] = engine.shared.forward
-    output = forward(engine.adapter, input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-                     use_cache=False, logits_to_keep=kept)
+    output = forward(
+        engine.adapter,
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+        use_cache=False,
+        logits_to_keep=kept,
+    )
     logits = output.logits[:, -kept:, :]  # (B, K, V); position -1 predicts nothing
     losses = []
     for row, item in enumerate(batch):

@@ -30,7 +30,11 @@ class StopFinder:
 
     def reached(self, tokens: Sequence[int]) -> bool:
         """Whether the text of `tokens` holds a stop string (asked after each token)."""
-        return bool(self.stop) and self._could_end(tokens[-1]) and first_stop(decode(self._tokenizer, tokens), self.stop) >= 0
+        return (
+            bool(self.stop)
+            and self._could_end(tokens[-1])
+            and first_stop(decode(self._tokenizer, tokens), self.stop) >= 0
+        )
 
     def _could_end(self, token: int) -> bool:
         # A stop string can only be completed by a token that holds its last character, or a byte of it.

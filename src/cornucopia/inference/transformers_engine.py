@@ -7,23 +7,20 @@ the terminal are unknown here.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from cornucopia.core.console import warn
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.inference.engine import Reply, Request, Sampling
 from cornucopia.inference.generate import Batch, Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.shared_model import SharedModel, cache_tokens, free_memory
 from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop
 from cornucopia.records.schema import Record
 from cornucopia.tokens.render import encode_prompt
 from cornucopia.tokens.template import Template, resolve_template
-
-CACHE_BYTES = 2 * 1024**3  # key-value cache of one batch when batch_tokens is not given: 4096 tokens of LLaMA-7B
 
 
 def open_engines(
@@ -64,52 +61,16 @@ def open_engines(
             own = read_meta(folder).template
             shared.model = attach(shared.model, loaded, folder, name)
         chosen = resolve_template(template or own, loaded.tokenizer)
-        budget = batch_tokens or _budget(loaded.model)
+        budget = batch_tokens or cache_tokens(loaded.model)
         identity = {
-            "base": loaded.path.name, "base_fingerprint": loaded.fingerprint, "bits": bits, "dtype": str(loaded.model.dtype),
+            "base": loaded.path.name, "base_fingerprint": loaded.fingerprint,
+            "bits": bits, "dtype": str(loaded.model.dtype).removeprefix("torch."),
             "adapter": None if entry is None else folder.name,
             "adapter_fingerprint": None if entry is None else _weights_fingerprint(folder),
             "template": chosen.name,
         }  # fmt: skip
         engines.append(TransformersEngine(shared, name, loaded.tokenizer, chosen, budget, identity))
     return engines
-
-
-class SharedModel:
-    """A model and the adapters on it, of which at most one is active at a time."""
-
-    def __init__(self, model: Any) -> None:
-        self.base, self.model = model, model
-        self.device = model.get_input_embeddings().weight.device
-        self.lock = RLock()
-        self._off = False
-        self.accepts = set(inspect.signature(model.forward).parameters)
-
-    def use(self, adapter: str | None) -> Any:
-        """The model with `adapter` active, or with all adapters off (caller holds the lock)."""
-        if self.model is self.base or (adapter is None and self._learns_prompt):
-            return self.base
-        if adapter is None:
-            if not self._off:
-                self.model.base_model.disable_adapter_layers()
-        else:
-            if self._off:
-                self.model.base_model.enable_adapter_layers()
-            if self.model.active_adapter != adapter:
-                self.model.set_adapter(adapter, inference_mode=True)
-        self._off = adapter is None
-        return self.model
-
-    @property
-    def _learns_prompt(self) -> bool:
-        """Whether the adapters only put virtual tokens before the prompt, leaving the base's layers as they were."""
-        return all(config.is_prompt_learning for config in self.model.peft_config.values())
-
-    def forward(self, adapter: str | None, **inputs: Any) -> Any:
-        """The model's output with `adapter` active; inputs the architecture does not know are left out."""
-        with self.lock:
-            model = self.use(adapter)
-            return model(**{name: value for name, value in inputs.items() if name in self.accepts})
 
 
 @dataclass
@@ -187,8 +148,14 @@ class TransformersEngine:
     def describe(self, sampling: Sampling) -> dict[str, Any]:
         """Everything that decides the answers, for fingerprints and reports (JSON-ready)."""
         settings = self.settings(sampling)
-        decided = {"max_new_tokens": settings.max_new_tokens, "do_sample": settings.do_sample, "num_beams": settings.num_beams,
-                   "seed": settings.seed, "stop": list(settings.stop), **settings.values}
+        decided = {
+            "max_new_tokens": settings.max_new_tokens,
+            "do_sample": settings.do_sample,
+            "num_beams": settings.num_beams,
+            "seed": settings.seed,
+            "stop": list(settings.stop),
+            **settings.values,
+        }
         return {**self.identity, "sampling": decided}
 
     def prompt_length(self, record: Record) -> int:
@@ -214,7 +181,7 @@ class TransformersEngine:
                 cut += row.cut
                 rows.append(row)
             except CornucopiaError as error:
-                failed.append(Reply(request.id, "", "error", error=str(error).replace("\n", " ")))
+                failed.append(Reply(request.id, "", "error", error=" ".join(str(error).split())))
         if cut:
             warn(f"{cut} 个问题超过模型的上下文长度（{self.context()} 个词元），已截短材料或更早的对话")
         return rows, failed
@@ -222,11 +189,15 @@ class TransformersEngine:
     def _row(self, request: Request, settings: Settings) -> Row:
         context = self.context()
         if context is None:
-            return Row(request.id, encode_prompt(request.record, self.template, self.tokenizer), settings.max_new_tokens)
+            return Row(
+                request.id, encode_prompt(request.record, self.template, self.tokenizer), settings.max_new_tokens
+            )
         most = context - _reserve(settings, context)
         whole = encode_prompt(request.record, self.template, self.tokenizer)
         prompt = whole if len(whole) <= most else encode_prompt(request.record, self.template, self.tokenizer, most)
-        return Row(request.id, prompt, min(settings.max_new_tokens, context - len(prompt)), cut=len(prompt) < len(whole))
+        return Row(
+            request.id, prompt, min(settings.max_new_tokens, context - len(prompt)), cut=len(prompt) < len(whole)
+        )
 
     def _answer(self, rows: list[Row], settings: Settings) -> Iterator[Reply]:
         """Answer one batch. When it fails (most often for want of memory) its halves are tried, down to single rows."""
@@ -241,7 +212,7 @@ class TransformersEngine:
         left = [row for row in rows if row.finish is None]
         if not left:
             return
-        _free_memory()
+        free_memory()
         if len(rows) == 1:
             yield Reply(rows[0].id, "", "error", prompt_tokens=len(rows[0].prompt), error=problem)
             return
@@ -282,9 +253,11 @@ class TransformersEngine:
         return Reply(row.id, text.rstrip(HALF), finish, len(row.prompt), len(row.tokens), row.seconds)
 
     def _steps(self, settings: Settings) -> bool:
-        """Whether our own loop can do it: beams, recurrent caches and prompt-learning adapters go through Transformers."""
+        """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""
         peft = getattr(self.shared.model, "peft_config", {}).get(self.adapter)
-        return settings.num_beams == 1 and model_pads(self.shared.base) and not getattr(peft, "is_prompt_learning", False)
+        return (
+            settings.num_beams == 1 and model_pads(self.shared.base) and not getattr(peft, "is_prompt_learning", False)
+        )
 
     def _most(self) -> int:
         return 64 if model_pads(self.shared.base) else 1
@@ -297,22 +270,14 @@ class TransformersEngine:
         """Ends of sequence of generation_config (one id or a list), and the tokenizer's, which training teaches."""
         own = defaults.eos_token_id
         listed = own if isinstance(own, (list, tuple)) else [own]
-        return frozenset(int(token) for token in [*listed, self.tokenizer.eos_token_id] if token is not None and token >= 0)
+        return frozenset(
+            int(token) for token in [*listed, self.tokenizer.eos_token_id] if token is not None and token >= 0
+        )
 
 
 def _reserve(settings: Settings, context: int) -> int:
     """Tokens of the context kept free for the answer: those it may have, but never more than a quarter."""
     return max(1, min(settings.max_new_tokens, context // 4))
-
-
-def _budget(model: Any) -> int:
-    """Tokens whose keys and values fill CACHE_BYTES."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_attention_heads", None) or 1
-    width = getattr(config, "head_dim", None) or (config.hidden_size // heads)
-    keys = getattr(config, "num_key_value_heads", None) or heads
-    bytes_per_token = 2 * config.num_hidden_layers * keys * width * model.dtype.itemsize
-    return max(1024, min(65536, CACHE_BYTES // bytes_per_token))
 
 
 def _weights_fingerprint(folder: Path) -> str:
@@ -331,10 +296,3 @@ def _problem(error: Exception) -> str:
     if short:
         return "内存不够，单独一条也放不下：减小 --max-new-tokens，或用 --bits 4"
     return f"生成失败：{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")
-
-
-def _free_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -1,0 +1,64 @@
+"""One model in memory, seen through its adapters one at a time. Knows nothing of prompts or answers."""
+
+from __future__ import annotations
+
+import inspect
+from threading import RLock
+from typing import Any
+
+CACHE_BYTES = 2 * 1024**3  # keys and values of one batch when no budget is given: 4096 tokens of LLaMA-7B in 16 bits
+
+
+class SharedModel:
+    """A model and the adapters on it, of which at most one is active at a time."""
+
+    def __init__(self, model: Any) -> None:
+        self.base, self.model = model, model
+        self.device = model.get_input_embeddings().weight.device
+        self.lock = RLock()
+        self._off = False
+        self.accepts = set(inspect.signature(model.forward).parameters)
+
+    def use(self, adapter: str | None) -> Any:
+        """The model with `adapter` active, or with all adapters off (caller holds the lock)."""
+        if self.model is self.base or (adapter is None and self._learns_prompt):
+            return self.base
+        if adapter is None:
+            if not self._off:
+                self.model.base_model.disable_adapter_layers()
+        else:
+            if self._off:
+                self.model.base_model.enable_adapter_layers()
+            if self.model.active_adapter != adapter:
+                self.model.set_adapter(adapter, inference_mode=True)
+        self._off = adapter is None
+        return self.model
+
+    @property
+    def _learns_prompt(self) -> bool:
+        """Whether the adapters only put virtual tokens before the prompt, leaving the base's layers as they were."""
+        return all(config.is_prompt_learning for config in self.model.peft_config.values())
+
+    def forward(self, adapter: str | None, **inputs: Any) -> Any:
+        """The model's output with `adapter` active; inputs the architecture does not know are left out."""
+        with self.lock:
+            model = self.use(adapter)
+            return model(**{name: value for name, value in inputs.items() if name in self.accepts})
+
+
+def cache_tokens(model: Any) -> int:
+    """Tokens whose keys and values fill CACHE_BYTES."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_attention_heads", None) or 1
+    width = getattr(config, "head_dim", None) or (config.hidden_size // heads)
+    keys = getattr(config, "num_key_value_heads", None) or heads
+    bytes_per_token = 2 * config.num_hidden_layers * keys * width * model.dtype.itemsize
+    return max(1024, min(65536, CACHE_BYTES // bytes_per_token))
+
+
+def free_memory() -> None:
+    """Give memory that nothing uses back to the device."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
