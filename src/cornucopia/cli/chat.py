@@ -1,0 +1,180 @@
+"""`cornucopia chat`: talk with a local model in the terminal, or ask it one question from a script."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cornucopia.cli.infer import ModelOptions
+from cornucopia.core.config import option
+from cornucopia.core.console import say, warn
+from cornucopia.core.errors import CornucopiaError, DataError, Interrupted
+from cornucopia.core.options import parse
+from cornucopia.core.paths import bundled_model
+from cornucopia.inference.chat_session import HELP, ChatSession, Command, Lines, understand, with_material
+
+if TYPE_CHECKING:
+    from cornucopia.inference.engine import Sampling
+    from cornucopia.inference.transformers_engine import TransformersEngine
+    from cornucopia.records.schema import Record
+
+EXAMPLES = """  cornucopia chat                                   与内置小模型对话
+  cornucopia chat --model base_models/llama-7b-hf --adapter runs/我的适配器 --temperature 0.7
+  cornucopia chat -q 什么是等额本息                     只问一句，回答写到标准输出
+  cornucopia chat -q 总结这份公告 --material 公告.txt     材料另给；--material - 从标准输入读
+  echo 什么是等额本息 | cornucopia chat                 问题从标准输入来"""
+
+
+class ChatConfig(ModelOptions):
+    """Options of `cornucopia chat`."""
+
+    question: str | None = option(None, "只问这一句就退出", aliases=("q",))
+    material: str | None = option(None, "与 -q 合用：材料文件（UTF-8），- 为标准输入")
+    system: str = option("", "系统提示：整段对话都遵守的要求", aliases=("system_prompt",))
+
+
+def run(argv: list[str]) -> int:
+    """Run `cornucopia chat`."""
+    config, _ = parse(
+        ChatConfig, argv, prog="cornucopia chat", examples=EXAMPLES,
+        summary="在终端里对话，边生成边显示。/help 看对话里能用的命令；长对话放不下时从最早的一轮开始省略。",
+    )  # fmt: skip
+    material = _read(config.material) if config.material else ""
+    question = config.question
+    if question is None and not sys.stdin.isatty():
+        question = _read("-")
+    if question is not None and not question.strip():
+        raise DataError("没有问题", where="标准输入" if config.question is None else "-q", found="空的")
+    engine = _open(config)
+    sampling = config.sampling()
+    session = ChatSession(config.system, engine.prompt_length, engine.prompt_limit(sampling))
+    if question is not None:
+        record = session.ask(question.strip())
+        return _one(engine, with_material(record, material) if material else record, sampling)
+    Terminal(engine, session, sampling).loop()
+    return 0
+
+
+def _open(config: ChatConfig) -> TransformersEngine:
+    from cornucopia.inference.transformers_engine import open_engines
+
+    model, adapter = config.model or str(bundled_model()), config.active_adapter()
+    if config.question is None and sys.stdin.isatty():
+        say(f"载入 {model}{f' + {adapter}' if adapter else ''} ……")
+    return open_engines(
+        model, [adapter], bits=config.precision(), dtype=config.dtype, device=config.device, template=config.template
+    )[0]
+
+
+def _read(name: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        where = "标准输入" if name == "-" else name
+        raise DataError("读不了：应是 UTF-8 文字", where=where, found=str(error)[:120]) from None
+
+
+def _one(engine: TransformersEngine, record: Record, sampling: Sampling) -> int:
+    """Stream one answer to standard output."""
+    try:
+        for piece in engine.stream(record, sampling):
+            print(piece, end="", flush=True)
+    except KeyboardInterrupt:
+        print()
+        raise Interrupted("已停住这个回答") from None
+    print()
+    return 0
+
+
+class Terminal:
+    """Reads lines, shows answers as they are made; what is remembered is the session's business."""
+
+    def __init__(self, engine: TransformersEngine, session: ChatSession, sampling: Sampling) -> None:
+        self.engine, self.session, self.sampling = engine, session, sampling
+        self.retries = 0
+
+    def loop(self) -> None:
+        """Talk until the user leaves."""
+        _line_editing()
+        say("开始对话。/help 看命令，stop 退出")
+        for text in self._messages():
+            try:
+                command = understand(text)
+                if command.kind == "exit":
+                    return
+                self._do(command)
+            except CornucopiaError as error:
+                warn(str(error))
+
+    def _messages(self) -> Iterator[str]:
+        """Whole messages; ends at Ctrl-D. Ctrl-C drops an unfinished line."""
+        lines = Lines()
+        while True:
+            try:
+                text = lines.add(input("… " if lines.waiting else "\n问："))
+            except EOFError:
+                print()
+                return
+            except KeyboardInterrupt:
+                lines.reset()
+                say("\n（退出请输入 stop，或按 Ctrl-D）")
+                continue
+            if text is not None:
+                yield text
+
+    def _do(self, command: Command) -> None:
+        if command.kind == "ask":
+            self.retries = 0
+            self._answer(command.text)
+        elif command.kind == "clear":
+            self.session.clear()
+            say("已忘掉前面的对话")
+        elif command.kind == "retry":
+            self._retry()
+        elif command.kind == "save":
+            say(f"已存 {self.session.save(command.text)} 轮：{command.text}")
+        elif command.kind == "history":
+            for asked, answer in self.session.turns:
+                print(f"问：{asked}\n答：{answer}\n")
+        elif command.kind == "help":
+            say(HELP)
+
+    def _retry(self) -> None:
+        question = self.session.retry()
+        if question is None:
+            say("还没有问过问题")
+            return
+        self.retries += 1
+        if not self.engine.settings(self.sampling).do_sample:
+            say("（现在是贪心解码，每次回答都一样；启动时加 --temperature 0.7 才会有变化）")
+        self._answer(question)
+
+    def _answer(self, question: str) -> None:
+        record, pieces = self.session.ask(question), []
+        if self.session.dropped:
+            say(f"（对话太长，最早的 {self.session.dropped} 轮这次没有给模型看）")
+        sampling = self.sampling.model_copy(update={"seed": self.sampling.seed + self.retries})
+        print("答：", end="", flush=True)
+        stream = self.engine.stream(record, sampling)
+        try:
+            for piece in stream:
+                pieces.append(piece)
+                print(piece, end="", flush=True)
+        except KeyboardInterrupt:
+            stream.close()
+            print("（已停）", end="")
+        print()
+        self.session.answered(question, "".join(pieces))
+
+
+def _line_editing() -> None:
+    """Arrow keys, history and correct deletion of Chinese characters, where the system has them."""
+    if os.name == "posix":
+        import contextlib
+
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401
