@@ -1,0 +1,38 @@
+"""`cornucopia compare`: a recipe or flags in; answers.jsonl, answers.md and report.html out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cornucopia.comparison.recipe import CompareRecipe, check
+from cornucopia.core import console, options
+from cornucopia.core.jsonl import write_text
+
+_EXAMPLES = """  cornucopia compare recipes/compare.yaml
+  cornucopia compare --questions instruction_data/infer.json --output-dir runs/compare \\
+      --contestant 基座=nano --contestant 调优后=nano+runs/quickstart/adapter
+  cornucopia compare recipes/compare.yaml --contestant DeepSeek=https://api.deepseek.com#deepseek-chat"""
+
+
+def run(argv: list[str]) -> int:
+    """Compare and write the results; 1 when no contestant could answer anything."""
+    recipe, _ = options.parse(
+        CompareRecipe, argv, prog="cornucopia compare", positional="recipe", positional_help="YAML 配方，见 recipes/compare.yaml",
+        summary="让多个模型回答同一批题，生成并排的表格和一个网页报告。答过的题不再重做：中断后再运行就接着做，加一个选手只算新的一列。",
+        examples=_EXAMPLES,
+    )  # fmt: skip
+    check(recipe)
+    from cornucopia.comparison.report import write_report
+    from cornucopia.comparison.run import compare
+    from cornucopia.comparison.summary import summarise
+    from cornucopia.comparison.table import markdown, show_summary
+    from cornucopia.records.read import read_records
+
+    comparison = compare(recipe, read_records(recipe.questions).records)
+    summary = summarise(comparison)
+    folder = Path(recipe.output_dir)
+    write_text(folder / "answers.md", markdown(comparison))
+    write_report(folder / "report.html", comparison, summary)
+    show_summary(comparison, summary)
+    console.say(f"报告：{folder / 'report.html'}（用浏览器打开）；表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
+    return 1 if all(line.failed == len(comparison.questions) for line in summary.overall) else 0

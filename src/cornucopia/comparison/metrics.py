@@ -1,0 +1,152 @@
+"""What is measured of one answer, in plain Python. Knows no contestants, no files and no statistics.
+
+Each metric of an answer is a pair (numerator, denominator); a contestant's value is a function of the ratio of the two
+sums. So a mean (denominator 1), perplexity (nats over tokens) and speed (tokens over seconds) are treated alike.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Pair = tuple[float, float]
+
+
+def normalise(text: str) -> str:
+    """The characters that count when two answers are compared.
+
+    Full-width forms become half-width (NFKC), letters lower case; white space and punctuation go, as in SQuAD's
+    `normalize_answer` (Rajpurkar et al. 2016) and CMRC 2018's `remove_punctuation` (Cui et al. 2019). Two things stay,
+    because in finance they change the meaning: the percent sign, and a point between two digits (3.5% is not 35%).
+    """
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for place, char in enumerate(text) if _counts(text, place))
+
+
+def _counts(text: str, place: int) -> bool:
+    char = text[place]
+    if char == ".":
+        return text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
+    return char == "%" or not (char.isspace() or unicodedata.category(char)[0] in "PZC")
+
+
+def character_f1(answer: str, golden: str) -> float:
+    """F1 of the two multisets of characters: SQuAD's token F1 (Rajpurkar et al. 2016, arXiv:1606.05250) with a
+    character as the unit, as is usual for Chinese. (CMRC 2018 counts a longest common substring instead.)
+
+    Two empty texts are equal (1); one empty text shares nothing (0).
+    """
+    answer, golden = normalise(answer), normalise(golden)
+    if not answer or not golden:
+        return float(answer == golden)
+    common = sum((Counter(answer) & Counter(golden)).values())
+    return 2 * common / (len(answer) + len(golden))
+
+
+def rouge_l(answer: str, golden: str) -> float:
+    """ROUGE-L (Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1) on characters, beta 1."""
+    answer, golden = normalise(answer), normalise(golden)
+    if not answer or not golden:
+        return float(answer == golden)
+    return 2 * lcs_length(answer, golden) / (len(answer) + len(golden))
+
+
+def lcs_length(left: str, right: str) -> int:
+    """Length of the longest common subsequence, one big-integer step a character (Hyyrö 2004, bit-parallel LCS)."""
+    places: dict[str, int] = {}
+    for index, char in enumerate(left):
+        places[char] = places.get(char, 0) | 1 << index
+    full = (1 << len(left)) - 1
+    row = full
+    for char in right:
+        matched = row & places.get(char, 0)
+        row = ((row + matched) | (row - matched)) & full
+    return len(left) - row.bit_count()
+
+
+def repetition(text: str, size: int = 4) -> float:
+    """Share of the text's character n-grams that repeat an earlier one; 0 when it has fewer than two."""
+    grams = [text[start : start + size] for start in range(len(text) - size + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the summary.
+
+    Args:
+        key: stable name in files; label: what the user reads.
+        help: what it is, one Chinese sentence.
+        of: cell -> (numerator, denominator), or None when the cell has no such value.
+        better: "up", "down" or "" when neither end is better.
+        percent: shown as a percentage.
+        digits: decimals shown.
+    """
+
+    key: str
+    label: str
+    help: str
+    of: Callable[[dict[str, Any]], Pair | None]
+    better: str = ""
+    percent: bool = False
+    digits: int = 2
+
+    def value(self, numerator: Any, denominator: Any) -> Any:
+        """The metric from its sums (numbers or numpy arrays)."""
+        import numpy as np
+
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = np.asarray(numerator, dtype=float) / denominator
+            return np.exp(ratio) if self.key == "perplexity" else ratio
+
+    def show(self, value: float | None, *, sign: bool = False) -> str:
+        """Text of a value; "—" when there is none."""
+        if value is None or math.isnan(value):
+            return "—"
+        plus = "+" if sign else ""
+        if self.percent:
+            return f"{100 * value:{plus}.1f}%"
+        if not math.isfinite(value) or abs(value) >= 1e6:
+            return f"{value:{plus}.2g}"
+        return f"{value:{plus},.{self.digits}f}"
+
+
+def _answered(cell: dict[str, Any]) -> bool:
+    return "answer" in cell and not cell.get("error")
+
+
+def _of_answer(measure: Callable[[dict[str, Any]], float]) -> Callable[[dict[str, Any]], Pair | None]:
+    return lambda cell: (float(measure(cell)), 1.0) if _answered(cell) else None
+
+
+def _against_golden(score: Callable[[str, str], float]) -> Callable[[dict[str, Any]], Pair | None]:
+    return lambda cell: (score(cell["answer"], cell["golden"]), 1.0) if _answered(cell) and cell.get("golden") else None
+
+
+def _golden_loss(cell: dict[str, Any]) -> Pair | None:
+    tokens, loss = cell.get("golden_tokens") or 0, cell.get("golden_nll")
+    return (float(loss), float(tokens)) if _answered(cell) and tokens and loss is not None else None
+
+
+def _speed(cell: dict[str, Any]) -> Pair | None:
+    tokens, seconds = cell.get("completion_tokens") or 0, cell.get("seconds") or 0
+    return (float(tokens), float(seconds)) if _answered(cell) and tokens and seconds > 0 else None
+
+
+METRICS = (
+    Metric("f1", "字符F1", "回答与参考答案共有的字有多少，0 到 1", _against_golden(character_f1), "up"),
+    Metric("rouge_l", "ROUGE-L", "回答与参考答案按顺序共有的字有多少，0 到 1", _against_golden(rouge_l), "up"),
+    Metric("perplexity", "参考困惑度", "模型对参考答案的困惑度，越低越熟悉；词表不同的模型之间不可比", _golden_loss, "down"),
+    Metric("length", "平均字数", "回答的字符数", _of_answer(lambda cell: len(cell["answer"])), digits=0),
+    Metric("repetition", "重复", "回答里重复出现的四字片段占多少",
+           _of_answer(lambda cell: repetition(cell["answer"])), "down", percent=True),
+    Metric("empty", "空答", "没有内容的回答占多少",
+           _of_answer(lambda cell: not cell["answer"].strip()), "down", percent=True),
+    Metric("cut_off", "截断", "到长度上限还没说完的回答占多少",
+           _of_answer(lambda cell: cell.get("finish_reason") == "length"), "down", percent=True),
+    Metric("speed", "词元/秒", "每秒生成多少词元；与机器和批大小有关", _speed, "up", digits=1),
+)  # fmt: skip

@@ -1,0 +1,208 @@
+"""What a comparison is made of: contestants, questions, sampling. Knows no engine and no network."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import field_validator, model_validator
+
+from cornucopia.adapters.load import find_adapter
+from cornucopia.core.config import Config, option
+from cornucopia.core.errors import ConfigError, ModelError
+from cornucopia.inference.engine import Sampling
+from cornucopia.models.load import find_model
+
+# Files of a model or adapter folder that decide its answers.
+_SETTING_FILES = ("config.json", "generation_config.json", "adapter_config.json", "cornucopia.json",
+                  "tokenizer*", "special_tokens_map.json", "chat_template*", "vocab.*", "merges.txt")  # fmt: skip
+_WEIGHT_FILES = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
+_SAMPLE_BYTES = 1 << 20
+
+
+class Contestant(Config):
+    """One column: a local base (with or without an adapter), or a model behind an OpenAI-compatible endpoint."""
+
+    name: str = option("", "列名；留空则取适配器、基座或模型的名字")
+    base: str = option("", "基座模型的文件夹或名字")
+    adapter: str | None = option(None, "LoRA 适配器文件夹；不写就是基座本身")
+    bits: Literal[0, 4, 8] = option(0, "基座量化位数：0 不量化，8 或 4")
+    dtype: str = option("auto", "基座计算精度：auto、float32、bfloat16、float16")
+    template: str | None = option(None, "提示词模板名或文件；不写则用适配器自带的")
+    endpoint: str = option("", "OpenAI 兼容接口的地址，如 https://api.deepseek.com")
+    model: str = option("", "接口上的模型名")
+    key_env: str | None = option(None, "存放密钥的环境变量名；常见平台不必写")
+    requests_per_minute: float = option(0, "每分钟最多请求数，0 为不限", ge=0)
+    max_retries: int = option(5, "一题失败后最多重试几次", ge=0, le=20)
+    timeout: float = option(120.0, "一次请求最多等多少秒", gt=0)
+    concurrency: int = option(4, "同时发几个请求", ge=1, le=64)
+    system: str | None = option(None, "系统提示；不写则用共用的")
+    sampling: dict[str, Any] = option({}, "只对它生效的采样设置")
+
+    @property
+    def loaded_as(self) -> tuple[str, int, str]:
+        """Contestants with the same value stand on one base in memory."""
+        return self.base, self.bits, self.dtype
+
+    @classmethod
+    def parse(cls, text: str) -> Contestant:
+        """`名字=BASE[+ADAPTER]` or `名字=https://host/v1#model`; the name may be left out.
+
+        Raises:
+            ConfigError: if it is neither.
+        """
+        head, equals, rest = text.partition("=")
+        name, body = (head.strip(), rest.strip()) if equals and "://" not in head else ("", text.strip())
+        if not body:
+            raise ConfigError("选手写法有误", found=text, fix="写成 名字=基座 、名字=基座+适配器 或 名字=https://地址/v1#模型")
+        if "://" in body:
+            endpoint, _, model = body.partition("#")
+            return cls.build({"name": name, "endpoint": endpoint, "model": model}, where=f"选手 {text}")
+        base, plus, adapter = (body, "", "") if Path(body).exists() else body.rpartition("+")
+        values = {"base": base, "adapter": adapter or None} if plus else {"base": body}
+        return cls.build({"name": name, **values}, where=f"选手 {text}")
+
+
+class _Task(Config):
+    questions: str = option(..., "问题文件：任何能训练的格式，带参考答案才有分数", aliases=("instruct_dir",))
+    output_dir: str = option("runs/compare", "结果文件夹：answers.jsonl、answers.md、report.html")
+    contestants: list[Contestant] = option([], "配方里写的选手，一项一个：name、base、adapter、endpoint、model 等")
+    contestant: list[str] = option([], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型")
+    limit: int | None = option(None, "只比前多少题", gt=0)
+    system: str = option("", "给所有选手的系统提示")
+    title: str = option("", "报告标题")
+    device: str = option("auto", "本地模型用哪个设备：auto、cpu、cuda、cuda:1")
+    batch_tokens: int | None = option(None, "本地模型一批最多多少个词元；不写则按缓存估算", gt=0)
+
+
+class CompareRecipe(Sampling, _Task):
+    """A whole comparison. The sampling settings written at the top are shared by all contestants."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_contestants(cls, values: Any) -> Any:
+        """The recipe's contestants first, then those of the command line."""
+        listed, added = values.get("contestants", []), values.get("contestant", [])
+        if not isinstance(listed, list) or not isinstance(added, list):
+            return values
+        return {**values, "contestants": [*listed, *added], "contestant": []}
+
+    @field_validator("contestants", mode="before")
+    @classmethod
+    def _read_contestants(cls, values: Any) -> Any:
+        if not isinstance(values, list):
+            return values
+        return _named([_contestant(value, number) for number, value in enumerate(values, 1)])
+
+    def sampling_of(self, contestant: Contestant) -> Sampling:
+        """Shared sampling settings with the contestant's own laid over them."""
+        shared = {key: getattr(self, key) for key in Sampling.model_fields}
+        return Sampling.build({**shared, **contestant.sampling}, where=f"选手 {contestant.name} 的 sampling")
+
+    def settings_of(self, contestant: Contestant) -> dict[str, Any]:
+        """Everything that would change the contestant's answers, JSON-ready and without secrets."""
+        values: dict[str, Any] = {
+            "system": self.system if contestant.system is None else contestant.system,
+            "sampling": self.sampling_of(contestant).model_dump(),
+        }
+        if contestant.endpoint:
+            return {"endpoint": contestant.endpoint, "model": contestant.model, **values}
+        keys = ("base", "adapter", "bits", "dtype", "template")
+        return {**{key: getattr(contestant, key) for key in keys}, **values}
+
+    def fingerprint_of(self, contestant: Contestant) -> str:
+        """SHA-256 (16 hex digits) of the settings and of the files they name."""
+        settings = self.settings_of(contestant)
+        settings["files"] = [files_digest(place) for place in _places(contestant)]
+        text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check(recipe: CompareRecipe) -> CompareRecipe:
+    """The recipe, if it can be run.
+
+    Raises:
+        ConfigError: no contestants, or a wrong sampling setting of one.
+    """
+    if not recipe.contestants:
+        raise ConfigError("没有选手", fix="加 --contestant 名字=基座+适配器 ，或在配方里写 contestants:")
+    for contestant in recipe.contestants:
+        recipe.sampling_of(contestant)
+    return recipe
+
+
+def _places(contestant: Contestant) -> list[Path]:
+    """The folders and files behind the names; one that is not there is left out, and fails when it is opened."""
+    finders = ((find_model, contestant.base), (find_adapter, contestant.adapter), (Path, contestant.template))
+    places = []
+    for find, name in finders:
+        with contextlib.suppress(ModelError):
+            places += [find(name)] if name else []
+    return places
+
+
+def files_digest(path: Path) -> str:
+    """Fingerprint of what lies in a model or adapter folder, or of a template file; '' when there is nothing.
+
+    Weights are sampled (size, first and last MiB): hashing 14 GB on every start would take a minute.
+    """
+    if path.is_file():
+        return _digest([path])
+    files = {file for pattern in (*_SETTING_FILES, *_WEIGHT_FILES) for file in path.glob(pattern) if file.is_file()}
+    return _digest(sorted(files)) if files else ""
+
+
+def _digest(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size};".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_SAMPLE_BYTES))
+            stream.seek(max(size - _SAMPLE_BYTES, 0))
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
+
+
+def _contestant(value: Any, number: int) -> Contestant:
+    if isinstance(value, str):
+        contestant = Contestant.parse(value)
+    elif isinstance(value, dict):
+        contestant = Contestant.build(value, where=f"第 {number} 个选手")
+    elif isinstance(value, Contestant):
+        contestant = value
+    else:
+        raise ConfigError("选手写法有误", where=f"第 {number} 个选手", found=repr(value), fix="写 name、base、adapter 等键")
+    where = f"第 {number} 个选手 {contestant.name}".strip()
+    if bool(contestant.base) == bool(contestant.endpoint):
+        raise ConfigError("选手要写 base 或 endpoint，且只写一个", where=where)
+    if contestant.endpoint:
+        _check_endpoint(contestant, where)
+    return contestant
+
+
+def _check_endpoint(contestant: Contestant, where: str) -> None:
+    parts = urlsplit(contestant.endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError("接口地址有误", where=where, found=contestant.endpoint, fix="以 http:// 或 https:// 开头")
+    if parts.username or parts.password or parts.query:
+        raise ConfigError("接口地址里不要带密钥", where=where, fix="把密钥放进环境变量，用 key_env 写变量名")
+    if not contestant.model:
+        raise ConfigError("接口选手缺少模型名", where=where, fix="写成 名字=https://地址/v1#模型，或加 model: 一行")
+
+
+def _named(contestants: list[Contestant]) -> list[Contestant]:
+    """Each contestant with a name of its own."""
+    seen: set[str] = set()
+    for contestant in contestants:
+        if not contestant.name:
+            contestant.name = contestant.model or Path(contestant.adapter or contestant.base).name
+        if contestant.name in seen:
+            raise ConfigError("两个选手同名", found=contestant.name, fix="给每个选手不同的名字：名字=基座+适配器")
+        seen.add(contestant.name)
+    return contestants

@@ -1,0 +1,126 @@
+"""The numbers of a comparison: each metric of each contestant with its interval, overall, by domain and by kind,
+and what may be concluded from them. Knows no HTML and no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cornucopia.comparison.cells import Cell, Comparison
+from cornucopia.comparison.interval import FEW, Estimate, difference, estimate
+from cornucopia.comparison.metrics import METRICS, Metric, Pair, normalise
+
+GROUPED = ("f1", "rouge_l")  # the metrics also shown by domain and by kind
+_OFTEN = 0.2  # from this share on, cut-off or empty answers are worth a word
+
+
+@dataclass(frozen=True)
+class Line:
+    """One contestant over one set of questions: key of metric -> estimate, and -> difference from the first."""
+
+    name: str
+    values: dict[str, Estimate]
+    differences: dict[str, Estimate]
+    failed: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All lines: `overall` in the order of the contestants; groups by domain and by kind; sentences to read first."""
+
+    overall: list[Line]
+    by_domain: dict[str, list[Line]]
+    by_kind: dict[str, list[Line]]
+    scores: dict[str, list[dict[str, Pair | None]]]
+    conclusion: list[str]
+
+
+def summarise(comparison: Comparison) -> Summary:
+    """Measure every cell once, then every set of questions."""
+    scores = {
+        contestant.name: [{metric.key: metric.of(cell) for metric in METRICS} for cell in comparison.column(contestant.name)]
+        for contestant in comparison.contestants
+    }
+    everything = range(len(comparison.questions))
+    overall = _lines(comparison, scores, everything, METRICS)
+    grouped = tuple(metric for metric in METRICS if metric.key in GROUPED)
+    groups = [
+        {name: _lines(comparison, scores, rows, grouped) for name, rows in _rows_by(comparison, field).items()}
+        for field in ("domain", "kind")
+    ]
+    return Summary(overall, groups[0], groups[1], scores, conclude(overall, len(comparison.questions)))
+
+
+def _rows_by(comparison: Comparison, field: str) -> dict[str, list[int]]:
+    rows: dict[str, list[int]] = {}
+    for index, question in enumerate(comparison.questions):
+        if name := getattr(question.record, field):
+            rows.setdefault(name, []).append(index)
+    return rows
+
+
+def _lines(
+    comparison: Comparison, scores: dict[str, list[dict[str, Pair | None]]], rows: Sequence[int], metrics: Sequence[Metric]
+) -> list[Line]:
+    first = comparison.contestants[0]
+    lines = []
+    for contestant in comparison.contestants:
+        values, differences = {}, {}
+        for metric in metrics:
+            pairs, reference = ([scores[c.name][row][metric.key] for row in rows] for c in (contestant, first))
+            values[metric.key] = estimate(metric, pairs)
+            # Perplexity is per token: with another vocabulary the tokens are others.
+            comparable = metric.key != "perplexity" or contestant.base == first.base
+            differences[metric.key] = (
+                difference(metric, pairs, reference) if comparable and contestant is not first else Estimate()
+            )
+        cells = [comparison.column(contestant.name)[row] for row in rows]
+        lines.append(Line(contestant.name, values, differences, sum(bool(cell.get("error")) for cell in cells)))
+    return lines
+
+
+def differ(cells: Sequence[Cell]) -> bool:
+    """Whether contestants' answers to one question are not all the same (white space and punctuation aside)."""
+    return len({normalise(cell.get("answer") or "") if not cell.get("error") else None for cell in cells}) > 1
+
+
+def conclude(overall: Sequence[Line], count: int) -> list[str]:
+    """What may be said in Chinese, only as strongly as the intervals allow; the first sentence is the main one."""
+    first, *others = overall
+    sentences = [_versus(first, line) for line in others if line.differences["f1"].value is not None]
+    if not sentences:
+        sentences = [_alone(first)] if first.values["f1"].value is not None else []
+    if not sentences:
+        sentences = ["没有可以打分的题：要么没有参考答案，要么没有回答。"]
+    elif count < FEW:
+        sentences.append(f"只有 {count} 道题，区间偏窄，结论只作参考。")
+    return sentences + [warning for line in overall for warning in _warnings(line, count)]
+
+
+def _alone(line: Line) -> str:
+    score = line.values["f1"]
+    return f"「{line.name}」的字符F1 是 {score.value:.2f}{_between(score)}。"
+
+
+def _versus(first: Line, line: Line) -> str:
+    gap = line.differences["f1"]
+    a, b = first.values["f1"].value, line.values["f1"].value
+    head = f"「{line.name}」比「{first.name}」：字符F1 {a:.2f} → {b:.2f}，差 {gap.value:+.2f}"
+    if gap.low is None:
+        return f"{head}；只有一道题，不能下结论。"
+    verdict = {1: "提高是可信的", -1: "下降是可信的", 0: "区间含 0，这批题还分不出高下"}[gap.sign]
+    return f"{head}{_between(gap, '+')}，{verdict}。"
+
+
+def _between(score: Estimate, sign: str = "") -> str:
+    return f"（95% 区间 [{score.low:{sign}.2f}, {score.high:{sign}.2f}]）" if score.low is not None else ""
+
+
+def _warnings(line: Line, count: int) -> list[str]:
+    found = [f"「{line.name}」有 {line.failed}/{count} 题出错，未计入分数。"] if line.failed else []
+    for key, text in (("cut_off", "的回答被长度上限截断，可把 max_new_tokens 调大。"), ("empty", "的回答是空的。")):
+        share = line.values[key].value or 0
+        if share >= _OFTEN:
+            found.append(f"「{line.name}」有 {share:.0%} {text}")
+    return found
