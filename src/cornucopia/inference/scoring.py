@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cornucopia.core.errors import CornucopiaError
-from cornucopia.inference.generate import pad_left
+from cornucopia.inference.generate import model_pads, pad_left
 from cornucopia.records.schema import Record
 from cornucopia.tokens.render import IGNORE, encode
 
@@ -41,9 +41,9 @@ class Scored:
 def golden_losses(engine: TransformersEngine, records: Sequence[Record]) -> list[tuple[float, int]]:
     """For each record (nats, tokens) of its golden answer, end of sequence included; (0.0, 0) when it has none."""
     result = [(0.0, 0)] * len(records)
-    for batch in _batches(
-        _items(engine, records), engine.batch_tokens, engine.shared.base.config.get_text_config().vocab_size
-    ):
+    vocabulary = engine.shared.base.config.get_text_config().vocab_size
+    budget = engine.batch_tokens if model_pads(engine.shared.base) else 1  # 1: each row alone
+    for batch in _batches(_items(engine, records), budget, vocabulary):
         for item, loss in zip(batch, _losses(engine, batch), strict=True):
             result[item.index] = (loss, item.end - item.begin)
     return result

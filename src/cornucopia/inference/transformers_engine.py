@@ -111,6 +111,7 @@ class TransformersEngine:
         """Pieces of one answer as they are made; the generator's return value is the whole Reply."""
         settings = self.settings(sampling)
         row = self._row(Request("stream", record), settings)
+        row.restart(settings.seed)
         if not self._steps(settings):
             beam_search(self._model(), [row], settings, self.shared.device)
             reply = self._reply(row, settings)
@@ -234,9 +235,6 @@ class TransformersEngine:
     def _batch(self, rows: list[Row], settings: Settings) -> Batch:
         from transformers import DynamicCache
 
-        for row in rows:
-            row.restart(settings.seed)
-
         def forward(**inputs: Any) -> Any:
             return self.shared.forward(self.adapter, **inputs)
 
@@ -255,9 +253,9 @@ class TransformersEngine:
     def _steps(self, settings: Settings) -> bool:
         """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""
         peft = getattr(self.shared.model, "peft_config", {}).get(self.adapter)
-        return (
-            settings.num_beams == 1 and model_pads(self.shared.base) and not getattr(peft, "is_prompt_learning", False)
-        )
+        learnt = getattr(peft, "is_prompt_learning", False)
+        caches = model_pads(self.shared.base) and "past_key_values" in self.shared.accepts
+        return settings.num_beams == 1 and caches and not learnt
 
     def _most(self) -> int:
         return 64 if model_pads(self.shared.base) else 1

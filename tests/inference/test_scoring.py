@@ -1,0 +1,63 @@
+"""The golden answer's likelihood, against the plain computation over full logits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cornucopia.inference.scoring import answer_span
+from cornucopia.inference.transformers_engine import open_engines
+from cornucopia.records.schema import Message, Record
+from cornucopia.tokens.render import encode
+
+PAIRS = [
+    ("什么是保险", "保险是一种风险转移。"),
+    ("a", "b"),
+    ("股票和基金有什么区别", "股票是所有权凭证，基金是集合投资。" * 3),
+]
+RECORDS = [Record(messages=(Message("user", q), Message("assistant", a))) for q, a in PAIRS]
+
+
+def test_losses_are_those_of_full_logits_and_do_not_depend_on_the_batch(tiny, adapter):
+    for engine in open_engines(tiny, [None, adapter], template="fin_template"):
+        got = engine.golden_loss(RECORDS)
+        for record, (loss, count) in zip(RECORDS, got, strict=True):
+            example = encode(record, engine.template, engine.tokenizer, 512)
+            ids, labels = torch.tensor([example.input_ids]), torch.tensor(example.labels)
+            with torch.inference_mode():
+                logits = engine.shared.forward(engine.adapter, input_ids=ids).logits[0]
+            full = torch.nn.functional.cross_entropy(logits[:-1], labels[1:], ignore_index=-100, reduction="sum")
+            assert loss == pytest.approx(float(full), rel=1e-5)
+            assert (
+                count
+                == example.supervised
+                == len(engine.tokenizer(record.golden, add_special_tokens=False).input_ids) + 1
+            )
+            assert engine.golden_loss([record])[0] == pytest.approx((loss, count), rel=1e-5)
+
+
+def test_only_the_last_answer_of_a_conversation_is_scored(tiny):
+    (engine,) = open_engines(tiny, [None], template="fin_template")
+    turns = (
+        Message("user", "甲"),
+        Message("assistant", "一二三四五六七"),
+        Message("user", "乙"),
+        Message("assistant", "八"),
+    )
+    ((_, count),) = engine.golden_loss([Record(messages=turns)])
+    assert count == 3 + 1  # three bytes and the end of sequence
+
+
+def test_a_record_without_an_answer_scores_nothing(tiny):
+    (engine,) = open_engines(tiny, [None], template="fin_template")
+    assert engine.golden_loss([Record(messages=(Message("user", "问"),)), RECORDS[1]])[0] == (0.0, 0)
+
+
+@given(st.lists(st.sampled_from([-100, 5]), max_size=12))
+def test_answer_span_is_the_last_run_of_labels(labels):
+    begin, end = answer_span(labels)
+    assert all(label != -100 for label in labels[begin:end]) and all(label == -100 for label in labels[end:])
+    assert begin == 0 or labels[begin - 1] == -100
+    assert (begin == end) == (5 not in labels)

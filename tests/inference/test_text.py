@@ -1,0 +1,81 @@
+"""Incremental decoding and stop strings: what is shown piece by piece is what decoding at once gives."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import make_tokenizer
+
+from cornucopia.inference.text import StopFinder, TextStream, decode, first_stop
+
+BYTES = make_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def fallback():
+    """A tokenizer of LLaMA's kind: words of a vocabulary, everything else as <0xNN> bytes, ▁ for spaces."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "保", "险", "a", "b", "▁a"]
+    backend = Tokenizer(
+        models.BPE({n: i for i, n in enumerate(names)}, [("▁", "a")], byte_fallback=True, unk_token="<unk>")
+    )
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+def pieces(tokenizer, tokens, stop=()):
+    stream = TextStream(tokenizer, stop)
+    shown = []
+    for token in tokens:
+        shown.append(stream.feed(token))
+        if stream.stopped:
+            break
+    return [*shown, stream.end()]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text(max_size=30))
+def test_pieces_join_to_the_whole_text(text):
+    tokens = BYTES(text, add_special_tokens=False).input_ids
+    assert "".join(pieces(BYTES, tokens)) == decode(BYTES, tokens)
+
+
+def test_bytes_of_a_character_are_held_until_it_is_whole(fallback):
+    tokens = fallback("保a 股票 b险", add_special_tokens=False).input_ids
+    shown = pieces(fallback, tokens)
+    assert "".join(shown) == "保a 股票 b险" == decode(fallback, tokens)
+    assert not any("\ufffd" in piece for piece in shown)
+    assert "股" in shown  # shown by itself, at its last byte
+
+
+def test_half_a_character_at_the_end_is_left_out():
+    tokens = BYTES("保险", add_special_tokens=False).input_ids[:-1]
+    assert "".join(pieces(BYTES, tokens)) == "保"
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.text("ab#\n 保", max_size=25), st.lists(st.text("ab#\n保", min_size=1, max_size=4), min_size=1, max_size=3))
+def test_stop_strings_cut_the_stream_where_they_cut_the_whole(text, stop):
+    tokens = BYTES(text, add_special_tokens=False).input_ids
+    at = first_stop(text, stop)
+    shown = "".join(pieces(BYTES, tokens, stop))
+    if at < 0:
+        assert shown == text
+    else:  # tokens after the first completed stop string are never made
+        assert text.startswith(shown) and not any(word in shown for word in stop)
+        assert any(text[len(shown) :].startswith(word) for word in stop)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.text("ab#\n 保", max_size=25), st.lists(st.text("ab#\n 保", min_size=1, max_size=4), min_size=1, max_size=3))
+def test_finder_stops_at_the_token_that_completes_a_stop_string(text, stop):
+    tokens, finder = BYTES(text, add_special_tokens=False).input_ids, StopFinder(BYTES, stop)
+    found = next((n for n in range(1, len(tokens) + 1) if finder.reached(tokens[:n])), None)
+    slow = next((n for n in range(1, len(tokens) + 1) if first_stop(decode(BYTES, tokens[:n]), stop) >= 0), None)
+    assert found == slow
