@@ -90,7 +90,7 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
 
         def modelscope(self, repo: str, rest: list[str], query: dict[str, list[str]]) -> None:
             if repo not in hub.repos:
-                return self.reply(404, json.dumps({"Code": 10010205001, "Success": False, "Message": "无模型"}).encode())
+                return self.reply(404, '{"Code": 10010205001, "Success": false, "Message": "无模型"}'.encode())
             if rest == ["repo"]:
                 return self.content(repo, query["FilePath"][0])
             files = [{"Path": "sub", "Type": "tree", "Size": 0}]

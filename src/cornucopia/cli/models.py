@@ -89,7 +89,8 @@ def run_show(argv: list[str]) -> int:
     rows = {
         "名字": "、".join([entry.name, *entry.aliases]), "种类": _KINDS[entry.kind], "Hugging Face": entry.hf,
         "ModelScope": entry.modelscope, "替代来源": "、".join(entry.alternatives), "许可": entry.licence,
-        "参数量": f"{entry.parameters} B" if entry.parameters else "", "下载": f"{entry.size_gb} GB" if entry.size_gb else "",
+        "参数量": f"{entry.parameters} B" if entry.parameters else "",
+        "下载": f"{entry.size_gb} GB" if entry.size_gb else "",
         "推理内存": f"16 位 {need.infer} GB，4 位 {need.infer4} GB" if need else "",
         "微调内存": f"LoRA 16 位 {need.lora} GB，QLoRA 4 位 {need.qlora} GB" if need else "",
         "底座": entry.base, "状态": "、".join(state), "说明": entry.note,

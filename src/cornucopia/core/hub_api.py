@@ -111,7 +111,7 @@ def client(hub: str) -> Iterator[httpx.Client]:
     import httpx
 
     try:
-        made = httpx.Client(headers=headers(hub), follow_redirects=True, timeout=httpx.Timeout(60.0, connect=15.0))
+        made = httpx.Client(headers=headers(hub), follow_redirects=True, timeout=httpx.Timeout(20.0, connect=15.0))
     except (ImportError, ValueError) as error:
         raise HubError("代理设置用不了", where="环境变量 ALL_PROXY / HTTPS_PROXY", found=str(error).split(".")[0],
                        fix="socks 代理先装：pip install 'httpx[socks]'；或改用 http:// 代理") from None
@@ -227,13 +227,16 @@ class Busy(Exception):
         self.after = min(float(after), 60.0) if re.fullmatch(r"\d{1,9}", after) else 0.0
 
 
-def retrying(work: Callable[[], T], hub: str, progress: Callable[[], int]) -> T:
+def retrying(
+    work: Callable[[], T], hub: str, progress: Callable[[], int], pause: Callable[[float], object] | None = None
+) -> T:
     """`work()`, again after a network failure, waiting longer each time.
 
     Args:
         work: what to do; raises httpx.TransportError or Busy when it is worth another try.
         hub: named in the error.
         progress: a number that grows as work advances; while it grows, tries are not counted.
+        pause: waits that many seconds (time.sleep unless given).
 
     Raises:
         HubError: after ATTEMPTS tries without progress.
@@ -250,4 +253,4 @@ def retrying(work: Callable[[], T], hub: str, progress: Callable[[], int]) -> T:
             if tries >= ATTEMPTS:
                 raise HubError("连不上模型站", where=endpoint(hub), found=str(error) or type(error).__name__,
                                fix=f"{other_hub(hub)}；已下载的部分会保留，再运行同一条命令即可续传") from None
-            time.sleep(max(FIRST_WAIT * 2 ** (tries - 1), getattr(error, "after", 0.0)))
+            (pause or time.sleep)(max(FIRST_WAIT * 2 ** (tries - 1), getattr(error, "after", 0.0)))

@@ -99,13 +99,15 @@ def _complete(web: httpx.Client, hub: str, repo: str, file: RemoteFile, part: Pa
     def attempt() -> None:
         nonlocal digest
         while file.size < 0 or size() < file.size:
+            if stop.is_set():
+                raise Stopped
             digest = _stream(web, hub, repo, file, part, digest, count, stop)
             if file.size < 0:
                 return
 
     if file.size == 0:
         part.touch()
-    retrying(attempt, hub, size)
+    retrying(attempt, hub, size, stop.wait)
     return digest.hexdigest()
 
 
