@@ -17,7 +17,7 @@ def decode(data: bytes) -> tuple[str, str]:
 
 
 def _decode(data: bytes) -> tuple[str, str]:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and data.count(0) * 20 > len(data):
         return data.decode("utf-16", "replace"), "文件是 UTF-16 编码，已转换"
     data = data.removeprefix(codecs.BOM_UTF8)
     try:

@@ -6,27 +6,22 @@ row. What is left over is provenance (id, domain, source ...) or goes to Record.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
-from cornucopia.records.schema import Message, Record, Role
+from cornucopia.records.schema import Message, Record
+from cornucopia.records.turns import kind_name, list_of, text_of, turn_of
 
-_ROLES: dict[str, Role] = {
-    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "bot": "assistant",
-    "model": "assistant", "system": "system", "developer": "system", "function_call": "assistant",
-    "observation": "tool", "tool": "tool", "function": "tool", "function_response": "tool",
-}  # fmt: skip
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 _ANSWERS = ("output", "response", "answer", "target")
 _MATERIALS = ("input", "context")
-_META = {"id": "id", "domain": "domain", "kind": "kind", "source": "source", "licence": "licence", "as_of": "as_of"}
+_META = ("id", "domain", "kind", "source", "licence", "as_of")
 _ALIASES = {
-    "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer", "参考答案": "answer",
-    "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text", "领域": "domain",
-    "来源": "source", "completion": "response", "conversation": "conversations", "license": "licence",
+    "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
+    "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
+    "领域": "domain", "来源": "source", "completion": "response", "conversation": "conversations", "license": "licence",
 }  # fmt: skip
 
 
@@ -77,11 +72,11 @@ def to_record(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) 
     left = _canonical(row, columns or {})
     known = _detect(left, columns or {})
     if known is None:
-        raise _unknown(left)
+        raise _unknown(row)
     parts = known.convert(left)
     if not parts.text.strip():
         parts = replace(parts, messages=_checked(parts.messages))
-    fields = {name: _scalar(left.pop(key)) for key, name in _META.items() if _is_scalar(left.get(key))}
+    fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in _META if _is_scalar(left.get(key))}
     extra = {key: value for key, value in left.items() if value is not None and value != ""}
     record = Record(messages=tuple(parts.messages), text=parts.text, extra=extra)
     return replace(record, **{**fields, **parts.fields}), known.name
@@ -97,28 +92,31 @@ def parse_columns(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         known, equals, own = word.partition("=")
         if not equals or not own:
-            raise UsageError("列名对应应写成「标准名=文件里的列名」", found=word, fix="例如 --columns question=客户提问,answer=答复")
+            example = "例如 --columns question=客户提问,answer=答复"
+            raise UsageError("列名对应应写成「标准名=文件里的列名」", found=word, fix=example)
         if known not in COLUMN_NAMES:
             close = nearest(known, COLUMN_NAMES)
-            raise UsageError("没有这个标准列名", found=known, fix=f"最接近的是 {close}" if close else "可用：" + "、".join(COLUMN_NAMES))
+            fix = f"最接近的是 {close}" if close else "可用：" + "、".join(COLUMN_NAMES)
+            raise UsageError("没有这个标准列名", found=known, fix=fix)
         columns[known] = own
     return columns
 
 
 def _canonical(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
     """The row under known key names; a column that a mapping pushes aside is kept under another name."""
-    own = {name: known for known, name in columns.items()}
+    own = {name: known for known, name in columns.items() if name in row}
     renamed: dict[str, Any] = {}
     for key, value in row.items():
         name = str(key).strip()
-        if name in own:
-            renamed[own[name]] = value
-        elif name in columns:
+        known = _ALIASES.get(name.lower(), name.lower())
+        if key in own:
+            renamed[own[key]] = value
+        elif name in own.values():
             renamed[f"{name}（原列）"] = value
+        elif known in _KNOWN_KEYS and known not in row and known not in own.values() and known not in renamed:
+            renamed[known] = value
         else:
-            known = _ALIASES.get(name.lower(), name.lower())
-            free = known not in row and known not in columns and known in _KNOWN_KEYS
-            renamed[known if free else name] = value
+            renamed[name] = value
     return renamed
 
 
@@ -131,90 +129,36 @@ def _detect(row: Mapping[str, Any], columns: Mapping[str, str]) -> Format | None
 
 
 def _unknown(row: Mapping[str, Any]) -> DataError:
-    found = "、".join(list(row)[:12]) or "没有键"
-    guesses = {key: nearest(key.lower(), _KNOWN_KEYS) for key in row}
-    likely = set(guesses.values()) | set(row)
-    best = max(FORMATS, key=lambda known: sum(key in likely for key in known.keys) / len(known.keys))
+    """Says which keys were found, which format they come nearest to, and how to name the columns."""
+    guesses = {str(key): nearest(str(key).strip().lower(), _KNOWN_KEYS) for key in row}
+    likely = {*guesses.values(), *guesses}
+    scores = {known.name: sum(key in likely for key in known.keys) / len(known.keys) for known in FORMATS}
+    best = max(FORMATS, key=lambda known: (scores[known.name], known.name == "question_answer"))
     typos = "，".join(f"{key} 像是 {guess}" for key, guess in guesses.items() if guess and guess != key)
-    columns = ",".join(f"{key}=列名" for key in best.keys)
+    columns = f"--columns {','.join(f'{key}=列名' for key in best.keys)}"
     return DataError(
-        "没有认出这一行的格式", found=f"键是 {found}",
-        fix=f"最接近的是 {best.name}：{best.shape}" + (f"（{typos}）" if typos else "") + f"；或用 --columns {columns} 指明",
-    )  # fmt: skip
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "对象", list: "数组", bool: "真假值", int: "数字", float: "数字", str: "文字"}
-    return "空" if value is None else names.get(type(value), type(value).__name__)
-
-
-def _text(value: Any, key: str) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    raise DataError(f"{key} 应是文字", found=f"{_kind(value)} {str(value)[:40]}")
-
-
-def _listed(value: Any, key: str) -> list[Any]:
-    """A list; also as JSON text, as CSV cells hold it."""
-    if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise DataError(f"{key} 应是列表", found=value[:40]) from None
-    if not value:
-        return []
-    if not isinstance(value, list):
-        raise DataError(f"{key} 应是列表", found=f"{_kind(value)} {str(value)[:40]}")
-    return value
+        "没有认出这一行的格式",
+        found=f"键是 {'、'.join(list(guesses)[:12]) or '空'}",
+        fix=f"最接近的是 {best.name}：{best.shape}{f'（{typos}）' if typos else ''}；或用 {columns} 指明",
+    )
 
 
 def _is_scalar(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
 
 
-def _scalar(value: Any) -> str:
-    return str(value).strip()
-
-
-def _turn(item: Any, number: int) -> Message:
-    if not isinstance(item, dict):
-        raise DataError(f"第 {number} 轮应是对象", found=f"{_kind(item)} {str(item)[:40]}")
-    name = item.get("role", item.get("from"))
-    role = _ROLES.get(name.strip().lower()) if isinstance(name, str) else None
-    if role is None:
-        close = nearest(str(name), _ROLES)
-        raise DataError(f"第 {number} 轮的说话人不认识", found=str(name)[:40], fix=f"最接近的是 {close}" if close else "")
-    content = item.get("content", item.get("value"))
-    if isinstance(content, list):
-        content = "\n".join(_part(part, number) for part in content)
-    if not content and item.get("tool_calls"):
-        content = json.dumps(item["tool_calls"], ensure_ascii=False)
-    return Message(role, _text(content, f"第 {number} 轮的内容"))
-
-
-def _part(part: Any, number: int) -> str:
-    if isinstance(part, str):
-        return part
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return part["text"]
-    kind = part.get("type") if isinstance(part, dict) else _kind(part)
-    raise DataError(f"第 {number} 轮含文字以外的内容", found=str(kind)[:40], fix="本工具只处理文字")
-
-
 def _lead(row: dict[str, Any]) -> list[Message]:
     """The system text and the earlier turns that a row may carry beside its question."""
-    system = _text(row.pop("system", None), "system")
+    system = text_of(row.pop("system", None), "system")
     turns = [Message("system", system)] if system.strip() else []
-    for number, item in enumerate(_listed(row.pop("history", None), "history"), 1):
+    for number, item in enumerate(list_of(row.pop("history", None), "history"), 1):
         if isinstance(item, dict):
-            turns.append(_turn(item, number))
+            turns.append(turn_of(item, number))
         elif isinstance(item, (list, tuple)) and len(item) == 2:
-            question, answer = (_text(side, f"history 第 {number} 轮") for side in item)
+            question, answer = (text_of(side, f"history 第 {number} 轮") for side in item)
             turns += [Message("user", question), Message("assistant", answer)]
         else:
-            raise DataError("history 的每一轮应是 [问, 答]", found=f"{_kind(item)} {str(item)[:40]}")
+            raise DataError("history 的每一轮应是 [问, 答]", found=f"{kind_name(item)} {str(item)[:40]}")
     return turns
 
 
@@ -225,11 +169,11 @@ def _answer(row: dict[str, Any]) -> list[Message]:
         row["chosen"], row["rejected"] = row.pop(key)
         key = None
     value = row.pop(key) if key else row.get("chosen")
-    if isinstance(value, list) and value:
+    if key is None and isinstance(value, list) and value:
         value = value[-1]
-    if isinstance(value, dict):
+    if key is None and isinstance(value, dict):
         value = value.get("content", value.get("value"))
-    answer = _text(value, key or "chosen")
+    answer = text_of(value, key or "chosen")
     for name in _ANSWERS:
         if row.get(name) in (None, ""):
             row.pop(name, None)
@@ -243,10 +187,10 @@ def _asked(key: str) -> Callable[[dict[str, Any]], Parts]:
         asked = row.pop(key)
         lead = _lead(row)
         if isinstance(asked, list):
-            return Parts([*lead, *(_turn(item, n) for n, item in enumerate(asked, 1)), *_answer(row)])
-        question = _text(asked, key)
+            return Parts([*lead, *(turn_of(item, n) for n, item in enumerate(asked, 1)), *_answer(row)])
+        question = text_of(asked, key)
         name = next((name for name in _MATERIALS if row.get(name) not in (None, "")), None)
-        material = _text(row.pop(name), name) if name else ""
+        material = text_of(row.pop(name), name) if name else ""
         turn = Message("user", question, material) if question.strip() else Message("user", material)
         return Parts([*lead, turn, *_answer(row)])
 
@@ -257,7 +201,7 @@ def _conversation(key: str) -> Callable[[dict[str, Any]], Parts]:
     """A converter for a list of turns (role/content or from/value) under `key`."""
 
     def convert(row: dict[str, Any]) -> Parts:
-        turns = [_turn(item, number) for number, item in enumerate(_listed(row.pop(key), key), 1)]
+        turns = [turn_of(item, number) for number, item in enumerate(list_of(row.pop(key), key), 1)]
         lead = [] if turns and turns[0].role == "system" else _lead(row)
         answer = _answer(row) if turns and turns[-1].role != "assistant" else []
         return Parts([*lead, *turns, *answer])
@@ -268,23 +212,24 @@ def _conversation(key: str) -> Callable[[dict[str, Any]], Parts]:
 def _batch(row: dict[str, Any]) -> Parts:
     body = row.pop("body")
     if not isinstance(body, dict) or "messages" not in body:
-        raise DataError("OpenAI Batch 的 body 里应有 messages", found=_kind(body))
+        raise DataError("OpenAI Batch 的 body 里应有 messages", found=kind_name(body))
     parts = _conversation("messages")(body)
     row.update({key: value for key, value in body.items() if key not in row})
-    parts.fields = {"id": _text(row.pop("custom_id"), "custom_id"), "kind": "openai_batch"}
+    parts.fields = {"id": text_of(row.pop("custom_id"), "custom_id"), "kind": "openai_batch"}
     return parts
 
 
 def _choice(row: dict[str, Any]) -> Parts:
     """A multiple-choice question: the options are put under the question."""
-    options = [f"{letter}. {_text(row.pop(letter), letter)}" for letter in "ABCDEFG" if row.get(letter) not in (None, "")]
-    row["question"] = "\n".join([_text(row["question"], "question"), *options])
+    letters = [letter for letter in "ABCDEFG" if row.get(letter) not in (None, "")]
+    options = [f"{letter}. {text_of(row.pop(letter), letter)}" for letter in letters]
+    row["question"] = "\n".join([text_of(row["question"], "question"), *options])
     parts = _asked("question")(row)
     return replace(parts, fields={} if row.get("kind") else {"kind": "choice"})
 
 
 def _document(row: dict[str, Any]) -> Parts:
-    text = _text(row.pop("text"), "text")
+    text = text_of(row.pop("text"), "text")
     if not text.strip():
         raise DataError("text 是空的")
     return Parts(text=text)
@@ -308,26 +253,29 @@ def _checked(messages: list[Message]) -> list[Message]:
     return messages
 
 
+def _summary(row: dict[str, Any]) -> Parts:
+    row["answer"] = row.pop("summary")
+    return _asked("content")(row)
+
+
+_ALPACA = '{"instruction", "input", "output"[, "system", "history"]}'
+
 FORMATS: tuple[Format, ...] = (
     Format("openai_batch", ("custom_id", "body"), '{"custom_id", "method", "url", "body": {"messages": […]}}', _batch),
     Format("openai", ("messages",), '{"messages": [{"role", "content"}]}', _conversation("messages")),
     Format("sharegpt", ("conversations",), '{"conversations": [{"from", "value"}]}', _conversation("conversations")),
-    Format("alpaca", ("instruction",), '{"instruction", "input", "output"[, "system", "history"]}', _asked("instruction")),
+    Format("alpaca", ("instruction",), _ALPACA, _asked("instruction")),
     Format("prompt_response", ("prompt",), '{"prompt", "response"[, "history"]}', _asked("prompt")),
     Format("choice", ("question", "A", "B"), '{"question", "A", "B", …, "answer"}', _choice),
     Format("question_answer", ("question",), '{"question", "answer"[, "context"]}', _asked("question")),
     Format("query_response", ("query",), '{"query", "response"[, "history"]}', _asked("query")),
-    Format("content_summary", ("content", "summary"), '{"content", "summary"}', lambda row: _named(row, "content", "summary")),
+    Format("content_summary", ("content", "summary"), '{"content", "summary"}', _summary),
     Format("context_target", ("context", "target"), '{"context", "target"}', _asked("context")),
     Format("input_output", ("input", "output"), '{"input", "output"}', _asked("input")),
     Format("text", ("text",), '{"text"}', _document),
 )
 
-
-def _named(row: dict[str, Any], question: str, answer: str) -> Parts:
-    row["answer"] = row.pop(answer)
-    return _asked(question)(row)
-
-
-COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*_ANSWERS, *_MATERIALS, *_META, "system", "history"})
+COLUMN_NAMES = sorted(
+    {key for known in FORMATS for key in known.keys} | {*_ANSWERS, *_MATERIALS, *_META, "system", "history"}
+)
 _KNOWN_KEYS = {*COLUMN_NAMES, "chosen", "rejected"}

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +26,9 @@ TEXT_SUFFIXES = (".txt", ".md")
 DATA_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
 REJECTS_SUFFIX = ".rejects.jsonl"
 
+_SUPPORTED = "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES))
 _MAX_DEPTH = 64  # levels of nesting in a row; deeper ones break the copying and writing of records
+_LIKE_JSON = re.compile(r'[\s\[\ufeff]*\{\s*"')
 _BAD_TEXT = re.compile("[\ud800-\udfff\x00]")
 
 
@@ -85,9 +86,9 @@ def read_records(
     """Read a file, or every data file of a folder (its .txt and .md only when there is no other data).
 
     Args:
-        path: the file or folder; any format of `formats.FORMATS` in JSON, JSON Lines, CSV, TSV or Parquet, or plain text.
+        path: the file or folder: any of `formats.FORMATS` in JSON, JSON Lines, CSV, TSV or Parquet, or plain text.
         strict: raise at the first bad row.
-        rejects: the file bad rows are written to, or a folder for `<name>.rejects.jsonl`; None: beside the data;
+        rejects: the .jsonl file bad rows are written to, or a folder for `<name>.rejects.jsonl`; None: beside the data;
             False: nowhere.
         columns: known key -> the file's own name for it.
         require_answer: a question without an answer is a bad row (training); otherwise it is a record.
@@ -95,18 +96,29 @@ def read_records(
     Raises:
         DataError: if nothing can be read, if no row is good, or on the first bad row when strict.
     """
-    path = Path(path)
-    result = ReadResult([], [], path)
-    names: Counter[str] = Counter()
-    for file in _files(path, result):
-        _read_file(file, columns or {}, require_answer, strict, result, names)
-    result.format = "+".join(name for name, _ in names.most_common())
+    result = scan_records(path, strict=strict, columns=columns, require_answer=require_answer)
     if not result.records:
         raise _nothing(result, columns or {})
-    _make_ids_unique(result)
     if rejects is not False:
         _write_rejects(result, rejects)
     _tell(result)
+    return result
+
+
+def scan_records(
+    path: str | Path,
+    *,
+    strict: bool = False,
+    columns: Mapping[str, str] | None = None,
+    require_answer: bool = False,
+) -> ReadResult:
+    """As `read_records`, but nothing is written or told, and a file without a good row is no error."""
+    result = ReadResult([], [], Path(path))
+    names: Counter[str] = Counter()
+    for file in _files(result.path, result):
+        _read_file(file, columns or {}, require_answer, strict, result, names)
+    result.format = "+".join(name for name, _ in names.most_common())
+    _make_ids_unique(result)
     return result
 
 
@@ -122,7 +134,8 @@ def _files(path: Path, result: ReadResult) -> list[Path]:
         if not path.is_dir():
             siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             close = nearest(path.name, siblings)
-            raise DataError("找不到数据", where=str(path), fix=f"最接近的是 {path.parent / close}" if close else "检查路径")
+            fix = f"最接近的是 {path.parent / close}" if close else "检查路径"
+            raise DataError("找不到数据", where=str(path), fix=fix)
         found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
     except OSError as error:
         raise DataError("打不开", where=str(path), found=error.strerror or str(error)) from None
@@ -132,7 +145,7 @@ def _files(path: Path, result: ReadResult) -> list[Path]:
         result.notes.append(f"文件夹里有数据文件，{len(texts)} 个 .txt/.md 没有读（要读就单独给出）")
     if not data and not texts:
         kinds = "、".join(sorted({p.suffix or p.name for p in found})[:8]) or "空文件夹"
-        raise DataError("文件夹里没有数据文件", where=str(path), found=kinds, fix="支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES)))
+        raise DataError("文件夹里没有数据文件", where=str(path), found=kinds, fix=_SUPPORTED)
     return data or texts
 
 
@@ -163,22 +176,29 @@ def _read_file(
 def _rows(file: Path, columns: Mapping[str, str], result: ReadResult) -> Iterator[rows.Row]:
     """Raw rows by the file's suffix; JSON is recognised in a file of another name too."""
     suffix = file.suffix.lower()
+
+    def accept(value: Any) -> bool:
+        return isinstance(value, dict) and formats.detect(value, columns) is not None
+
     try:
         data = b"" if suffix == ".parquet" else file.read_bytes()
     except OSError as error:
         raise DataError("打不开文件", where=str(file), found=error.strerror or str(error)) from None
-    if suffix == ".parquet" or data.startswith(b"PAR1"):
+    if suffix == ".parquet" or (data.startswith(b"PAR1") and data.endswith(b"PAR1")):
         return rows.parquet_rows(file)
     text, note = decode(data)
     result.notes += [f"{file.name}：{note}"] if note else []
-    accept: Callable[[Any], bool] = lambda value: isinstance(value, dict) and formats.detect(value, columns) is not None  # noqa: E731
     if suffix in TABLE_SUFFIXES:
         return rows.table_rows(text, TABLE_SUFFIXES[suffix])
-    if suffix in JSON_SUFFIXES or text.lstrip("\ufeff \t\n\r[").startswith('{"'):
+    if suffix in JSON_SUFFIXES:
         return rows.json_rows(text, accept)
+    if _LIKE_JSON.match(text):
+        found = list(rows.json_rows(text, accept))
+        if any(accept(row.value) for row in found):
+            return iter(found)
     if suffix in TEXT_SUFFIXES:
         return rows.document_rows(text, split=suffix == ".txt")
-    hint = "Excel 请先另存为 CSV UTF-8" if suffix in (".xls", ".xlsx") else "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES))
+    hint = "Excel 请先另存为 CSV UTF-8" if suffix in (".xls", ".xlsx") else _SUPPORTED
     raise DataError("不支持这种文件", where=str(file), found=suffix or "没有扩展名", fix=hint)
 
 
@@ -221,7 +241,8 @@ def _nothing(result: ReadResult, columns: Mapping[str, str]) -> DataError:
         return DataError("文件是空的", where=str(result.path), found="没有一行内容")
     first = result.rejects[0]
     found = f"{len(result.rejects)} 处都不能用；第一处 {first.where}：{first.reason}"
-    fix = f"列名对应是 {dict(columns)}，请核对" if columns else "格式说明见 docs/data.md；逐行的原因见 cornucopia data check"
+    fix = "格式说明见 docs/data.md；逐行的原因见 cornucopia data check"
+    fix = f"核对列名对应 {dict(columns)}；{fix}" if columns else fix
     return DataError("没有读出一条数据", where=str(result.path), found=found, fix=fix)
 
 
@@ -250,7 +271,7 @@ def _write_rejects(result: ReadResult, target: str | Path | None) -> None:
     folder = result.path if result.path.is_dir() else result.path.parent
     stem = result.path.stem if result.path.is_file() else result.path.resolve().name
     path = Path(target) if target else folder
-    path = path / f"{stem}{REJECTS_SUFFIX}" if path.is_dir() else path
+    path = path if path.suffix == ".jsonl" else path / f"{stem}{REJECTS_SUFFIX}"
     lines = [{"where": r.where, "reason": r.reason, "raw": r.raw} for r in result.rejects]
     try:
         if lines:
@@ -274,4 +295,5 @@ def _tell(result: ReadResult) -> None:
         kept = f"，原文存到 {result.rejects_path}" if result.rejects_path else ""
         shown = [f"  {_writable(r.where)}  {_writable(r.reason)}" for r in result.rejects[:3]]
         more = [f"  … 还有 {len(result.rejects) - 3} 处"] if len(result.rejects) > 3 else []
-        warn("\n".join([f"{result.path}：读入 {len(result.records)} 条，跳过 {len(result.rejects)} 处{kept}", *shown, *more]))
+        head = f"{result.path}：读入 {len(result.records)} 条，跳过 {len(result.rejects)} 处{kept}"
+        warn("\n".join([head, *shown, *more]))

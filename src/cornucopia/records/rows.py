@@ -62,7 +62,7 @@ def json_rows(text: str, accept: Accept) -> Iterator[Row]:
     """
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     if _is_sound(text):
-        for start, end, value in _elements(text, 0, len(text), accept):
+        for start, end, value in _elements(text, 0, len(text), accept, sound=True):
             yield _row(text, starts, start, end, value)
         return
     bad_from: int | None = None
@@ -110,22 +110,26 @@ def _line_value(line: str) -> Any:
     return value if end == closing else None
 
 
-def _elements(text: str, start: int, stop: int, accept: Accept) -> Iterator[tuple[int, int, Any]]:
-    """(start, end, value) of each element between `start` and `stop`; a str value is the problem of a broken stretch."""
+def _elements(text: str, start: int, stop: int, accept: Accept, sound: bool) -> Iterator[tuple[int, int, Any]]:
+    """(start, end, value) of each element from `start` to `stop`; a str value is the problem of a broken stretch.
+
+    In a document that is not sound only objects are trusted: a stray quote would make a text of the rows after it.
+    """
     while True:
         found = _SEPARATORS.match(text, start, stop)
         start = found.end() if found else stop
         if start >= stop:
             return
         value, end = _decode(_STRICT, text, start)
-        if end == start or end > stop:
+        if end == start:
             lenient, lenient_end = _decode(_LENIENT, text, start)
-            if start < lenient_end <= stop and accept(lenient):
+            if accept(lenient):
                 value, end = lenient, lenient_end
-            else:
-                value, end = (value if end == start else "JSON 不完整"), _next_element(text, start + 1, stop, accept)
-        elif isinstance(value, str):
-            value = "应是 {…} 对象，实际是文字"
+        if end > stop:
+            value, end = "JSON 不完整", start
+        elif end > start and not isinstance(value, dict):
+            value, end = f"应是 {{…}} 对象，实际是 {text[start:end][:30]}", end if sound else start
+        end = end if end > start else _next_element(text, start + 1, stop, accept)
         yield start, end, value
         start = end
 
@@ -140,8 +144,8 @@ def _next_element(text: str, start: int, stop: int, accept: Accept) -> int:
 
 
 def _recover(text: str, starts: list[int], start: int, stop: int, accept: Accept) -> Iterator[Row]:
-    """Whole objects within lines that are no rows by themselves; if there is none, each line is a problem of its own."""
-    found = list(_elements(text, start, stop, accept))
+    """Whole objects within lines that are no rows by themselves; if there is none, each line is a problem."""
+    found = list(_elements(text, start, stop, accept, sound=False))
     if any(accept(value) for _, _, value in found):
         for begin, end, value in found:
             yield _row(text, starts, begin, end, value)
@@ -162,11 +166,10 @@ def _line_problem(line: str) -> str:
 
 
 def _row(text: str, starts: list[int], start: int, end: int, value: Any) -> Row:
-    raw = text[start:end].rstrip(_BLANK + ",[]") if isinstance(value, str) else text[start:end]
     line = bisect.bisect_right(starts, start)
-    if isinstance(value, dict):
-        return Row(line, raw, value)
-    return Row(line, raw, problem=value if isinstance(value, str) else f"应是 {{…}} 对象，实际是 {raw[:30]}")
+    if isinstance(value, str):
+        return Row(line, text[start:end].rstrip(_BLANK + ",[]"), problem=value)
+    return Row(line, text[start:end], value)
 
 
 def table_rows(text: str, delimiter: str) -> Iterator[Row]:
@@ -240,6 +243,6 @@ def parquet_rows(path: Path) -> Iterator[Row]:
                 yield Row(line, "", problem=f"第 {group + 1} 个行组（{count} 行）读不出：{str(error)[:80]}")
             else:
                 for offset, value in enumerate(values):
-                    plain = json.loads(json.dumps(value, ensure_ascii=False, default=str), parse_constant=lambda _: None)
-                    yield Row(line + offset, json.dumps(plain, ensure_ascii=False), plain)
+                    raw = json.dumps(value, ensure_ascii=False, default=str)
+                    yield Row(line + offset, raw, _decode(_STRICT, raw, 0)[0])
             line += count

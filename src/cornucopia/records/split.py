@@ -34,8 +34,8 @@ def split_records(records: Sequence[Record], val_set_size: float, seed: int = 42
         if len(chosen) + len(groups[key]) <= wanted:
             chosen.update(groups[key])
     if wanted and not chosen:
-        raise DataError("分不出验证集：同一问题的各条不能拆开", found=f"{len(records)} 条只有 {len(groups)} 个不同的问题",
-                        fix="设 val_set_size 为 0，或先去重（cornucopia data stats）")  # fmt: skip
+        found = f"{len(records)} 条只有 {len(groups)} 个不同的问题"
+        raise DataError("分不出验证集：同一问题的各条不能拆开", found=found, fix="设 val_set_size 为 0，或先去重")
     train = [record for index, record in enumerate(records) if index not in chosen]
     return train, [record for index, record in enumerate(records) if index in chosen]
 
@@ -43,11 +43,13 @@ def split_records(records: Sequence[Record], val_set_size: float, seed: int = 42
 def _count(total: int, size: float) -> int:
     if size < 0 or (size >= 1 and size != int(size)):
         raise DataError("验证集大小应是 0、正整数条数，或 0 到 1 之间的比例", found=str(size))
-    count = int(size) if size >= 1 else min(max(round(total * size), 1 if size and total > 1 else 0), max(total - 1, 0))
-    if count and count >= total:
-        fits = f"验证集至多 {total - 1} 条，建议 {max(1, round(total * 0.1))} 条" if total > 1 else "只有 1 条数据，验证集只能是 0"
-        raise DataError("验证集不小于全部数据", found=f"验证集 {count} 条，数据一共 {total} 条", fix=f"{fits}（--val_set_size）")
-    return count
+    if size < 1:
+        return min(max(round(total * size), 1), total - 1) if size and total else 0
+    if size >= total:
+        fits = f"至多 {total - 1} 条，建议 {max(1, round(total * 0.1))} 条" if total > 1 else "只有 1 条数据时只能是 0"
+        found = f"验证集 {int(size)} 条，数据一共 {total} 条"
+        raise DataError("验证集不小于全部数据", found=found, fix=f"改 val_set_size：{fits}")
+    return int(size)
 
 
 def _key(record: Record, seed: int) -> str:

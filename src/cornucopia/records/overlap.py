@@ -1,0 +1,142 @@
+"""Texts that are nearly the same, within a data set or between it and a held-out one. numpy only, no model.
+
+Two texts are compared by the Jaccard similarity of their character 5-grams, without punctuation, spaces, case and
+width. Candidates come from prefix filtering (Bayardo et al., "Scaling Up All Pairs Similarity Search", WWW 2007):
+texts at least `threshold` alike share one of their rarest n-grams, so phrases that every row has cost nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cornucopia.records.schema import Record
+
+Hashes = NDArray[np.uint64]
+
+GRAM = 5
+SKETCH = 1024  # a text with more distinct n-grams is compared by its 1,024 smallest hashes
+WINDOW = 64  # within one rare n-gram's list each text meets the next 64 of similar length
+_IGNORED = re.compile(r"[\W_]+")
+_BASE, _MIX = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two alike texts: positions (left in the first set, right in the second or the same), similarity 0 to 1."""
+
+    left: int
+    right: int
+    similarity: float
+
+
+def comparable(record: Record) -> str:
+    """What is compared of a record: the last question with its material, or the document."""
+    asked = next((m for m in reversed(record.messages) if m.role == "user"), None)
+    return normalized(f"{asked.content}{asked.material}" if asked else record.text)
+
+
+def normalized(text: str) -> str:
+    """Without punctuation and spaces, in one case and width; a text of nothing else stays as it is."""
+    return _IGNORED.sub("", unicodedata.normalize("NFKC", text).casefold()) or text.strip()
+
+
+def near_duplicates(records: Sequence[Record], threshold: float = 0.6) -> list[Pair]:
+    """Pairs within one set, most alike first. Of several equal texts each is paired with the first only."""
+    texts = [comparable(record) for record in records]
+    return _pairs(texts, [0] * len(texts), threshold)
+
+
+def overlap(records: Sequence[Record], held_out: Sequence[Record], threshold: float = 0.6) -> list[Pair]:
+    """Pairs of a record and a held-out one, most alike first: what a test set has leaked into training."""
+    texts = [comparable(record) for record in (*records, *held_out)]
+    pairs = _pairs(texts, [0] * len(records) + [1] * len(held_out), threshold)
+    return [Pair(pair.left, pair.right - len(records), pair.similarity) for pair in pairs]
+
+
+def _pairs(texts: list[str], sides: list[int], threshold: float) -> list[Pair]:
+    """Pairs within side 0, or, when there is a side 1, between the sides."""
+    across = any(sides)
+    first: dict[tuple[str, int], int] = {}
+    for index, (text, side) in enumerate(zip(texts, sides, strict=True)):
+        first.setdefault((text, side), index)
+    equal = [
+        Pair(first[text, 0], index, 1.0)
+        for index, (text, side) in enumerate(zip(texts, sides, strict=True))
+        if side == across and first.get((text, 0), index) != index
+    ]
+    rows = list(first.values())
+    grams = [_hashes(texts[row]) for row in rows]
+    chosen = np.array([sides[row] for row in rows], dtype=np.int8)
+    found = []
+    for left, right in _candidates(grams, chosen, across, threshold):
+        shared = len(np.intersect1d(grams[left], grams[right], assume_unique=True))
+        similarity = shared / (len(grams[left]) + len(grams[right]) - shared)
+        if similarity >= threshold and texts[rows[left]] != texts[rows[right]]:
+            low, high = sorted((rows[left], rows[right]))
+            found.append(Pair(low, high, round(similarity, 4)))
+    return sorted(equal + found, key=lambda pair: (-pair.similarity, pair.left, pair.right))
+
+
+def _hashes(text: str) -> Hashes:
+    """Sorted distinct hashes of the text's n-grams (a shorter text is one n-gram), at most SKETCH of them."""
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    size = min(GRAM, len(points))
+    if size == 0:
+        return np.zeros(1, dtype=np.uint64)
+    total = np.full(len(points) - size + 1, size, dtype=np.uint64)
+    for offset in range(size):
+        total = total * np.uint64(_BASE) + points[offset : len(points) - size + 1 + offset]
+    total ^= total >> np.uint64(33)
+    total *= np.uint64(_MIX)
+    total ^= total >> np.uint64(33)
+    return np.unique(total)[:SKETCH]
+
+
+def _candidates(grams: list[Hashes], sides: NDArray[np.int8], across: bool, threshold: float) -> list[tuple[int, int]]:
+    """Pairs of positions in `grams` that share one of their rarest n-grams and have fitting sizes."""
+    if len(grams) < 2:
+        return []
+    sizes = np.array([len(gram) for gram in grams])
+    owner = np.repeat(np.arange(len(grams)), sizes)
+    _, inverse, counts = np.unique(np.concatenate(grams), return_inverse=True, return_counts=True)
+    by_rarity = np.empty(len(counts), dtype=np.int64)
+    by_rarity[np.argsort(counts, kind="stable")] = np.arange(len(counts))
+    rank = by_rarity[inverse.ravel()]
+    order = np.lexsort((rank, owner))
+    rank, owner = rank[order], owner[order]
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    prefix = sizes - np.ceil(threshold * sizes - 1e-9).astype(np.int64) + 1
+    kept = place < prefix[owner]
+    rank, owner = rank[kept], owner[kept]
+    order = np.lexsort((sizes[owner], rank))
+    return _windowed(rank[order], owner[order], sizes, sides, across, threshold)
+
+
+def _windowed(
+    rank: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    sides: NDArray[np.int8],
+    across: bool,
+    threshold: float,
+) -> list[tuple[int, int]]:
+    """Distinct pairs of owners at most WINDOW apart in the list of one n-gram."""
+    total = len(sizes)
+    codes = np.empty(0, dtype=np.int64)
+    for distance in range(1, WINDOW + 1):
+        same = np.flatnonzero(rank[:-distance] == rank[distance:])
+        if not len(same):
+            break
+        left, right = owner[same], owner[same + distance]
+        fits = sizes[left] >= threshold * sizes[right]  # within one list sizes ascend
+        if across:
+            fits &= sides[left] != sides[right]
+        low, high = np.minimum(left, right)[fits], np.maximum(left, right)[fits]
+        codes = np.union1d(codes, low * total + high)
+    return [(int(code // total), int(code % total)) for code in codes]

@@ -1,0 +1,73 @@
+"""`cornucopia data`: what a user sees and the exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cornucopia.cli import data
+from cornucopia.cli.main import main
+
+ROWS = [{"instruction": f"第{n}个问题怎么办理", "input": "", "output": f"答案{n}", "domain": "贷款"} for n in range(5)]
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "fin.json"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS) + "\n......\n", encoding="utf-8")
+    return path
+
+
+def test_help_lists_every_sub_command(capsys):
+    assert main(["data"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in data.SUBCOMMANDS)
+    with pytest.raises(SystemExit):
+        main(["data", "stats", "--help"])
+    assert "--against" in capsys.readouterr().out
+
+
+def test_unknown_sub_command_and_missing_file(capsys):
+    assert main(["data", "stat"]) == 2
+    assert "cornucopia data stats" in capsys.readouterr().err
+    assert main(["data", "stats"]) == 1
+    assert main(["data", "check", "nowhere.json"]) == 1
+
+
+def test_stats_as_json_with_held_out(file, tmp_path, capsys):
+    held = tmp_path / "held.json"
+    held.write_text(json.dumps([ROWS[3], {"instruction": "另一个完全不同的话题", "output": "x"}]), encoding="utf-8")
+    assert main(["data", "stats", str(file), "--against", str(held), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["records"], report["rejects"], report["domains"]) == (5, 1, {"贷款": 5})
+    assert [(pair["left"], pair["right"]) for pair in report["overlap"]] == [("fin.json:4", "held.json:1")]
+
+
+def test_stats_for_people(file, capsys):
+    assert main(["data", "stats", str(file), "--against", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "贷款" in out and "5 条里有 5 条" in out
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_check_lists_bad_rows(file, capsys):
+    assert main(["data", "check", str(file)]) == 1
+    assert f"{file}:6" in capsys.readouterr().out
+    file.write_text("...\n...", encoding="utf-8")
+    assert main(["data", "check", str(file)]) == 1
+    assert f"{file}:2" in capsys.readouterr().out
+    file.write_text(json.dumps(ROWS), encoding="utf-8")
+    assert main(["data", "check", str(file)]) == 0
+
+
+def test_convert_with_own_columns(tmp_path, capsys):
+    source, out = tmp_path / "faq.csv", tmp_path / "new" / "out.jsonl"
+    source.write_text("客户提问,答复\n一,答一\n二\n", encoding="utf-8")
+    words = ["--from-columns", "question=客户提问,answer=答复", "--to", "openai", "--out", str(out)]
+    assert main(["data", "convert", str(source), *words]) == 0
+    row = json.loads(out.read_text("utf-8"))
+    assert [turn["content"] for turn in row["messages"]] == ["一", "答一"]
+    assert (out.parent / "faq.rejects.jsonl").exists()
+    assert main(["data", "convert", str(source), *words, "--strict"]) == 1
+    assert "faq.csv:3" in capsys.readouterr().err

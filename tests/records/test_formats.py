@@ -1,0 +1,172 @@
+"""Each format becomes the right Record, no key is lost, and a wrong row says what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from cornucopia.core.errors import DataError, UsageError
+from cornucopia.records.formats import FORMATS, detect, parse_columns, to_record
+from cornucopia.records.schema import Message
+
+ASKED, ANSWERED = Message("user", "什么是年金险？"), Message("assistant", "按期给付的保险。")
+Q, A = ASKED.content, ANSWERED.content
+
+TURNS = [{"role": "user", "content": Q}, {"role": "assistant", "content": A}]
+
+ROWS = {
+    "openai_batch": {"custom_id": "r1", "method": "POST", "url": "/v1", "body": {"messages": TURNS}},
+    "openai": {"messages": TURNS},
+    "sharegpt": {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
+    "alpaca": {"instruction": Q, "input": "", "output": A},
+    "prompt_response": {"prompt": Q, "response": A, "history": []},
+    "choice": {"question": "选哪个", "A": "甲", "B": "乙", "answer": "B"},
+    "question_answer": {"question": Q, "answer": A},
+    "query_response": {"query": Q, "response": A},
+    "content_summary": {"content": Q, "summary": A},
+    "context_target": {"context": Q, "target": A},
+    "input_output": {"input": Q, "output": A},
+    "text": {"text": "一篇公告"},
+}
+
+
+def test_every_format_has_a_sample_here():
+    assert list(ROWS) == [known.name for known in FORMATS]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_format(name):
+    record, found = to_record(ROWS[name])
+    assert found == name
+    if name == "text":
+        assert (record.text, record.messages) == ("一篇公告", ())
+    elif name == "choice":
+        assert (record.question, record.golden, record.kind) == ("选哪个\nA. 甲\nB. 乙", "B", "choice")
+    else:
+        assert record.messages == (ASKED, ANSWERED)
+
+
+def test_alpaca_input_is_the_material_and_history_comes_first():
+    record, _ = to_record(
+        {"instruction": "总结", "input": "公告全文", "output": "好", "system": "你是助手", "history": [["早", "早"]]}
+    )
+    assert record.messages == (
+        Message("system", "你是助手"), Message("user", "早"), Message("assistant", "早"),
+        Message("user", "总结", "公告全文"), Message("assistant", "好"),
+    )  # fmt: skip
+
+
+def test_an_instruction_that_stands_in_input_is_still_the_question():
+    assert to_record({"instruction": "", "input": Q, "output": A})[0].messages == (ASKED, ANSWERED)
+
+
+def test_other_names_for_the_answer_and_the_material_are_not_lost():
+    record, _ = to_record({"instruction": "回答", "context": "材料", "response": "好"})
+    assert record.messages == (Message("user", "回答", "材料"), Message("assistant", "好"))
+
+
+def test_chinese_column_names():
+    record, _ = to_record({"问题": Q, "答案": A, "领域": "保险", "来源": "保险法"})
+    assert (record.messages, record.domain, record.source) == ((ASKED, ANSWERED), "保险", "保险法")
+
+
+def test_provenance_and_unknown_keys_are_carried():
+    row = {
+        "question": Q,
+        "answer": A,
+        "id": 7,
+        "domain": "保险",
+        "kind": "qa",
+        "source": "法",
+        "license": "CC0",
+        "as_of": "2025-01",
+    }
+    record, _ = to_record({**row, "article": "第二条", "score": 0})
+    assert (record.id, record.domain, record.kind, record.source) == ("7", "保险", "qa", "法")
+    assert (record.licence, record.as_of, record.extra) == ("CC0", "2025-01", {"article": "第二条", "score": 0})
+
+
+def test_batch_keeps_its_id_and_parameters():
+    body = {"messages": [{"role": "user", "content": Q}], "model": "m", "max_tokens": 9}
+    record, _ = to_record({"custom_id": "r1", "method": "POST", "url": "/v1/chat/completions", "body": body})
+    assert (record.id, record.kind, record.golden) == ("r1", "openai_batch", "")
+    assert record.extra == {"method": "POST", "url": "/v1/chat/completions", "model": "m", "max_tokens": 9}
+
+
+def test_text_parts_are_joined_and_pictures_refused():
+    parts = [{"type": "text", "text": "甲"}, {"type": "text", "text": "乙"}]
+    assert to_record({"messages": [{"role": "user", "content": parts}]})[0].question == "甲\n乙"
+    with pytest.raises(DataError, match="文字以外"):
+        to_record({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]})
+
+
+def test_tool_turns():
+    turns = [("human", "查"), ("function_call", "{}"), ("observation", "3%"), ("gpt", "利率 3%")]
+    record, _ = to_record({"conversations": [{"from": who, "value": what} for who, what in turns], "tools": "[]"})
+    assert [m.role for m in record.messages] == ["user", "assistant", "tool", "assistant"]
+    assert record.extra == {"tools": "[]"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"conversations": [{"from": "human", "value": Q}], "chosen": {"value": A}, "rejected": {"value": "差"}},
+        {"prompt": Q, "chosen": A, "rejected": "差"},
+        {"prompt": [{"role": "user", "content": Q}], "chosen": [{"role": "assistant", "content": A}], "rejected": []},
+        {"instruction": Q, "output": [A, "差"]},
+    ],
+)
+def test_the_chosen_answer_of_a_pair_is_golden_and_both_are_kept(row):
+    record, _ = to_record(row)
+    assert record.messages == (ASKED, ANSWERED)
+    assert set(record.extra) >= {"chosen"}
+
+
+def test_a_question_without_answer_ends_with_the_user():
+    for row in ({"instruction": Q, "output": ""}, {"question": Q}, {"prompt": Q, "response": None}):
+        assert to_record(row)[0].messages == (ASKED,)
+
+
+def test_numbers_are_text_and_other_types_are_refused():
+    assert to_record({"question": "几年", "answer": 5})[0].golden == "5"
+    for value in (True, {"a": 1}, ["x"]):
+        with pytest.raises(DataError, match="answer 应是文字"):
+            to_record({"question": "几年", "answer": value})
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"question": "  ", "answer": "x"}, "是空的"),
+        ({"messages": []}, "没有用户的提问"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, "没有用户的提问"),
+        ({"messages": [{"role": "usr", "content": "x"}]}, "最接近的是 user"),
+        ({"messages": "x"}, "messages 应是列表"),
+        ({"messages": [{"role": "user", "content": "x"}, {"role": "tool", "content": "y"}]}, "结尾"),
+        ({"instruction": "x", "history": [["只有问"]]}, r"\[问, 答\]"),
+        ({"custom_id": "1", "body": {}}, "messages"),
+        ({"text": " "}, "空"),
+        ({"type": "text", "text": "对话的一部分"}, "没有认出"),
+        ({}, "没有认出"),
+    ],
+)
+def test_bad_rows_say_why(row, reason):
+    with pytest.raises(DataError, match=reason):
+        to_record(row)
+
+
+def test_unknown_keys_name_the_nearest_format():
+    with pytest.raises(DataError, match=r"(?s)instrction、output.*alpaca.*instrction 像是 instruction"):
+        to_record({"instrction": "x", "output": "y"})
+
+
+def test_columns_name_the_files_own_keys():
+    columns = parse_columns(["question=客户提问", "answer=答复"])
+    record, _ = to_record({"客户提问": Q, "答复": A, "question": "编号 1"}, columns)
+    assert (record.messages, record.extra) == ((ASKED, ANSWERED), {"question（原列）": "编号 1"})
+    assert detect({"instruction": "x", "客户提问": Q}, columns).name == "question_answer"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("word", ["客户提问", "questoin=客户提问", "question="])
+def test_wrong_column_words_are_usage_errors(word):
+    with pytest.raises(UsageError):
+        parse_columns([word])

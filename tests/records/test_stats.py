@@ -1,0 +1,38 @@
+"""Statistics count what is there."""
+
+from __future__ import annotations
+
+import json
+
+from cornucopia.records.schema import Message, Record
+from cornucopia.records.stats import compute_stats
+
+
+def record(question: str, answer: str = "", **fields: str) -> Record:
+    turns = (Message("user", question), *([Message("assistant", answer)] if answer else []))
+    return Record(turns, **fields)
+
+
+def test_counts_lengths_and_contradictions():
+    stats = compute_stats(
+        [
+            record("什么是利率", "价格", domain="贷款", kind="qa"),
+            record("什么是利率？", "利息的比率", domain="贷款"),
+            record("什么是利率", "价格", domain="存款"),
+            record("没有答案的问题"),
+            Record(text="一篇公告"),
+            Record((Message("user", "早", "材料"), Message("assistant", "好"), Message("user", "再问"))),
+        ]
+    )
+    assert (stats.records, stats.documents, stats.unanswered, stats.multi_turn) == (6, 1, 2, 1)
+    assert stats.domains == {"（未标）": 3, "贷款": 2, "存款": 1}
+    assert (stats.exact_duplicates, stats.contradictions) == (2, 1)
+    assert stats.lengths["document"].total == 4 and stats.lengths["material"].count == 1
+    assert (stats.lengths["answer"].minimum, stats.lengths["answer"].maximum) == (1, 5)
+    json.dumps(stats.to_dict())
+
+
+def test_near_duplicates_leave_out_equal_ones():
+    base = "个人住房贷款提前还款需要支付违约金吗"
+    stats = compute_stats([record(base, "要"), record(base, "要"), record("请问" + base, "要")])
+    assert [(pair.left, pair.right) for pair in stats.near] == [(0, 2)]
