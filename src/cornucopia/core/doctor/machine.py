@@ -126,4 +126,6 @@ def check_4bit() -> Row:
     if not importlib.util.find_spec("bitsandbytes"):
         return Row(WARN, "没有安装 bitsandbytes（4 位、8 位加载要用）", fix)
     well, said = try_code(_FOUR_BIT)
-    return Row(GOOD, said) if well else Row(WARN, f"bitsandbytes 用不了：{said}", f"{fix} --upgrade；修好之前不量化（--bits 0）")
+    if not well:
+        return Row(WARN, f"bitsandbytes 用不了：{said}", f"{fix} --upgrade；修好之前不量化（--bits 0）")
+    return Row(GOOD, said)
