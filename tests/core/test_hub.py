@@ -258,6 +258,13 @@ def test_other_model_in_the_folder_is_not_overwritten(server, tmp_path):
         hub.pull("org/other", tmp_path, hub="hf")
 
 
+def test_second_download_to_the_same_folder_is_refused(server, tmp_path):
+    with hub._only_one(tmp_path / "m"), pytest.raises(HubError, match="另一个进程"):
+        hub.pull("org/tiny", tmp_path / "m", hub="hf")
+    hub.pull("org/tiny", tmp_path / "m", hub="hf")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
 def test_include_asks_for_more(server, tmp_path):
     hub.pull("org/tiny", tmp_path, hub="hf")
     hub.pull("org/tiny", tmp_path, hub="hf", include=["*.onnx"])

@@ -7,7 +7,10 @@ speak to ModelScope.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -222,14 +225,13 @@ def _only_one(target: Path) -> Iterator[None]:
     except ImportError:  # Windows: two downloads at once are then caught by the hash.
         yield
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("w") as lock:
+    mark = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
+    with Path(tempfile.gettempdir(), f"cornucopia-{os.getuid()}-{mark}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise HubError("另一个进程正在下载到同一目录", where=str(target), fix="等它结束，或加 --dir") from None
         yield
-        Path(lock.name).unlink(missing_ok=True)
 
 
 def human(size: float) -> str:
