@@ -7,8 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
-from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
 
+from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
 from cornucopia.comparison.cells import make_questions
 from cornucopia.comparison.run import compare
 from cornucopia.core.errors import DataError, Interrupted, ModelError
@@ -40,7 +40,11 @@ def test_every_cell_once_in_order_with_one_opening_for_one_base(tmp_path, record
 
 
 def test_other_settings_of_the_base_are_another_load(tmp_path, records):
-    contestants = [{"name": "甲", "base": "b"}, {"name": "乙", "base": "b", "bits": 4}, {"name": "丙", "base": "b", "template": "t"}]
+    contestants = [
+        {"name": "甲", "base": "b"},
+        {"name": "乙", "base": "b", "bits": 4},
+        {"name": "丙", "base": "b", "template": "t"},
+    ]
     lab = Lab({name: echo(name) for name in "甲乙丙"})
     compare(make_recipe(tmp_path, contestants=contestants), records, lab)
     assert lab.groups == [["甲", "丙"], ["乙"]]
@@ -70,11 +74,14 @@ def test_changed_question_or_settings_recompute_only_those_cells(tmp_path, recor
     compare(make_recipe(tmp_path, "甲", "乙"), changed, Lab(engines))
     assert [engine.asked for engine in engines.values()] == [["新问题？"]] * 2
     recipe = make_recipe(tmp_path, contestants=[
-        {"name": "甲", "base": "b"}, {"name": "乙", "base": "b", "adapter": "lora-乙", "sampling": {"temperature": 0.7}},
+        {"name": "甲", "base": "b"},
+        {"name": "乙", "base": "b", "adapter": "lora-乙", "sampling": {"temperature": 0.7}},
     ])  # fmt: skip
     lab = Lab({"乙": echo("热")})
     compare(recipe, changed, lab)
-    assert lab.groups == [["乙"]] and {row["answer"][:1] for row in rows_of(tmp_path) if row["contestant"] == "乙"} == {"热"}
+    assert lab.groups == [["乙"]] and {row["answer"][:1] for row in rows_of(tmp_path) if row["contestant"] == "乙"} == {
+        "热"
+    }
     assert len(rows_of(tmp_path)) == 2 * len(records)
 
 
@@ -108,7 +115,11 @@ def test_one_that_does_not_open_spoils_nothing_and_is_tried_again(tmp_path, reco
     assert "适配器坏了" in next(row["error"] for row in rows if row["error"])
     mended = Lab({"坏": echo("好")})
     compare(recipe, records, mended)
-    assert mended.groups == [["坏"]] and not any(row["error"] for row in rows_of(tmp_path)) and len(rows_of(tmp_path)) == 30
+    assert (
+        mended.groups == [["坏"]]
+        and not any(row["error"] for row in rows_of(tmp_path))
+        and len(rows_of(tmp_path)) == 30
+    )
 
 
 def test_one_that_fails_midway_keeps_what_it_answered(tmp_path, records):

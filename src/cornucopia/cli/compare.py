@@ -17,8 +17,10 @@ _EXAMPLES = """  cornucopia compare recipes/compare.yaml
 def run(argv: list[str]) -> int:
     """Compare and write the results; 1 when no contestant could answer anything."""
     recipe, _ = options.parse(
-        CompareRecipe, argv, prog="cornucopia compare", positional="recipe", positional_help="YAML 配方，见 recipes/compare.yaml",
-        summary="让多个模型回答同一批题，生成并排的表格和一个网页报告。答过的题不再重做：中断后再运行就接着做，加一个选手只算新的一列。",
+        CompareRecipe, argv, prog="cornucopia compare", positional="recipe",
+        positional_help="YAML 配方，见 recipes/compare.yaml",
+        summary="让多个模型回答同一批题，生成并排的表格和一个网页报告。"
+        "答过的题不再重做：中断后再运行就接着做，加一个选手只算新的一列。",
         examples=_EXAMPLES,
     )  # fmt: skip
     check(recipe)
@@ -34,5 +36,6 @@ def run(argv: list[str]) -> int:
     write_text(folder / "answers.md", markdown(comparison))
     write_report(folder / "report.html", comparison, summary)
     show_summary(comparison, summary)
-    console.say(f"报告：{folder / 'report.html'}（用浏览器打开）；表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
+    console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")
+    console.say(f"表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
     return 1 if all(line.failed == len(comparison.questions) for line in summary.overall) else 0

@@ -1,1 +1,1 @@
-"""Comparison: N contestants answer M questions; one table, one self-contained report. Knows engines, never how they compute."""
+"""Comparison: N contestants, M questions, one table, one self-contained report. Knows engines, not how they compute."""

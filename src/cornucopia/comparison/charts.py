@@ -1,4 +1,4 @@
-"""Bar charts with error bars as inline SVG. Knows numbers and names, nothing of models. Colours live in the style sheet."""
+"""Bar charts with error bars as inline SVG. Knows numbers and names, no models. Colours live in the style sheet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def bars(metric: Metric, items: Sequence[Bar], width: int = 560) -> str:
     parts = [_axis_horizontal(metric, top, span, len(items) * _ROW)]
     for index, item in enumerate(items):
         y = index * _ROW + _ROW / 2
-        parts.append(f'<text class="name" x="{_LABEL - 12}" y="{y + 4}" text-anchor="end">{escape(_short(item.name))}</text>')
+        parts.append(
+            f'<text class="name" x="{_LABEL - 12}" y="{y + 4}" text-anchor="end">{escape(_short(item.name))}</text>'
+        )
         if item.score.value is None:
             parts.append(f'<text class="none" x="{_LABEL + 6}" y="{y + 4}">没有数据</text>')
             continue
@@ -38,7 +40,9 @@ def bars(metric: Metric, items: Sequence[Bar], width: int = 560) -> str:
         parts.append(f'<rect class="bar c{item.place}" x="{_LABEL}" y="{y - _BAR / 2}" '
                      f'width="{max(x - _LABEL, 1):.1f}" height="{_BAR}" rx="3"/>')  # fmt: skip
         parts.append(_whisker(item.score, top, span, y))
-        parts.append(f'<text class="number" x="{width - 4}" y="{y + 4}" text-anchor="end">{_numbers(metric, item.score)}</text>')
+        parts.append(
+            f'<text class="number" x="{width - 4}" y="{y + 4}" text-anchor="end">{_numbers(metric, item.score)}</text>'
+        )
     return _svg(width, len(items) * _ROW + 26, f"{metric.label}：{_spoken(metric, items)}", parts)
 
 
@@ -53,9 +57,9 @@ def grouped(metric: Metric, groups: Mapping[str, Sequence[Bar]], width: int = 11
         start = left + (room - bar * len(items)) / 2
         parts += [_upright(metric, item, start + bar * place, bar, top, name) for place, item in enumerate(items)]
         count = max((item.score.count for item in items), default=0)
-        middle = left + room / 2
-        parts.append(f'<text class="name" x="{middle:.1f}" y="{_BASELINE + 20}" text-anchor="middle">{escape(_short(name))}</text>')
-        parts.append(f'<text class="tick" x="{middle:.1f}" y="{_BASELINE + 35}" text-anchor="middle">{count} 题</text>')
+        where = f'x="{left + room / 2:.1f}" text-anchor="middle"'
+        parts.append(f'<text class="name" {where} y="{_BASELINE + 20}">{escape(_short(name))}</text>')
+        parts.append(f'<text class="tick" {where} y="{_BASELINE + 35}">{count} 题</text>')
     spoken = "；".join(f"{name} {_spoken(metric, items)}" for name, items in shown.items())
     return _svg(width, _GROUP_HEIGHT, f"按领域的{metric.label}：{spoken}", parts)
 
@@ -63,13 +67,17 @@ def grouped(metric: Metric, groups: Mapping[str, Sequence[Bar]], width: int = 11
 def _upright(metric: Metric, item: Bar, x: float, width: float, top: float, group: str) -> str:
     if item.score.value is None:
         return ""
-    low, high = (_y(value if value is not None else item.score.value, top) for value in (item.score.low, item.score.high))
+    low, high = (
+        _y(value if value is not None else item.score.value, top) for value in (item.score.low, item.score.high)
+    )
     y, middle = _y(item.score.value, top), x + width / 2
     title = escape(f"{group} · {item.name}：{_numbers(metric, item.score)}")
     whisker = f"M{middle:.1f} {low:.1f}V{high:.1f}M{middle - 3:.1f} {low:.1f}h6M{middle - 3:.1f} {high:.1f}h6"
     return (
         f'<g><title>{title}</title><rect class="bar c{item.place}" x="{x + 1:.1f}" y="{y:.1f}" width="{width - 2:.1f}" '
-        f'height="{max(_BASELINE - y, 1):.1f}" rx="2"/>' + (f'<path class="whisker" d="{whisker}"/>' if low != high else "") + "</g>"
+        f'height="{max(_BASELINE - y, 1):.1f}" rx="2"/>'
+        + (f'<path class="whisker" d="{whisker}"/>' if low != high else "")
+        + "</g>"
     )
 
 

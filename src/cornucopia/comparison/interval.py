@@ -50,7 +50,9 @@ def difference(metric: Metric, pairs: Sequence[Pair | None], reference: Sequence
     if not both:
         return Estimate()
     ours, theirs = [pair[0] for pair in both], [pair[1] for pair in both]
-    return _summary(_point(metric, ours) - _point(metric, theirs), _drawn(metric, ours) - _drawn(metric, theirs), len(both))
+    return _summary(
+        _point(metric, ours) - _point(metric, theirs), _drawn(metric, ours) - _drawn(metric, theirs), len(both)
+    )
 
 
 def _point(metric: Metric, pairs: Sequence[Pair]) -> float:

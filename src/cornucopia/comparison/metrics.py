@@ -48,7 +48,7 @@ def character_f1(answer: str, golden: str) -> float:
 
 
 def rouge_l(answer: str, golden: str) -> float:
-    """ROUGE-L (Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1) on characters, beta 1."""
+    """ROUGE-L (Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", 3.1) on characters, with beta 1."""
     answer, golden = normalise(answer), normalise(golden)
     if not answer or not golden:
         return float(answer == golden)
@@ -140,7 +140,8 @@ def _speed(cell: dict[str, Any]) -> Pair | None:
 METRICS = (
     Metric("f1", "字符F1", "回答与参考答案共有的字有多少，0 到 1", _against_golden(character_f1), "up"),
     Metric("rouge_l", "ROUGE-L", "回答与参考答案按顺序共有的字有多少，0 到 1", _against_golden(rouge_l), "up"),
-    Metric("perplexity", "参考困惑度", "模型对参考答案的困惑度，越低越熟悉；词表不同的模型之间不可比", _golden_loss, "down"),
+    Metric("perplexity", "参考困惑度", "模型对参考答案的困惑度，越低越熟悉；词表不同的模型之间不可比",
+           _golden_loss, "down"),
     Metric("length", "平均字数", "回答的字符数", _of_answer(lambda cell: len(cell["answer"])), digits=0),
     Metric("repetition", "重复", "回答里重复出现的四字片段占多少",
            _of_answer(lambda cell: repetition(cell["answer"])), "down", percent=True),
@@ -148,5 +149,5 @@ METRICS = (
            _of_answer(lambda cell: not cell["answer"].strip()), "down", percent=True),
     Metric("cut_off", "截断", "到长度上限还没说完的回答占多少",
            _of_answer(lambda cell: cell.get("finish_reason") == "length"), "down", percent=True),
-    Metric("speed", "词元/秒", "每秒生成多少词元；与机器和批大小有关", _speed, "up", digits=1),
+    Metric("speed", "词元/秒", "每秒生成多少词元；与机器、批大小和回答长短有关", _speed, digits=1),
 )  # fmt: skip

@@ -59,7 +59,9 @@ class Contestant(Config):
         head, equals, rest = text.partition("=")
         name, body = (head.strip(), rest.strip()) if equals and "://" not in head else ("", text.strip())
         if not body:
-            raise ConfigError("选手写法有误", found=text, fix="写成 名字=基座 、名字=基座+适配器 或 名字=https://地址/v1#模型")
+            raise ConfigError(
+                "选手写法有误", found=text, fix="写成 名字=基座 、名字=基座+适配器 或 名字=https://地址/v1#模型"
+            )
         if "://" in body:
             endpoint, _, model = body.partition("#")
             return cls.build({"name": name, "endpoint": endpoint, "model": model}, where=f"选手 {text}")
@@ -177,7 +179,9 @@ def _contestant(value: Any, number: int) -> Contestant:
     elif isinstance(value, Contestant):
         contestant = value
     else:
-        raise ConfigError("选手写法有误", where=f"第 {number} 个选手", found=repr(value), fix="写 name、base、adapter 等键")
+        raise ConfigError(
+            "选手写法有误", where=f"第 {number} 个选手", found=repr(value), fix="写 name、base、adapter 等键"
+        )
     where = f"第 {number} 个选手 {contestant.name}".strip()
     if bool(contestant.base) == bool(contestant.endpoint):
         raise ConfigError("选手要写 base 或 endpoint，且只写一个", where=where)

@@ -24,10 +24,14 @@ from cornucopia.comparison.summary import GROUPED, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
 
 _HERE = Path(__file__).parent
+# Kinds the bundled questions use, as the reader sees them.
+KINDS = {"qa": "问答", "paraphrase": "换说法", "unseen": "没学过", "conduct": "合规"}
 _BY_KEY = {metric.key: metric for metric in METRICS}
 
 
-def write_report(path: str | Path, comparison: Comparison, summary: Summary, *, made_at: datetime | None = None) -> None:
+def write_report(
+    path: str | Path, comparison: Comparison, summary: Summary, *, made_at: datetime | None = None
+) -> None:
     """Write report.html.
 
     Args:
@@ -45,7 +49,8 @@ def write_report(path: str | Path, comparison: Comparison, summary: Summary, *, 
         title=comparison.recipe.title or f"{len(comparison.contestants)} 个模型，{len(comparison.questions)} 道题",
         made_at=(made_at or datetime.now()).strftime("%Y-%m-%d %H:%M"),
         policy=_policy(style, script), style=style, script=script, data=_json(_data(comparison, summary)),
-        comparison=comparison, summary=summary, metrics=shown, lead=shown[0] if shown else None, cards=_cards(comparison, summary),
+        comparison=comparison, summary=summary, metrics=shown, lead=shown[0] if shown else None,
+        cards=_cards(comparison, summary),
         charts=_charts(summary), groups=_groups(summary), golden=any(q.record.golden for q in comparison.questions),
         settings=_settings(comparison), versions=versions(), show=show_interval, show_gap=show_gap, domains=MAX_GROUPS,
     )  # fmt: skip
@@ -53,20 +58,22 @@ def write_report(path: str | Path, comparison: Comparison, summary: Summary, *, 
 
 
 def show_interval(metric: Metric, score: Estimate) -> str:
-    """"[0.18, 0.28]", or '' where there is no interval."""
+    """ "[0.18, 0.28]", or '' where there is no interval."""
     return f"[{metric.show(score.low)}, {metric.show(score.high)}]" if score.low is not None else ""
 
 
 def show_gap(metric: Metric, gap: Estimate) -> str:
-    """"+0.23 [0.18, 0.28]", or '' where there is nothing to compare."""
+    """ "+0.23 [0.18, 0.28]", or '' where there is nothing to compare."""
     if gap.value is None:
         return ""
-    interval = f" [{metric.show(gap.low, sign=True)}, {metric.show(gap.high, sign=True)}]" if gap.low is not None else ""
+    interval = (
+        f" [{metric.show(gap.low, sign=True)}, {metric.show(gap.high, sign=True)}]" if gap.low is not None else ""
+    )
     return metric.show(gap.value, sign=True) + interval
 
 
 def verdict(metric: Metric, gap: Estimate) -> str:
-    """"better", "worse" or "" (not told apart, or neither end is better)."""
+    """ "better", "worse" or "" (not told apart, or neither end is better)."""
     if not gap.sign or not metric.better:
         return ""
     return "better" if (gap.sign > 0) == (metric.better == "up") else "worse"
@@ -74,7 +81,11 @@ def verdict(metric: Metric, gap: Estimate) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what made the answers, where installed."""
-    found = {"cornucopia": __version__, "Python": platform.python_version(), "系统": f"{platform.system()} {platform.machine()}"}
+    found = {
+        "cornucopia": __version__,
+        "Python": platform.python_version(),
+        "系统": f"{platform.system()} {platform.machine()}",
+    }
     for name in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes"):
         try:
             found[name] = metadata.version(name)
@@ -92,12 +103,17 @@ def _policy(style: str, script: str) -> str:
     script_hash, style_hash = (
         "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'" for text in (script, style)
     )
-    return f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; img-src data:; base-uri 'none'; form-action 'none'"
+    others = "img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; {others}"
 
 
 def _json(value: Any) -> str:
     """JSON that no HTML parser can leave: `<` never appears in it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    return (
+        json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        .replace("<", "\\u003c")
+        .replace("\u2028", "\\u2028")
+    )
 
 
 def _data(comparison: Comparison, summary: Summary) -> dict[str, Any]:
@@ -107,7 +123,7 @@ def _data(comparison: Comparison, summary: Summary) -> dict[str, Any]:
         scores = [summary.scores[contestant.name][index] for contestant in comparison.contestants]
         rows.append({
             "id": question.id, "question": cells[0]["question"], "material": cells[0]["material"],
-            "domain": question.record.domain, "kind": question.record.kind, "golden": question.record.golden,
+            "domain": question.record.domain, "kind": KINDS.get(question.record.kind, question.record.kind), "golden": question.record.golden,
             "source": question.record.source, "as_of": question.record.as_of, "differ": differ(cells),
             "cells": [_cell(cell, score) for cell, score in zip(cells, scores, strict=True)],
         })  # fmt: skip
@@ -121,8 +137,8 @@ def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
 
     return {
         "answer": cell.get("answer", ""), "error": cell.get("error", ""), "finish": cell.get("finish_reason", ""),
-        "tokens": cell.get("completion_tokens", 0), **{key: value(key) for key in ("f1", "rouge_l", "repetition", "speed")},
-        "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
+        "tokens": cell.get("completion_tokens", 0), "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
+        **{key: value(key) for key in ("f1", "rouge_l", "repetition", "speed")},
     }  # fmt: skip
 
 
@@ -164,9 +180,12 @@ def _groups(summary: Summary) -> list[tuple[str, list[tuple[str, str, list[dict[
         rows = []
         for name, lines in groups.items():
             scores = [(line.values["f1"], line.differences["f1"]) for line in lines]
-            cells = [{"value": metric.show(score.value), "interval": show_interval(metric, score),
-                      "gap": show_gap(metric, gap), "verdict": verdict(metric, gap)} for score, gap in scores]  # fmt: skip
-            rows.append((name, str(max(score.count for score, _ in scores)), cells))
+            cells = [
+                {"value": metric.show(score.value), "interval": show_interval(metric, score),
+                 "gap": show_gap(metric, gap), "verdict": verdict(metric, gap)}
+                for score, gap in scores
+            ]  # fmt: skip
+            rows.append((KINDS.get(name, name), str(max(score.count for score, _ in scores)), cells))
         if rows:
             tables.append((heading, rows))
     return tables
@@ -179,5 +198,7 @@ def _settings(comparison: Comparison) -> list[tuple[str, dict[str, str]]]:
         settings = comparison.recipe.settings_of(contestant)
         settings |= comparison.settings.get(comparison.fingerprints[contestant.name], {})
         settings |= {"指纹": comparison.fingerprints[contestant.name], **settings.pop("sampling")}
-        tables.append((contestant.name, {key: str(value) for key, value in settings.items() if value not in (None, "", [])}))
+        tables.append(
+            (contestant.name, {key: str(value) for key, value in settings.items() if value not in (None, "", [])})
+        )
     return tables

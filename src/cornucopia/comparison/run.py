@@ -10,7 +10,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from cornucopia.comparison.cells import Cell, CellStore, Comparison, Question, collect, describe, make_questions, ordered_rows
+from cornucopia.comparison.cells import (
+    Cell,
+    CellStore,
+    Comparison,
+    Question,
+    collect,
+    describe,
+    make_questions,
+    ordered_rows,
+)
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
 from cornucopia.core.console import Progress, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted
@@ -44,7 +53,9 @@ def compare(recipe: CompareRecipe, records: Sequence[Record], opener: Opener | N
     except KeyboardInterrupt:
         done = sum(store.done((prints[c.name], q.fingerprint)) for c in recipe.contestants for q in questions)
         total = len(questions) * len(recipe.contestants)
-        raise Interrupted(f"已中断，已存 {done}/{total} 格", where=str(store.answers), fix="再运行同一命令就接着做") from None
+        raise Interrupted(
+            f"已中断，已存 {done}/{total} 格", where=str(store.answers), fix="再运行同一命令就接着做"
+        ) from None
     finally:
         store.close()
     comparison = collect(recipe, questions, prints, store)
@@ -90,7 +101,9 @@ def _run_group(columns: list[Column], recipe: CompareRecipe, opener: Opener) -> 
             column.fill(engine)
 
 
-def _opened(columns: list[Column], recipe: CompareRecipe, opener: Opener) -> Iterator[tuple[Column, Engine | Exception]]:
+def _opened(
+    columns: list[Column], recipe: CompareRecipe, opener: Opener
+) -> Iterator[tuple[Column, Engine | Exception]]:
     """Each column with its engine, or with what kept it from opening.
 
     When a group does not open as one, its members are tried alone, so that only the guilty one fails.
@@ -120,7 +133,12 @@ class Column:
     """The cells of one contestant, being filled."""
 
     def __init__(
-        self, contestant: Contestant, recipe: CompareRecipe, questions: list[Question], fingerprint: str, store: CellStore
+        self,
+        contestant: Contestant,
+        recipe: CompareRecipe,
+        questions: list[Question],
+        fingerprint: str,
+        store: CellStore,
     ) -> None:
         self.contestant, self.fingerprint, self.store = contestant, fingerprint, store
         self.name = contestant.name
@@ -167,7 +185,10 @@ class Column:
         if planner is None:
             return [self.missing(self.questions)]
         by_print = {question.fingerprint: question for question in self.questions}
-        return [[by_print[request.id] for request in batch] for batch in planner(self._requests(self.questions), self.sampling)]
+        return [
+            [by_print[request.id] for request in batch]
+            for batch in planner(self._requests(self.questions), self.sampling)
+        ]
 
     def _requests(self, questions: Sequence[Question]) -> list[Request]:
         return [Request(question.fingerprint, self._with_system(question.record).prompt()) for question in questions]

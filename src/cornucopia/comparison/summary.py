@@ -39,7 +39,9 @@ class Summary:
 def summarise(comparison: Comparison) -> Summary:
     """Measure every cell once, then every set of questions."""
     scores = {
-        contestant.name: [{metric.key: metric.of(cell) for metric in METRICS} for cell in comparison.column(contestant.name)]
+        contestant.name: [
+            {metric.key: metric.of(cell) for metric in METRICS} for cell in comparison.column(contestant.name)
+        ]
         for contestant in comparison.contestants
     }
     everything = range(len(comparison.questions))
@@ -61,7 +63,10 @@ def _rows_by(comparison: Comparison, field: str) -> dict[str, list[int]]:
 
 
 def _lines(
-    comparison: Comparison, scores: dict[str, list[dict[str, Pair | None]]], rows: Sequence[int], metrics: Sequence[Metric]
+    comparison: Comparison,
+    scores: dict[str, list[dict[str, Pair | None]]],
+    rows: Sequence[int],
+    metrics: Sequence[Metric],
 ) -> list[Line]:
     first = comparison.contestants[0]
     lines = []

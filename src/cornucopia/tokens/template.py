@@ -84,7 +84,7 @@ class ChatTemplate:
         self.stop_strings: list[str] = []
 
     def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
-        turns = [{"role": m.role, "content": _with_material(m)} for m in messages]
+        turns = [{"role": m.role, "content": with_material(m)} for m in messages]
         if not turns or turns[-1]["role"] != "assistant":
             return [Segment(self._render(turns, True))]
         whole, parts, done = self._render(turns, False), [], 0
@@ -110,7 +110,8 @@ class ChatTemplate:
             raise ConfigError("聊天模板不接受这段对话", where="chat_template", found=str(error)[:200]) from None
 
 
-def _with_material(message: Message) -> str:
+def with_material(message: Message) -> str:
+    """The user's turn for a model without a material section of its own: instruction, then material."""
     return f"{message.content}\n\n材料：\n{message.material}" if message.material else message.content
 
 

@@ -18,7 +18,10 @@ def make_records(count: int = 10) -> list[Record]:
     records = []
     for number in range(count):
         domain, topic = list(TOPICS.items())[number % len(TOPICS)]
-        question, golden = f"{topic}是什么（第{number}问）？", f"{topic}是一种常见的金融安排，第{number}问的要点是先看条款，再看费率。"
+        question, golden = (
+            f"{topic}是什么（第{number}问）？",
+            f"{topic}是一种常见的金融安排，第{number}问的要点是先看条款，再看费率。",
+        )
         kind = "qa" if number % 2 else "unseen"
         messages = (Message("user", question, "材料一则" if number == 3 else ""), Message("assistant", golden))
         records.append(Record(messages, id=f"q{number}", domain=domain, kind=kind, source="示例条款"))
@@ -65,7 +68,9 @@ class Lab:
 
 
 def make_recipe(folder: Any, *names: str, **values: Any) -> CompareRecipe:
-    """A recipe whose contestants (named) stand on base "b", the first alone and the rest with an adapter of their name."""
-    contestants = [{"name": name, "base": "b", "adapter": f"lora-{name}" if place else None} for place, name in enumerate(names)]
+    """A recipe whose contestants stand on base "b", the first alone and the rest each with an adapter."""
+    contestants = [
+        {"name": name, "base": "b", "adapter": f"lora-{name}" if place else None} for place, name in enumerate(names)
+    ]
     values = {"questions": "q.json", "output_dir": str(folder), "contestants": contestants, **values}
     return CompareRecipe.build(values)

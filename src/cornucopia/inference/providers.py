@@ -1,0 +1,86 @@
+"""Known OpenAI-compatible services: where they are, which environment variable holds the key, what they accept.
+
+Knows no HTTP. A server that is not listed (vLLM, llama.cpp, Ollama, `cornucopia serve`) gets the defaults.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from cornucopia.inference.engine import Sampling
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One service.
+
+    Args:
+        name: what users call it.
+        host: host of its address.
+        url: its public base URL; '' for any other server.
+        key_env: environment variable of the key; '' when none is needed.
+        extras: sampling settings beyond OpenAI's that it understands.
+        seed: whether it documents `seed`.
+        length: its name for the longest answer.
+        lowest: lowest temperature it takes; greedy decoding asks for this.
+    """
+
+    name: str
+    host: str = ""
+    url: str = ""
+    key_env: str = ""
+    extras: tuple[str, ...] = ()
+    seed: bool = False
+    length: str = "max_tokens"
+    lowest: float = 0.0
+
+
+LOCAL = Provider("其他服务", extras=("top_k", "repetition_penalty"), seed=True)
+
+PROVIDERS = (
+    Provider("文心 ERNIE（百度千帆）", "qianfan.baidubce.com", "https://qianfan.baidubce.com/v2", "QIANFAN_API_KEY",
+             lowest=0.01),
+    Provider("讯飞星火", "spark-api-open.xf-yun.com", "https://spark-api-open.xf-yun.com/v1", "SPARK_API_KEY",
+             lowest=0.01),
+    Provider("通义千问（阿里云百炼）", "dashscope.aliyuncs.com", "https://dashscope.aliyuncs.com/compatible-mode/v1",
+             "DASHSCOPE_API_KEY", extras=("top_k", "repetition_penalty"), seed=True),
+    Provider("DeepSeek", "api.deepseek.com", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+    Provider("Kimi（月之暗面）", "api.moonshot.cn", "https://api.moonshot.cn/v1", "MOONSHOT_API_KEY"),
+    Provider("智谱 GLM", "open.bigmodel.cn", "https://open.bigmodel.cn/api/paas/v4", "ZHIPUAI_API_KEY", lowest=0.01),
+    Provider("OpenAI", "api.openai.com", "https://api.openai.com/v1", "OPENAI_API_KEY", seed=True,
+             length="max_completion_tokens"),
+)  # fmt: skip
+
+
+def find_provider(endpoint: str) -> Provider:
+    """The service at an address; LOCAL for one that is not listed.
+
+    A key is only ever sent to the host it belongs to: an unlisted host gets none unless `key_env` names one.
+    """
+    host = urlsplit(endpoint).hostname or ""
+    return next((provider for provider in PROVIDERS if host == provider.host), LOCAL)
+
+
+def parameters(sampling: Sampling, provider: Provider) -> dict[str, object]:
+    """The request's sampling fields. A setting left unset is not sent, so that the service's own default holds."""
+    fields: dict[str, object] = {}
+    temperature = 0.0 if sampling.do_sample is False else sampling.temperature
+    if temperature is not None:
+        fields["temperature"] = max(temperature, provider.lowest)
+    if sampling.top_p is not None:
+        fields["top_p"] = sampling.top_p
+    if sampling.max_new_tokens:
+        fields[provider.length] = sampling.max_new_tokens
+    if sampling.stop:
+        fields["stop"] = sampling.stop
+    if provider.seed:
+        fields["seed"] = sampling.seed
+    return fields | {name: getattr(sampling, name) for name in provider.extras if getattr(sampling, name) is not None}
+
+
+def redact(text: str, key: str) -> str:
+    """Text without the key, in case a server or a proxy repeats it."""
+    text = text.replace(key, "***") if key else text
+    return re.sub(r"(?i)(bearer\s+|sk-)[\w.*/+=-]{4,}", r"\1***", text)

@@ -1,0 +1,238 @@
+"""The endpoint engine against a server on 127.0.0.1: answers, refusals, retries, pace, secrets."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cornucopia.core.errors import EndpointError
+from cornucopia.inference import openai_engine
+from cornucopia.inference.engine import Request, Sampling
+from cornucopia.inference.openai_engine import OpenAIEngine, events, message_of, retry_after, wait_seconds
+from cornucopia.inference.providers import LOCAL, PROVIDERS, find_provider, parameters, redact
+from cornucopia.records.schema import Message, Record
+from servers import chat_server
+
+KEY = "sk-secret-1234567890"
+BUSY = (429, {}, {"error": {"message": "too fast"}})
+
+
+def ask(text: str, material: str = "") -> Record:
+    return Record((Message("user", text, material),))
+
+
+def answers(engine: OpenAIEngine, count: int = 1, **sampling) -> dict:
+    requests = [Request(str(number), ask(f"问{number}")) for number in range(count)]
+    return {reply.id: reply for reply in engine.generate(requests, Sampling(**sampling))}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(openai_engine, "FIRST_WAIT", 0.02)
+
+
+def test_answer_usage_and_what_is_sent():
+    with chat_server() as server:
+        engine = OpenAIEngine(server.url, "m")
+        record = Record((Message("system", "守规矩"), Message("user", "看材料", "利率3.5%")))
+        sampling = Sampling(max_new_tokens=9, temperature=0.5, top_p=0.9, top_k=5, stop=["停"], seed=7, num_beams=4)
+        [reply] = engine.generate([Request("a", record)], sampling)
+    assert reply.answer == "答：看材料\n\n材料：\n利率3.5%" and reply.finish_reason == "stop"
+    assert (reply.prompt_tokens, reply.completion_tokens) == (7, len(reply.answer)) and reply.seconds > 0
+    assert server.requests[0] == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "守规矩"}, {"role": "user", "content": "看材料\n\n材料：\n利率3.5%"}],
+        "temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "stop": ["停"], "seed": 7, "top_k": 5,
+    }  # fmt: skip
+    assert engine.golden_loss([record]) is None
+
+
+def test_unset_sampling_is_left_to_the_server():
+    with chat_server(finish="length") as server:
+        assert answers(OpenAIEngine(server.url, "m"))["0"].finish_reason == "length"
+    assert set(server.requests[0]) == {"model", "messages", "seed"}
+
+
+def test_the_openai_client_and_our_engine_get_the_same_answer(monkeypatch):
+    openai = pytest.importorskip("openai")
+    monkeypatch.setenv("MY_KEY", KEY)
+    with chat_server(key=KEY) as server:
+        client = openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0)
+        messages = [{"role": "user", "content": "问0"}]
+        theirs = client.chat.completions.create(model="m", messages=messages, seed=42)
+        chunks = client.chat.completions.create(model="m", messages=messages, stream=True)
+        streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        engine = OpenAIEngine(server.url, "m", key_env="MY_KEY")
+        ours = answers(engine)["0"]
+        assert (
+            ours.answer
+            == theirs.choices[0].message.content
+            == streamed
+            == "".join(engine.stream(ask("问0"), Sampling()))
+        )
+        assert ours.completion_tokens == theirs.usage.completion_tokens
+    assert server.requests[0]["messages"] == server.requests[2]["messages"]
+
+
+def test_many_at_once_and_each_answered_once():
+    with chat_server(delay=0.03) as server:
+        found = answers(OpenAIEngine(server.url, "m", concurrency=4), 12)
+    assert {key: reply.answer for key, reply in found.items()} == {str(n): f"答：问{n}" for n in range(12)}
+    assert 2 <= server.most_running <= 4
+
+
+@pytest.mark.parametrize("trouble", [
+    BUSY, (500, {}, "oops"), (503, {}, "<html>"), (408, {}, ""), "cut", "hang",
+])  # fmt: skip
+def test_trouble_that_passes_is_tried_again(trouble):
+    with chat_server(script=[trouble, trouble]) as server:
+        assert answers(OpenAIEngine(server.url, "m", timeout=0.3))["0"].answer == "答：问0"
+    assert len(server.requests) == 3
+
+
+def test_retry_after_is_obeyed():
+    with chat_server(script=[(429, {"Retry-After": "0.4"}, {"error": {"message": "slow down"}})]) as server:
+        assert answers(OpenAIEngine(server.url, "m"))["0"].answer
+    assert server.times[1] - server.times[0] >= 0.4
+
+
+def test_trouble_that_stays_is_an_error_after_the_retries():
+    with chat_server(script=[BUSY] * 3) as server:
+        reply = answers(OpenAIEngine(server.url, "m", max_retries=2))["0"]
+    assert reply.finish_reason == "error" and "429" in reply.error and "too fast" in reply.error
+    assert "requests_per_minute" in reply.error and len(server.requests) == 3
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "MY_KEY"), (404, "/v1"), (403, "权限")])
+def test_a_hopeless_refusal_is_asked_once_and_explained(monkeypatch, status, hint):
+    monkeypatch.setenv("MY_KEY", KEY)
+    with chat_server(script=[(status, {}, {"error": {"message": f"no: Bearer {KEY}"}})] * 9) as server:
+        found = answers(OpenAIEngine(server.url, "m", key_env="MY_KEY", concurrency=1), 5)
+    assert all(hint in reply.error and KEY not in reply.error for reply in found.values()) and len(found) == 5
+    assert len(server.requests) == 1
+
+
+def test_a_bad_request_fails_alone():
+    with chat_server(script=[(400, {}, {"error": {"message": "temperature out of range"}})]) as server:
+        found = answers(OpenAIEngine(server.url, "m", concurrency=1), 3)
+    assert sorted(bool(reply.error) for reply in found.values()) == [False, False, True] and len(server.requests) == 3
+
+
+def test_a_spent_quota_is_not_tried_again():
+    with chat_server(script=[(429, {}, {"error": {"message": "pay", "code": "insufficient_quota"}})]) as server:
+        assert "pay" in answers(OpenAIEngine(server.url, "m"))["0"].error
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["not json", "[]", "{}", '{"choices": []}', '{"choices": [3]}', '{"code": 10007, "message": "忙"}']
+)
+def test_a_success_that_is_no_completion_is_an_error(body):
+    with chat_server(script=[(200, {}, body)]) as server:
+        reply = answers(OpenAIEngine(server.url, "m"))["0"]
+    assert reply.finish_reason == "error" and "chat/completions" in reply.error
+
+
+def test_empty_content_and_filters():
+    silent = {"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}
+    barred = {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}
+    with chat_server(script=[(200, {}, silent), (200, {}, barred)]) as server:
+        found = answers(OpenAIEngine(server.url, "m", concurrency=1), 2)
+    assert found["0"].answer == "" and not found["0"].error and "审核" in found["1"].error
+
+
+def test_requests_per_minute_spreads_the_starts():
+    with chat_server() as server:
+        answers(OpenAIEngine(server.url, "m", requests_per_minute=600, concurrency=4), 4)
+    gaps = [later - earlier for earlier, later in zip(server.times, server.times[1:], strict=False)]
+    assert server.times[-1] - server.times[0] >= 0.27 and min(gaps) > 0.05
+
+
+def test_leaving_early_stops_the_workers():
+    with chat_server(delay=0.05) as server:
+        replies = OpenAIEngine(server.url, "m", concurrency=1).generate(
+            [Request(str(n), ask("问")) for n in range(50)], Sampling()
+        )
+        next(replies)
+        replies.close()
+        time.sleep(0.2)
+        asked = len(server.requests)
+        time.sleep(0.2)
+        assert asked <= 4 and len(server.requests) == asked
+
+
+def test_a_missing_key_says_which_variable(monkeypatch):
+    monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
+    with pytest.raises(EndpointError, match="DEEPSEEK_API_KEY"):
+        OpenAIEngine("https://api.deepseek.com", "deepseek-chat")
+
+
+def test_a_key_goes_only_to_its_own_host(monkeypatch):
+    for provider in PROVIDERS:
+        monkeypatch.setenv(provider.key_env, KEY)
+    with chat_server() as server:
+        answers(OpenAIEngine(server.url, "m"))
+    assert server.keys == [""]
+    assert find_provider("https://api.openai.com.evil.example/v1") is LOCAL
+    assert all(find_provider(provider.url) is provider for provider in PROVIDERS)
+
+
+def test_parameters_fit_the_service():
+    wanted = Sampling(do_sample=False, max_new_tokens=5, top_k=3, repetition_penalty=1.1)
+    by_name = {provider.name[:2]: parameters(wanted, provider) for provider in PROVIDERS}
+    assert by_name["Op"] == {"temperature": 0.0, "max_completion_tokens": 5, "seed": 42}
+    assert by_name["讯飞"] == {"temperature": 0.01, "max_tokens": 5}
+    assert by_name["通义"]["top_k"] == 3
+
+
+def test_a_stream_that_reports_an_error():
+    with (
+        chat_server(script=[(200, {}, 'data: {"error": {"message": "炸了"}}\n\n')]) as server,
+        pytest.raises(EndpointError, match="炸了"),
+    ):
+        list(OpenAIEngine(server.url, "m").stream(ask("问"), Sampling()))
+
+
+def test_waits_grow_and_are_bounded():
+    assert all(0 < wait_seconds(attempt, None) <= openai_engine.LONGEST_WAIT for attempt in range(30))
+    assert wait_seconds(0, "999999") <= openai_engine.MOST_ASKED + 1
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+
+
+@given(st.one_of(st.none(), st.text(), st.floats().map(str), st.integers().map(str)))
+def test_any_retry_after_is_read_or_passed_over(value):
+    seconds = retry_after(value)
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+@given(st.lists(st.text()))
+def test_any_event_stream_is_read(lines):
+    assert all(isinstance(event, dict) for event in events(iter(["data:" + line for line in lines])))
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)),
+    )
+)
+def test_any_error_body_gives_a_short_message(body):
+    assert len(message_of(body)) <= 300
+
+
+@settings(max_examples=50)
+@given(st.text(), st.text("abcdefgh0123", min_size=8), st.text())
+def test_a_key_never_survives_redaction(before, key, after):
+    assert key not in redact(f"{before}{key}{after}", key).replace("***", "")
+
+
+def test_threads_do_not_pile_up():
+    before = threading.active_count()
+    with chat_server() as server:
+        answers(OpenAIEngine(server.url, "m", concurrency=8), 20)
+    time.sleep(0.1)
+    assert threading.active_count() <= before + 1
