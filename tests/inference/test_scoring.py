@@ -21,7 +21,7 @@ RECORDS = [Record(messages=(Message("user", q), Message("assistant", a))) for q,
 
 
 def test_losses_are_those_of_full_logits_and_do_not_depend_on_the_batch(tiny, adapter):
-    for engine in open_engines(tiny, [None, adapter], template="fin_template"):
+    for engine in open_engines(tiny, [None, adapter], template="fin_template", dtype="float32"):
         got = engine.golden_loss(RECORDS)
         for record, (loss, count) in zip(RECORDS, got, strict=True):
             example = encode(record, engine.template, engine.tokenizer, 512)
@@ -39,7 +39,7 @@ def test_losses_are_those_of_full_logits_and_do_not_depend_on_the_batch(tiny, ad
 
 
 def test_only_the_last_answer_of_a_conversation_is_scored(tiny):
-    (engine,) = open_engines(tiny, [None], template="fin_template")
+    (engine,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
     turns = (
         Message("user", "甲"),
         Message("assistant", "一二三四五六七"),
@@ -51,7 +51,7 @@ def test_only_the_last_answer_of_a_conversation_is_scored(tiny):
 
 
 def test_a_record_without_an_answer_scores_nothing(tiny):
-    (engine,) = open_engines(tiny, [None], template="fin_template")
+    (engine,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
     assert engine.golden_loss([Record(messages=(Message("user", "问"),)), RECORDS[1]])[0] == (0.0, 0)
 
 

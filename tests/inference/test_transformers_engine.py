@@ -18,7 +18,7 @@ SHORT = Sampling(max_new_tokens=20)
 
 @pytest.fixture(scope="module")
 def engine(tiny):
-    return open_engines(tiny, [None], template="fin_template")[0]
+    return open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
 
 
 def answers(engine, sampling=SHORT, requests=REQUESTS):
@@ -60,8 +60,8 @@ def test_a_pad_token_that_is_the_end_of_sequence_changes_nothing(engine):
 
 def test_the_base_beside_adapters_answers_bit_for_bit_as_without(tiny, adapter, tmp_path):
     other = make_adapter(tiny, tmp_path / "other", seed=7)
-    (plain,) = open_engines(tiny, [None], template="fin_template")
-    first, base, second = open_engines(tiny, [adapter, None, other], template="fin_template")
+    (plain,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
+    first, base, second = open_engines(tiny, [adapter, None, other], template="fin_template", dtype="float32")
     ids = torch.tensor([encode_prompt(REQUESTS[1].record, plain.template, plain.tokenizer)])
     with torch.inference_mode():
         logits = {e.adapter: e.shared.forward(e.adapter, input_ids=ids).logits for e in (first, base, second, base)}
@@ -71,11 +71,11 @@ def test_the_base_beside_adapters_answers_bit_for_bit_as_without(tiny, adapter, 
     mixed = [texts(e) for e in (first, base, second, first)]
     assert mixed[1] == texts(plain)
     assert mixed[0] == mixed[3] != mixed[1]
-    assert mixed[0] == texts(open_engines(tiny, [adapter], template="fin_template")[0])
+    assert mixed[0] == texts(open_engines(tiny, [adapter], template="fin_template", dtype="float32")[0])
 
 
 def test_engines_of_one_base_can_be_used_in_turn_within_an_answer(tiny, adapter):
-    base, tuned = open_engines(tiny, [None, adapter], template="fin_template")
+    base, tuned = open_engines(tiny, [None, adapter], template="fin_template", dtype="float32")
     expected = ["".join(e.stream(REQUESTS[0].record, SHORT)) for e in (base, tuned)]
     streams, shown = [e.stream(REQUESTS[0].record, SHORT) for e in (base, tuned)], ["", ""]
     while streams[0] or streams[1]:
@@ -186,12 +186,12 @@ def test_a_row_that_fails_spoils_no_other(engine, monkeypatch):
 
 
 def test_a_question_longer_than_the_context_is_cut_or_fails_alone(tmp_path, capsys):
-    (engine,) = open_engines(make_model(tmp_path / "m", context=160), [None], template="fin_template")
+    (engine,) = open_engines(make_model(tmp_path / "m", context=160), [None], template="fin_template", dtype="float32")
     long = Request("long", Record(messages=(Message("user", "请总结", "长" * 400),)))
     got = answers(engine, Sampling(max_new_tokens=30), [long, REQUESTS[2]])
     assert all(reply.prompt_tokens + reply.completion_tokens <= 160 for reply in got.values())
     assert got["long"].answer and "截短" in capsys.readouterr().err
-    (engine,) = open_engines(make_model(tmp_path / "n", context=32), [None], template="fin_template")
+    (engine,) = open_engines(make_model(tmp_path / "n", context=32), [None], template="fin_template", dtype="float32")
     assert answers(engine, SHORT, [long])["long"].finish_reason == "error"
 
 

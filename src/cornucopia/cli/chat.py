@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def _one(engine: TransformersEngine, record: Record, sampling: Sampling) -> int:
     """Stream one answer to standard output."""
     try:
         for piece in engine.stream(record, sampling):
-            print(piece, end="", flush=True)
+            print(_plain(piece) if sys.stdout.isatty() else piece, end="", flush=True)
     except KeyboardInterrupt:
         print()
         raise Interrupted("已停住这个回答") from None
@@ -163,12 +164,17 @@ class Terminal:
         try:
             for piece in stream:
                 pieces.append(piece)
-                print(piece, end="", flush=True)
+                print(_plain(piece), end="", flush=True)
         except KeyboardInterrupt:
             stream.close()
             print("（已停）", end="")
         print()
         self.session.answered(question, "".join(pieces))
+
+
+def _plain(text: str) -> str:
+    """Text without control characters, so that an answer cannot drive the terminal."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 def _line_editing() -> None:

@@ -57,7 +57,7 @@ class Summary:
 
 def make_tasks(data: ReadResult, sampling: Sampling, limit: int | None = None) -> list[Task]:
     """A task for each record, and for each refused line of an OpenAI Batch file that has a custom_id."""
-    tasks = [_task(record, sampling) for record in data.records]
+    tasks = [_task(question, sampling) for record in data.records for question in _questions(record)]
     for reject in data.rejects:
         name = openai_batch.rejected_id(reject)
         if name is not None:
@@ -73,9 +73,20 @@ def _line(record: Record) -> int:
     return int(record.origin.rpartition(":")[2])
 
 
+def _questions(record: Record) -> Iterator[Record]:
+    """A conversation as it is; of plain text, each line of a .txt file, or the whole text, as a question."""
+    if record.messages:
+        yield record
+        return
+    name, _, first = record.origin.rpartition(":")
+    lines = record.text.splitlines() if name.endswith(".txt") else [record.text]
+    for number, line in enumerate(lines):
+        if line.strip():
+            where = f"{name}:{int(first or 0) + number}"
+            yield replace(record, id=where, origin=where, messages=(Message("user", line.strip()),), text="")
+
+
 def _task(record: Record, sampling: Sampling) -> Task:
-    if not record.messages:  # a line of a text file is a question
-        record = replace(record, messages=(Message("user", record.text),), text="")
     problem = ""
     if openai_batch.is_request(record):
         try:

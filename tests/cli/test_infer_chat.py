@@ -1,0 +1,119 @@
+"""`cornucopia infer` and `cornucopia chat` as typed, on a tiny model, in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "inference"))
+from tiny_models import make_adapter, make_model
+
+from cornucopia.cli import chat, infer
+from cornucopia.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(make_model(tmp_path_factory.mktemp("m") / "小模型"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    rows = [{"instruction": f"问{i}", "input": "", "output": f"金{i}"} for i in range(3)]
+    path = tmp_path / "q.json"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows) + "....\n", encoding="utf-8")
+    return str(path)
+
+
+def test_the_original_command_line_works_and_use_lora_false_means_none(model, data, tmp_path, capsys):
+    out = tmp_path / "o.jsonl"
+    words = ["--base_model", model, "--load_8bit", "False", "--use_lora", "False", "--lora_weights", "不存在"]
+    words += ["--instruct_dir", data, "--prompt_template", "fin_template", "--max_new_tokens", "6", "--out", str(out)]
+    assert infer.run([*words, "--show"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("###instruction###") == shown.out.count("###model output###") == 3
+    assert "###golden output###\n金1" in shown.out and "行数" in shown.out
+    assert "跳过 1 处" in shown.err
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 3
+    assert json.loads((tmp_path / "o.settings.json").read_text(encoding="utf-8"))["settings"]["adapter"] is None
+
+
+def test_an_adapter_changes_the_answers(model, data, tmp_path):
+    adapter = make_adapter(model, tmp_path / "适配器")
+    common = [data, "-m", model, "--max-new-tokens", "6", "--template", "fin_template"]
+    answers = []
+    for name, extra in (("a", []), ("b", ["--adapter", str(adapter)])):
+        assert infer.run([*common, *extra, "--out", str(tmp_path / f"{name}.jsonl")]) == 0
+        lines = (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        answers.append([json.loads(line)["answer"] for line in lines])
+    assert answers[0] != answers[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["没有.json"], 1, "找不到数据"), (["--bits", "3"], 2, "量化位数"), (["--tempreture", "1"], 2, "--temperature"),
+        (["--temperature", "热"], 1, "数字"), (["{data}", "--out", "{data}"], 2, "输出文件就是输入文件"),
+        (["{data}", "-m", "没有的模型", "--out", "{data}.out.jsonl"], 1, "models pull"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_chinese(words, code, text, data, capsys):
+    assert main(["infer", *(word.replace("{data}", data) for word in words)]) == code
+    assert text in capsys.readouterr().err
+
+
+def test_one_question_prints_only_the_answer(model, capsys):
+    assert chat.run(["-q", "什么是保险", "--model", model, "--max-new-tokens", "8"]) == 0
+    once = capsys.readouterr()
+    assert once.out.strip() and "问：" not in once.out + once.err
+
+
+def test_a_piped_question_prints_only_the_answer(model, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("什么是保险\n".encode())))
+    assert chat.run(["--model", model, "--max-new-tokens", "8"]) == 0
+    piped = capsys.readouterr().out
+    chat.run(["-q", "什么是保险", "--model", model, "--max-new-tokens", "8"])
+    assert piped == capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe")))
+    assert main(["chat", "--model", model]) == 1
+
+
+def test_a_conversation_in_the_terminal(model, capsys, monkeypatch, tmp_path):
+    typed = iter(
+        ["什么是保险", "++", '"""多', '行"""', f"save {tmp_path}/c.jsonl", "clear", "/history", "/help", "stop"]
+    )
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    assert chat.run(["--model", model, "--max-new-tokens", "6", "--system", "你是助手"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("答：") == 3 and "已存 2 轮" in shown.err and "贪心" in shown.err
+    messages = json.loads((tmp_path / "c.jsonl").read_text(encoding="utf-8"))["messages"]
+    assert [m["content"] for m in messages if m["role"] != "assistant"] == ["你是助手", "什么是保险", "多\n行"]
+    assert next(typed, None) is None
+
+
+def test_ctrl_c_stops_the_answer_and_keeps_the_session(model, capsys, monkeypatch):
+    from cornucopia.inference.transformers_engine import TransformersEngine
+
+    def interrupted(self, record, sampling):
+        yield f"说了{len(record.messages)}"
+        raise KeyboardInterrupt
+
+    typed = iter(["一", "二", KeyboardInterrupt, EOFError])
+
+    def read(prompt):
+        word = next(typed)
+        if isinstance(word, str):
+            return word
+        raise word
+
+    monkeypatch.setattr(TransformersEngine, "stream", interrupted)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", read)
+    assert chat.run(["--model", model]) == 0
+    shown = capsys.readouterr()
+    assert "说了1（已停）" in shown.out and "说了3（已停）" in shown.out and "Ctrl-D" in shown.err
