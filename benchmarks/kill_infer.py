@@ -98,7 +98,7 @@ def _until_more_than(out: Path, count: int, pid: int) -> None:
 
 
 def _command(options: argparse.Namespace) -> Callable[[Path], int]:
-    words = [sys.executable, "-m", "cornucopia", "infer", options.data, "--model", options.model]
+    words = [sys.executable, "-m", "cornucopia", "infer", options.data, "--model", options.model, "--device", "cpu"]
     for name in ("max_new_tokens", "batch_tokens", "temperature"):
         words += [f"--{name}", str(getattr(options, name))]
 

@@ -59,7 +59,8 @@ class InferConfig(ModelOptions):
     """Options of `cornucopia infer`."""
 
     data: str = option("", "问题文件；不给则用 instruction_data/infer.json", aliases=("instruct_dir",))
-    out: str | None = option(None, "输出的 JSONL；默认 runs/infer/数据名--模型名--适配器名.jsonl", aliases=("o",))
+    out: str | None = option(None, "输出的 JSONL；默认在输出目录里按数据、模型、适配器起名", aliases=("o",))
+    output_dir: str = option("", "输出目录，--out 没给时用；默认 runs/infer")
     overwrite: bool = option(False, "从头生成，不接着已有的输出")
     limit: int | None = option(None, "只做前多少行", gt=0)
     show: bool = option(False, "最后逐条打印问题、参考答案和模型回答")
@@ -77,7 +78,8 @@ def run(argv: list[str]) -> int:
     )  # fmt: skip
     data = Path(config.data) if config.data else project_root() / "instruction_data" / "infer.json"
     model, adapter = config.model or str(bundled_model()), config.active_adapter()
-    out = Path(config.out) if config.out else _default_out(data, model, adapter)
+    folder = Path(config.output_dir) if config.output_dir else project_root() / "runs" / "infer"
+    out = Path(config.out) if config.out else folder / _default_name(data, model, adapter)
     if out.exists() and data.exists() and out.samefile(data):
         raise UsageError("输出文件就是输入文件", where=str(out), fix="换一个 --out")
     bits = config.precision()
@@ -89,7 +91,6 @@ def _answer(config: InferConfig, data: Path, model: str, adapter: str | None, bi
     from cornucopia.inference.transformers_engine import open_engines
     from cornucopia.records.read import read_records
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     rejects = out.with_name(f"{out.stem}.rejects.jsonl")
     tasks = make_tasks(read_records(data, strict=config.strict, rejects=rejects), config.sampling(), config.limit)
     say(f"{data}：{len(tasks)} 行；模型 {model}{f' + {adapter}' if adapter else ''}")
@@ -108,9 +109,12 @@ def _answer(config: InferConfig, data: Path, model: str, adapter: str | None, bi
     return 0 if summary.failed == 0 else 1
 
 
-def _default_out(data: Path, model: str, adapter: str | None) -> Path:
-    names = [data.stem, Path(model).name, *([Path(adapter).name] if adapter else [])]
-    return project_root() / "runs" / "infer" / f"{'--'.join(names)}.jsonl"
+def _default_name(data: Path, model: str, adapter: str | None) -> str:
+    names = [data.stem, Path(model).name]
+    if adapter:
+        path = Path(adapter)
+        names.append(path.parent.name if path.name == "adapter" else path.name)
+    return "--".join(name for name in names if name) + ".jsonl"
 
 
 def _show(task: Task, file: AnswerFile) -> None:
