@@ -14,10 +14,37 @@ from cornucopia.records.read import read_records
 from cornucopia.records.write import WRITERS, write_records
 
 MARK = re.compile(r"题〔(\d+)〕")
-JUNK = """......|...|| |[|]|{|}|},{|"|{}|null|[[|---|# 注释|{"a":|\0|\\|，|{"question": "未完|[{"question": 1""".split(
-    "|"
-)
-JUNK += ['{"messages": [', "NaN", '{"x": {"y": [1, 2', "\ufeff", "\u2028", "\x85", "{" * 500, '{"a":' * 300]
+JUNK = [
+    "......",
+    "",
+    " ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "},{",
+    '"',
+    "{}",
+    "null",
+    "[[",
+    "# 注释",
+    '{"a":',
+    "\0",
+    "\\",
+    "，",
+    "[{",
+]
+JUNK += [
+    '{"question": "未完',
+    '{"messages": [',
+    "NaN",
+    '{"x": {"y": [1, 2',
+    "\ufeff",
+    "\u2028",
+    "\x85",
+    "{" * 500,
+    '{"a":' * 300,
+]
 NOISE = ['"', "\\", "{", "}", "[", "]", ",", "\ufeff"]
 TYPES = [None, True, 3, 1e308, [], {}, [[]], {"a": [{}]}, "", "\ud800", ["x", "y"], [{"role": "user"}], float("nan")]
 few = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))

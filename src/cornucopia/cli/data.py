@@ -23,6 +23,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
 }
 
+_MOST_PAIRS = 10_000  # near-duplicate pairs in the JSON report
 _PARTS = {"question": "提问", "material": "材料", "answer": "回答", "system": "系统提示", "document": "文档"}
 
 
@@ -96,7 +97,8 @@ def run_stats(argv: list[str]) -> int:
     result = read_records(config.file, rejects=False, columns=columns)
     stats = compute_stats(result.records, config.threshold)
     report: dict[str, Any] = {"path": str(result.path), "format": result.format, "rejects": len(result.rejects)}
-    report |= stats.to_dict() | {"near": [_named(pair, result.records, result.records) for pair in stats.near]}
+    near = [_named(pair, result.records, result.records) for pair in stats.near[:_MOST_PAIRS]]
+    report |= stats.to_dict() | {"near_pairs": len(stats.near), "near": near}
     if config.against:
         other = read_records(config.against, rejects=False, columns=columns)
         pairs = overlap(result.records, other.records, config.threshold)
@@ -120,27 +122,27 @@ def _show_stats(report: dict[str, Any], show: int) -> None:
     counts = [("记录", report["records"]), ("格式", report["format"]), ("坏行", report["rejects"])]
     counts += [("文档", report["documents"]), ("没有答案", report["unanswered"]), ("多轮对话", report["multi_turn"])]
     counts += [("题目完全重复", report["exact_duplicates"]), ("同题不同答", report["contradictions"])]
-    show_table(report["path"], ["项目", "数量"], [*counts, ("近似重复（对）", len(report["near"]))])
+    show_table(report["path"], ["项目", "数量"], [*counts, ("近似重复（对）", report["near_pairs"])])
     for title, key in (("领域", "domains"), ("类型", "kinds")):
         if list(report[key]) != ["（未标）"]:
             total = report["records"]
             show_table(title, [title, "条数", "占比"], [(k, n, f"{n / total:.1%}") for k, n in report[key].items()])
     columns = ["部分", "个数", "最短", "中位", "平均", "95%", "最长", "总字数"]
     show_table("长度（字）", columns, [(_PARTS[name], *part.values()) for name, part in report["lengths"].items()])
-    _show_pairs("近似重复", report["near"], show)
+    _show_pairs("近似重复", report["near"], report["near_pairs"], show)
     if "against" in report:
         leaked = len({pair["right"] for pair in report["overlap"]})
         print(f"与 {report['against']['path']} 重合：{report['against']['records']} 条里有 {leaked} 条")
-        _show_pairs("重合的题目", report["overlap"], show)
+        _show_pairs("重合的题目", report["overlap"], len(report["overlap"]), show)
 
 
-def _show_pairs(title: str, pairs: list[dict[str, Any]], show: int) -> None:
+def _show_pairs(title: str, pairs: list[dict[str, Any]], total: int, show: int) -> None:
     shown = [
         (f"{p['left']}\n{p['left_text'][:60]}", f"{p['right']}\n{p['right_text'][:60]}", f"{p['similarity']:.2f}")
         for p in pairs[:show]
     ]
     if shown:
-        more = f"（共 {len(pairs)} 对，列出 {len(shown)} 对；全部见 --json）" if len(pairs) > len(shown) else ""
+        more = f"（共 {total} 对，列出 {len(shown)} 对；更多见 --json）" if total > len(shown) else ""
         show_table(title + more, ["一条", "另一条", "相似度"], shown)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ Hashes = NDArray[np.uint64]
 
 GRAM = 5
 SKETCH = 1024  # a text with more distinct n-grams is compared by its 1,024 smallest hashes
-WINDOW = 64  # within one rare n-gram's list each text meets the next 64 of similar length
+WINDOW = 32  # within one rare n-gram's list each text meets the next 32 of similar length
+_BATCH = 4_000_000  # candidate pairs kept before doubles are dropped: bounds memory
 _IGNORED = re.compile(r"[\W_]+")
 _BASE, _MIX = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD
 
@@ -71,14 +72,11 @@ def _pairs(texts: list[str], sides: list[int], threshold: float) -> list[Pair]:
         if side == across and first.get((text, 0), index) != index
     ]
     rows = list(first.values())
-    grams = [_hashes(texts[row]) for row in rows]
     chosen = np.array([sides[row] for row in rows], dtype=np.int8)
     found = []
-    for left, right in _candidates(grams, chosen, across, threshold):
-        shared = len(np.intersect1d(grams[left], grams[right], assume_unique=True))
-        similarity = shared / (len(grams[left]) + len(grams[right]) - shared)
-        if similarity >= threshold and texts[rows[left]] != texts[rows[right]]:
-            low, high = sorted((rows[left], rows[right]))
+    for left, right, similarity in _similar([_hashes(texts[row]) for row in rows], chosen, across, threshold):
+        low, high = sorted((rows[left], rows[right]))
+        if texts[low] != texts[high]:
             found.append(Pair(low, high, round(similarity, 4)))
     return sorted(equal + found, key=lambda pair: (-pair.similarity, pair.left, pair.right))
 
@@ -98,16 +96,50 @@ def _hashes(text: str) -> Hashes:
     return np.unique(total)[:SKETCH]
 
 
-def _candidates(grams: list[Hashes], sides: NDArray[np.int8], across: bool, threshold: float) -> list[tuple[int, int]]:
-    """Pairs of positions in `grams` that share one of their rarest n-grams and have fitting sizes."""
+def _similar(
+    grams: list[Hashes], sides: NDArray[np.int8], across: bool, threshold: float
+) -> Iterator[tuple[int, int, float]]:
+    """(left, right, similarity) of positions in `grams` at least `threshold` alike."""
     if len(grams) < 2:
-        return []
+        return
     sizes = np.array([len(gram) for gram in grams])
-    owner = np.repeat(np.arange(len(grams)), sizes)
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
     _, inverse, counts = np.unique(np.concatenate(grams), return_inverse=True, return_counts=True)
     by_rarity = np.empty(len(counts), dtype=np.int64)
     by_rarity[np.argsort(counts, kind="stable")] = np.arange(len(counts))
     rank = by_rarity[inverse.ravel()]
+    codes = _candidates(rank, sizes, sides, across, threshold)
+    if not len(codes):
+        return
+    left, right = codes // len(sizes), codes % len(sizes)
+    present = np.zeros(len(counts), dtype=bool)
+    starts = np.flatnonzero(np.diff(left, prepend=-1))
+    for start, stop in zip(starts, [*starts[1:], len(left)], strict=True):
+        one, others = left[start], right[start:stop]
+        mine = rank[bounds[one] : bounds[one + 1]]
+        present[mine] = True
+        theirs = np.concatenate([rank[bounds[other] : bounds[other + 1]] for other in others])
+        edges = np.concatenate([[0], np.cumsum(sizes[others])[:-1]])
+        shared = np.add.reduceat(present[theirs].astype(np.int64), edges)
+        present[mine] = False
+        similarity = shared / (sizes[one] + sizes[others] - shared)
+        for place in np.flatnonzero(similarity >= threshold):
+            yield int(one), int(others[place]), float(similarity[place])
+
+
+def _candidates(
+    rank: NDArray[np.int64], sizes: NDArray[np.int64], sides: NDArray[np.int8], across: bool, threshold: float
+) -> NDArray[np.int64]:
+    """Sorted codes (left * number of texts + right) of pairs that share a rare n-gram and have fitting sizes.
+
+    Args:
+        rank: the n-grams of all texts, one text after another, numbered from the rarest.
+        sizes: n-grams of each text.
+        sides: 0 or 1 of each text.
+        across: only pairs of different sides.
+        threshold: Jaccard similarity aimed at.
+    """
+    owner = np.repeat(np.arange(len(sizes)), sizes)
     order = np.lexsort((rank, owner))
     rank, owner = rank[order], owner[order]
     place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -115,20 +147,8 @@ def _candidates(grams: list[Hashes], sides: NDArray[np.int8], across: bool, thre
     kept = place < prefix[owner]
     rank, owner = rank[kept], owner[kept]
     order = np.lexsort((sizes[owner], rank))
-    return _windowed(rank[order], owner[order], sizes, sides, across, threshold)
-
-
-def _windowed(
-    rank: NDArray[np.int64],
-    owner: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    sides: NDArray[np.int8],
-    across: bool,
-    threshold: float,
-) -> list[tuple[int, int]]:
-    """Distinct pairs of owners at most WINDOW apart in the list of one n-gram."""
-    total = len(sizes)
-    codes = np.empty(0, dtype=np.int64)
+    rank, owner = rank[order], owner[order]
+    codes, fresh = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     for distance in range(1, WINDOW + 1):
         same = np.flatnonzero(rank[:-distance] == rank[distance:])
         if not len(same):
@@ -137,6 +157,8 @@ def _windowed(
         fits = sizes[left] >= threshold * sizes[right]  # within one list sizes ascend
         if across:
             fits &= sides[left] != sides[right]
-        low, high = np.minimum(left, right)[fits], np.maximum(left, right)[fits]
-        codes = np.union1d(codes, low * total + high)
-    return [(int(code // total), int(code % total)) for code in codes]
+        pairs = np.minimum(left, right)[fits] * len(sizes) + np.maximum(left, right)[fits]
+        fresh = np.concatenate([fresh, pairs])
+        if len(fresh) > _BATCH:
+            codes, fresh = np.union1d(codes, fresh), fresh[:0]
+    return np.union1d(codes, fresh)
