@@ -7,6 +7,7 @@ that hard questions, which are hard for both, do not blur the difference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,7 +79,9 @@ def _times(count: int) -> Any:
 def _summary(value: float, drawn: Any, count: int) -> Estimate:
     import numpy as np
 
-    if count < 2:
+    if math.isnan(value):
+        return Estimate()
+    if count < 2 or not np.isfinite(drawn).all():
         return Estimate(value, None, None, count)
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail])

@@ -109,7 +109,8 @@ class Metric:
             return "—"
         plus = "+" if sign else ""
         if self.percent:
-            return f"{100 * value:{plus}.1f}%"
+            share = 100 * value
+            return f"{share:{plus}.{1 if 0 < abs(share) < 9.95 else 0}f}%"
         if not math.isfinite(value) or abs(value) >= 1e6:
             return f"{value:{plus}.2g}"
         return f"{value:{plus},.{self.digits}f}"

@@ -65,7 +65,7 @@ class Contestant(Config):
         if "://" in body:
             endpoint, _, model = body.partition("#")
             return cls.build({"name": name, "endpoint": endpoint, "model": model}, where=f"选手 {text}")
-        base, plus, adapter = (body, "", "") if Path(body).exists() else body.rpartition("+")
+        base, plus, adapter = (body, "", "") if _exists(body) else body.rpartition("+")
         values = {"base": base, "adapter": adapter or None} if plus else {"base": body}
         return cls.build({"name": name, **values}, where=f"选手 {text}")
 
@@ -143,9 +143,16 @@ def _places(contestant: Contestant) -> list[Path]:
     finders = ((find_model, contestant.base), (find_adapter, contestant.adapter), (Path, contestant.template))
     places = []
     for find, name in finders:
-        with contextlib.suppress(ModelError):
+        with contextlib.suppress(ModelError, OSError, ValueError):
             places += [find(name)] if name else []
     return places
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long, or a character no file name may have
+        return False
 
 
 def files_digest(path: Path) -> str:

@@ -146,9 +146,8 @@
     const add = (text, className, title) => { const node = el("span", className, text); if (title) node.title = title; foot.append(node); };
     if (cell.f1 !== null) add(`F1 ${cell.f1.toFixed(2)}`, best ? "score best" : "score", best ? "这一题的最高分" : "");
     if (cell.rouge_l !== null) add(`ROUGE-L ${cell.rouge_l.toFixed(2)}`, "score");
-    add(`${[...cell.answer].length} 字`);
-    if (cell.perplexity !== "—") add(`困惑度 ${cell.perplexity}`);
-    if (cell.speed) add(`${cell.speed.toFixed(1)} 词元/秒`, "", `${cell.tokens} 个词元`);
+    add(`${[...cell.answer].length} 字`, "", `${cell.tokens} 个词元${cell.speed ? `，每秒 ${cell.speed.toFixed(1)} 个` : ""}`);
+    if (cell.perplexity !== "—") add(`困惑度 ${cell.perplexity}`, "", "对参考答案的困惑度");
     if (cell.finish === "length") add("截断", "flag", "到长度上限还没说完");
     if (cell.repetition > 0.3) add(`重复 ${Math.round(cell.repetition * 100)}%`, "flag", "四字片段的重复占比");
     return foot;
@@ -181,6 +180,7 @@
     const tr = el("tr", "answers");
     if (hasGolden) {
       const td = el("td", "golden");
+      td.dataset.name = "参考答案";
       td.append(write(el("div", "text"), row.golden, null, words));
       const foot = el("div", "foot");
       for (const text of [row.source, row.as_of && `截至 ${row.as_of}`]) if (text) foot.append(el("span", "", text));

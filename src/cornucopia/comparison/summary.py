@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cornucopia.comparison.cells import Cell, Comparison
 from cornucopia.comparison.interval import FEW, Estimate, difference, estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, normalise
+from cornucopia.comparison.recipe import Contestant
 
 GROUPED = ("f1", "rouge_l")  # the metrics also shown by domain and by kind
 _OFTEN = 0.2  # from this share on, cut-off or empty answers are worth a word
@@ -75,14 +76,16 @@ def _lines(
         for metric in metrics:
             pairs, reference = ([scores[c.name][row][metric.key] for row in rows] for c in (contestant, first))
             values[metric.key] = estimate(metric, pairs)
-            # Perplexity is per token: with another vocabulary the tokens are others.
-            comparable = metric.key != "perplexity" or contestant.base == first.base
-            differences[metric.key] = (
-                difference(metric, pairs, reference) if comparable and contestant is not first else Estimate()
-            )
+            compared = contestant is not first and _comparable(metric, contestant, first)
+            differences[metric.key] = difference(metric, pairs, reference) if compared else Estimate()
         cells = [comparison.column(contestant.name)[row] for row in rows]
         lines.append(Line(contestant.name, values, differences, sum(bool(cell.get("error")) for cell in cells)))
     return lines
+
+
+def _comparable(metric: Metric, contestant: Contestant, first: Contestant) -> bool:
+    """Perplexity is per token: with another vocabulary the tokens are others. Speed hangs on where a model runs."""
+    return metric.key != "speed" and (metric.key != "perplexity" or contestant.base == first.base)
 
 
 def differ(cells: Sequence[Cell]) -> bool:

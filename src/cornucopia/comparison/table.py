@@ -48,6 +48,6 @@ def show_summary(comparison: Comparison, summary: Summary) -> None:
 
 def _cell(metric: Metric, score: Estimate) -> str:
     value = metric.show(score.value)
-    if metric.key in ("f1", "rouge_l", "perplexity") and score.low is not None:
+    if metric.key == "f1" and score.low is not None:
         return f"{value} [{metric.show(score.low)}, {metric.show(score.high)}]"
     return value

@@ -1,0 +1,140 @@
+"""Table, summary and report as text: nothing lost, nothing run, nothing claimed beyond the intervals."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
+from cornucopia.comparison.report import write_report
+from cornucopia.comparison.run import compare
+from cornucopia.comparison.summary import differ, summarise
+from cornucopia.comparison.table import escape, markdown, show_summary
+from cornucopia.core.errors import ModelError
+from cornucopia.records.schema import Message, Record
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028{{ 7*7 }}"
+
+
+def made(tmp_path, records, **answers):
+    engines = {
+        name: answer if isinstance(answer, Exception) else FakeEngine(answer) for name, answer in answers.items()
+    }
+    comparison = compare(make_recipe(tmp_path, *answers), records, Lab(engines))
+    return comparison, summarise(comparison)
+
+
+def page_of(tmp_path, comparison, summary) -> str:
+    write_report(tmp_path / "report.html", comparison, summary)
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def data_of(page: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S).group(1))
+
+
+def test_the_page_holds_everything_and_fetches_nothing(tmp_path):
+    records = make_records(7)
+    page = page_of(
+        tmp_path, *made(tmp_path, records, 基座=lambda q: "不知道", 调优=lambda q: q, 坏=ModelError("打不开"))
+    )
+    rows = data_of(page)["rows"]
+    assert [row["id"] for row in rows] == [record.id for record in records] and rows[3]["material"] == "材料一则"
+    assert rows[0]["cells"][1]["answer"] == records[0].question and "打不开" in rows[0]["cells"][2]["error"]
+    assert "default-src 'none'" in html.unescape(page) and not re.search(r'(?:src|href)="(?!data:)', page)
+    assert not re.search(
+        r"(?<![\w.])(https?:)?//[a-z]", re.sub(r"(?m)^\s*//.*$|// .*$", "", page).replace("http://www.w3.org", "")
+    )
+    assert "<svg" in page and "指纹" in page and "torch" in page
+
+
+def test_answers_cannot_become_markup(tmp_path):
+    record = Record((Message("user", EVIL, EVIL), Message("assistant", EVIL)), domain=EVIL, kind=EVIL, source=EVIL)
+    comparison, summary = made(tmp_path, [record] * 2, **{EVIL: lambda q: EVIL, "坏": ModelError(EVIL)})
+    page = page_of(tmp_path, comparison, summary)
+    assert (
+        page.count("<script") == 2
+        and page.count("</script>") == 2
+        and "<img" not in page
+        and "49" not in page.split("<main")[0]
+    )
+    assert data_of(page)["rows"][0]["cells"][0]["answer"] == EVIL
+
+
+@pytest.mark.parametrize("records", [
+    [Record((Message("user", "没有参考答案的问题"),))],
+    make_records(1),
+    [Record((Message("user", "问"), Message("assistant", "。")), domain="x")],
+])  # fmt: skip
+@pytest.mark.parametrize("answer", [lambda q: "", lambda q: "答", ModelError("坏")])
+def test_small_and_broken_comparisons_still_make_a_page(tmp_path, records, answer, capsys):
+    comparison, summary = made(tmp_path, records, 甲=answer)
+    assert len(data_of(page_of(tmp_path, comparison, summary))["rows"]) == 1 and summary.conclusion
+    show_summary(comparison, summary)
+    assert "甲" in capsys.readouterr().out
+
+
+def test_the_conclusion_is_as_strong_as_the_interval(tmp_path):
+    records = make_records(20)
+    golden = {record.question: record.golden for record in records}
+    _, better = made(tmp_path / "1", records, 基座=lambda q: "不知道", 调优=golden.get)
+    assert better.conclusion[0].startswith("「调优」比「基座」：字符F1 ") and "提高是可信的" in better.conclusion[0]
+    _, worse = made(tmp_path / "2", records, 基座=golden.get, 调优=lambda q: "不知道")
+    assert "下降是可信的" in worse.conclusion[0]
+    _, same = made(tmp_path / "3", records, 基座=lambda q: "条款", 调优=lambda q: "条款" if "1" in q else "费率")
+    assert "分不出高下" in same.conclusion[0]
+    _, one = made(tmp_path / "4", records[:1], 基座=lambda q: "不知道", 调优=golden.get)
+    assert "不能下结论" in one.conclusion[0]
+    _, few = made(tmp_path / "5", records[:5], 基座=lambda q: "不知道", 调优=golden.get)
+    assert "只有 5 道题" in few.conclusion[1]
+    _, failed = made(tmp_path / "6", records, 基座=golden.get, 调优=ModelError("坏"))
+    assert "20/20 题出错" in failed.conclusion[-1] and "比「基座」" not in "".join(failed.conclusion)
+    _, cut = made(tmp_path / "7", records, 基座=lambda q: "长" * 300)
+    assert "截断" in cut.conclusion[-1]
+
+
+def test_groups_by_domain_and_kind_add_up(tmp_path):
+    _, summary = made(tmp_path, make_records(10), 基座=lambda q: "不知道", 调优=lambda q: q)
+    assert {name: lines[0].values["f1"].count for name, lines in summary.by_domain.items()} == dict.fromkeys(
+        ["保险", "股票", "基金", "贷款", "社保"], 2
+    )
+    assert {name: lines[1].differences["f1"].count for name, lines in summary.by_kind.items()} == {"unseen": 5, "qa": 5}
+
+
+def test_perplexity_is_not_compared_over_different_bases(tmp_path):
+    contestants = [
+        {"name": "甲", "base": "b"},
+        {"name": "乙", "base": "b", "adapter": "l"},
+        {"name": "丙", "base": "c"},
+    ]
+    lab = Lab({name: FakeEngine(lambda q: q) for name in "甲乙丙"})
+    lines = summarise(compare(make_recipe(tmp_path, contestants=contestants), make_records(), lab)).overall
+    assert [line.differences["perplexity"].value for line in lines] == [None, 0.0, None]
+    assert [round(line.values["perplexity"].value, 2) for line in lines] == [7.39] * 3
+
+
+def test_differ_ignores_space_punctuation_and_failures():
+    assert not differ([{"answer": "保险。"}, {"answer": " 保险"}, {"answer": "", "error": "坏"}])
+    assert differ([{"answer": "保险"}, {"answer": ""}])
+
+
+def test_markdown_has_one_line_a_question(tmp_path):
+    records = [Record((Message("user", "a|b\nc"), Message("assistant", "<b>*粗*\r\n二")))]
+    comparison, _ = made(tmp_path, records, 甲=lambda q: "`x`|\\", 坏=ModelError("打|不开"))
+    lines = markdown(comparison).splitlines()
+    assert lines[0] == "| 问题 | 参考答案 | 甲 | 坏 |" and lines[1] == "| --- | --- | --- | --- |" and len(lines) == 3
+    assert lines[2] == "| a\\|b<br>c | &lt;b&gt;\\*粗\\*<br>二 | \\`x\\`\\|\\\\ | （出错：打\\|不开） |"
+
+
+@given(st.text())
+def test_markdown_cells_are_whole_and_shown_as_written(text):
+    cell = escape(text)
+    assert not re.search(r"(?<!\\)(\\\\)*\|", cell) and len(cell.splitlines()) <= 1
+    assert (
+        html.unescape(re.sub(r"\\([\\|`*_~\[\]])", r"\1", cell.replace("<br>", "\n"))).splitlines() == text.splitlines()
+    )
