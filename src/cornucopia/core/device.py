@@ -6,7 +6,15 @@ from typing import Any
 
 from cornucopia.core.errors import ConfigError
 
-SMALL_MODEL = 1e9  # parameters; below it float32 fits everywhere and CPU results repeat bit for bit
+SMALL_MODEL = 1e9  # parameters; below it float32 fits in any laptop's memory
+
+
+def cpu_has_fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX); else float32 is faster."""
+    import torch
+
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name)() for name in checks if hasattr(torch.cpu, name))
 
 
 def choose_device(wanted: str = "auto") -> str:
@@ -25,7 +33,7 @@ def choose_device(wanted: str = "auto") -> str:
 
 
 def choose_dtype(wanted: str, device: str, parameters: float) -> Any:
-    """The torch dtype: bfloat16 on GPUs that have it (else float16); on CPU float32 for small models, else bfloat16.
+    """The torch dtype: bfloat16 where the hardware has it; else float16 on GPUs, and on CPU float32 for small models.
 
     Args:
         wanted: auto | float32 | bfloat16 | float16.
@@ -44,5 +52,5 @@ def choose_dtype(wanted: str, device: str, parameters: float) -> Any:
             raise ConfigError("没有这种数据类型", where="--dtype", found=wanted, fix=f"可选 auto、{'、'.join(names)}")
         return names[wanted]
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float32 if parameters < SMALL_MODEL else torch.bfloat16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.float32 if parameters < SMALL_MODEL and not cpu_has_fast_bfloat16() else torch.bfloat16

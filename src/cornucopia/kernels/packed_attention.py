@@ -9,6 +9,8 @@ longest document of a bucket.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -62,48 +64,79 @@ def packed_attention(
     if unsupported.get("softcap") is not None or unsupported.get("s_aux") is not None:
         raise ValueError("packed attention has no soft-capping and no sinks")
     length = query.shape[2]
-    bounds = [0, length] if cu_seq_lens_q is None else cu_seq_lens_q.tolist()
-    output = torch.empty_like(query[0].transpose(0, 1))  # (T, H, D)
-    rows = [t[0].transpose(0, 1) for t in (query, key, value)]  # each (T, H or G, D)
-    pieces, places = [], []
-    for index, widest in _buckets(bounds, query.device):
-        q, k, v = (_gather(row, index, widest) for row in rows)
-        mask = _window_mask(widest, sliding_window, q.device)
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=dropout, scale=scaling,
-            enable_gqa=q.shape[1] != k.shape[1],
+    bounds = (0, length) if cu_seq_lens_q is None else tuple(cu_seq_lens_q.tolist())
+    layout = _layout(bounds, query.device)
+    # One row per token: (T, H or G, D) -> (M, H or G, D), the buckets one after another.
+    q, k, v = (_Gather.apply(t[0].transpose(0, 1), layout.index, layout.inverse, layout.nothing) for t in (query, key, value))
+    parts = []
+    for start, documents, widest in layout.buckets:
+        bq, bk, bv = (t[start : start + documents * widest].view(documents, widest, *t.shape[1:]).transpose(1, 2) for t in (q, k, v))
+        mask = _window_mask(widest, sliding_window, query.device)
+        out = F.scaled_dot_product_attention(
+            bq, bk, bv, attn_mask=mask, is_causal=mask is None, dropout_p=dropout, scale=scaling, enable_gqa=bq.shape[1] != bk.shape[1],
         )
-        real = index >= 0
-        pieces.append(y.transpose(1, 2)[real])  # (tokens of the bucket, H, D)
-        places.append(index[real])
-    output = torch.zeros_like(output).index_copy(0, torch.cat(places), torch.cat(pieces))
+        parts.append(out.transpose(1, 2).reshape(documents * widest, *q.shape[1:]))
+    output = _Gather.apply(torch.cat(parts), layout.inverse, layout.index, layout.padding)
     return output.unsqueeze(0), None
 
 
-def _buckets(bounds: list[int], device: torch.device) -> list[tuple[torch.Tensor, int]]:
-    """Documents of like length together: [(token index (B, L), -1 in the padding; L)]."""
-    spans = sorted(((end - start, start) for start, end in zip(bounds, bounds[1:], strict=False) if end > start))
+@dataclass(frozen=True)
+class _Layout:
+    """Where tokens go: M places in buckets of documents alike in length.
+
+    index: (M,) token of each place (0 in the padding); inverse: (T,) place of each token; padding: the padded places;
+    nothing: no places; buckets: (first place, documents, length).
+    """
+
+    index: torch.Tensor
+    inverse: torch.Tensor
+    padding: torch.Tensor
+    nothing: torch.Tensor
+    buckets: tuple[tuple[int, int, int], ...]
+
+
+@lru_cache(maxsize=4)  # every layer of a step asks for the same one
+def _layout(bounds: tuple[int, ...], device: torch.device) -> _Layout:
+    spans = sorted((end - start, start) for start, end in zip(bounds, bounds[1:], strict=False) if end > start)
     groups: list[list[tuple[int, int]]] = []
     for span in spans:
         if groups and span[0] <= groups[-1][0][0] * BUCKET_WASTE + 8:
             groups[-1].append(span)
         else:
             groups.append([span])
-    buckets = []
+    indices, buckets, place = [], [], 0
     for group in groups:
         widest = group[-1][0]
-        lengths = torch.tensor([length for length, _ in group]).unsqueeze(1)
-        starts = torch.tensor([start for _, start in group]).unsqueeze(1)
+        lengths, starts = (torch.tensor([span[i] for span in group]).unsqueeze(1) for i in (0, 1))
         offsets = torch.arange(widest).unsqueeze(0)
-        index = torch.where(offsets < lengths, starts + offsets, torch.tensor(-1))
-        buckets.append((index.to(device), widest))
-    return buckets
+        indices.append(torch.where(offsets < lengths, starts + offsets, -1).reshape(-1))
+        buckets.append((place, len(group), widest))
+        place += len(group) * widest
+    index = torch.cat(indices)
+    inverse = torch.empty(bounds[-1], dtype=torch.long)
+    inverse[index[index >= 0]] = torch.nonzero(index >= 0).squeeze(1)
+    tensors = (index.clamp(min=0), inverse, torch.nonzero(index < 0).squeeze(1), torch.empty(0, dtype=torch.long))
+    return _Layout(*(t.to(device) for t in tensors), tuple(buckets))
 
 
-def _gather(row: torch.Tensor, index: torch.Tensor, widest: int) -> torch.Tensor:
-    """(T, H, D) -> (B, H, L, D). Padding repeats token 0: causal masking keeps real tokens from seeing it."""
-    flat = row.index_select(0, index.clamp(min=0).reshape(-1))
-    return flat.view(index.shape[0], widest, *row.shape[1:]).transpose(1, 2)
+class _Gather(torch.autograd.Function):
+    """Rows by index, with a backward that gathers by the inverse index instead of scattering (far faster on CPU).
+
+    Padded places carry token 0, which causal masking hides from every real token; `silent` rows get gradient zero.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(inverse, silent)
+        return rows.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:  # type: ignore[override]
+        inverse, silent = ctx.saved_tensors
+        result = grad.index_select(0, inverse)
+        if silent.numel():
+            result.index_fill_(0, silent, 0)
+        return result, None, None, None
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:

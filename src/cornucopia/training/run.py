@@ -159,11 +159,13 @@ def _trainer(recipe: TrainRecipe, output: Path, plan: DataPlan, base: Base, mode
     from transformers import PrinterCallback
 
     from cornucopia.training.batches import Collator
-    from cornucopia.training.trainer import AnswerTrainer, try_packing
+    from cornucopia.training.fast import speed_up
+    from cornucopia.training.trainer import AnswerTrainer
 
     collator = Collator(packed=False, pad_id=base.tokenizer.pad_token_id or 0)
     if recipe.packing:
-        reason = try_packing(model, collator)
+        reason = speed_up(model)
+        collator.packed = not reason
         say(f"这个模型不能用无填充训练（{reason}），用普通填充" if reason else "无填充训练：每步的多条拼成一行，互不可见")
     trainer = AnswerTrainer(
         model=model, args=_arguments(recipe, output, plan, collator.packed), data_collator=collator, callbacks=callbacks,
@@ -179,6 +181,8 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     steps = total_steps(recipe, len(plan.train))
+    device = choose_device(recipe.device)
+    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
     trackers = sorted(set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set()))
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(output / "tensorboard"))
     for key, value in (("WANDB_PROJECT", recipe.wandb_project), ("WANDB_WATCH", recipe.wandb_watch), ("WANDB_LOG_MODEL", recipe.wandb_log_model)):
@@ -192,13 +196,13 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         num_train_epochs=recipe.num_epochs, max_steps=recipe.max_steps, learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.lr_scheduler_type, warmup_steps=math.ceil(recipe.warmup_ratio * steps),
         weight_decay=recipe.weight_decay, max_grad_norm=recipe.max_grad_norm, optim=recipe.optim,
-        gradient_checkpointing=recipe.gradient_checkpointing,
+        activation_checkpointing=recipe.gradient_checkpointing,
         logging_steps=recipe.logging_steps, save_steps=_multiple(recipe), save_total_limit=recipe.save_total_limit,
         eval_strategy="steps" if validate else "no", eval_steps=recipe.eval_steps if validate else None,
         load_best_model_at_end=validate, metric_for_best_model="eval_loss" if validate else None, greater_is_better=False if validate else None,
         include_num_input_tokens_seen="all" if packed else "non_padding",
         seed=recipe.seed, data_seed=recipe.seed, disable_tqdm=True, remove_unused_columns=False, label_names=["labels"],
-        use_cpu=choose_device(recipe.device) == "cpu", dataloader_pin_memory=torch.cuda.is_available(), dataloader_num_workers=0,
+        bf16=dtype == torch.bfloat16, fp16=dtype == torch.float16, use_cpu=device == "cpu", dataloader_pin_memory=torch.cuda.is_available(), dataloader_num_workers=0,
         ddp_find_unused_parameters=False if world > 1 else None, average_tokens_across_devices=world > 1,
     )
 
@@ -220,11 +224,13 @@ def _meta(recipe: TrainRecipe, template: Template, folder: Path, plan: DataPlan,
 
 def _save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: AdapterMeta) -> None:
     """Write the result in a folder beside and move it in file by file: a kill leaves whole files."""
+    from cornucopia.training.fast import slow_down
+
+    slow_down(model)
     staging = output / ".saving"
     shutil.rmtree(staging, ignore_errors=True)
     model.config.use_cache = True
     if recipe.method == "full":
-        model.config._attn_implementation = "sdpa"
         model.to(choose_dtype(recipe.dtype, "cpu", 0)).save_pretrained(str(staging))
         for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "generation_config.json"):
             if (base.path / name).is_file():

@@ -1,4 +1,4 @@
-"""The Hugging Face Trainer with our batches and loss: packed rows, logits on trained positions only."""
+"""The Hugging Face Trainer with our batches, order and loss normalisation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from transformers import Trainer
 
-from cornucopia.kernels import packed_attention
-from cornucopia.tokens.render import IGNORE, Example
-from cornucopia.training.batches import Collator, EpochSampler, pack_row
+from cornucopia.tokens.render import IGNORE
+from cornucopia.training.batches import EpochSampler
 
 
 def answer_loss(model: Any, batch: dict[str, torch.Tensor], items: torch.Tensor | int | float) -> torch.Tensor:
@@ -18,7 +17,7 @@ def answer_loss(model: Any, batch: dict[str, torch.Tensor], items: torch.Tensor 
 
     Args:
         model: a causal language model.
-        batch: from `pack_row` (one row of documents) or `collate` (padded rows).
+        batch: from `pack_row` (one row of documents; the model is then a `fast` one) or `collate` (padded rows).
         items: trained tokens of the whole update (all micro-batches, all ranks), so that every token weighs the same.
 
     Returns:
@@ -27,13 +26,10 @@ def answer_loss(model: Any, batch: dict[str, torch.Tensor], items: torch.Tensor 
     batch = dict(batch)
     labels = batch.pop("labels")
     if "targets" in batch:
-        targets = batch.pop("targets")
-        logits = model(**batch, use_cache=False).logits[0]
-    else:
-        logits = model(**batch, use_cache=False).logits[:, :-1]
-        trained = labels[:, 1:] != IGNORE
-        logits, targets = logits[trained], labels[:, 1:][trained]
-    return F.cross_entropy(logits.float(), targets, reduction="sum") / items
+        return model(**batch, use_cache=False).loss / items
+    logits = model(**batch, use_cache=False).logits[:, :-1]
+    trained = labels[:, 1:] != IGNORE
+    return F.cross_entropy(logits[trained].float(), labels[:, 1:][trained], reduction="sum") / items
 
 
 class AnswerTrainer(Trainer):
@@ -63,7 +59,7 @@ class AnswerTrainer(Trainer):
         """Mean cross-entropy per trained token over the validation set (not a mean of batch means)."""
         total, count = 0.0, 0
         self.model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self.get_eval_dataloader(eval_dataset):
                 batch = self._prepare_inputs(batch)
                 items = int((batch["labels"][:, 1:] != IGNORE).sum())
@@ -74,36 +70,3 @@ class AnswerTrainer(Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
-
-
-def try_packing(model: Any, collator: Collator) -> str:
-    """Switch the model to packed attention when it gives what separate documents give.
-
-    Two short documents are run packed and alone; where the losses differ, or the model refuses, the plain path stays.
-
-    Returns:
-        "" when packed training is on, else the reason why not (Chinese).
-    """
-    documents = [Example(list(range(3, 3 + n)), [IGNORE, *range(4, 3 + n)]) for n in (7, 5)]
-    device = next(model.parameters()).device
-    before = model.config._attn_implementation
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            alone = sum(float(answer_loss(model, _to(Collator(False, 0)([d]), device), 1)) for d in documents)
-            model.config._attn_implementation = packed_attention.register()
-            together = float(answer_loss(model, _to(pack_row(documents), device), 1))
-        reason = "" if abs(together - alone) <= 2e-2 * max(1.0, abs(alone)) else "拼行后损失不同"
-    except (TypeError, ValueError, RuntimeError, KeyError, IndexError) as error:
-        reason = str(error).splitlines()[0][:120]
-    finally:
-        model.train(training)
-    collator.packed = not reason
-    if reason:
-        model.config._attn_implementation = before
-    return reason
-
-
-def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    return {key: value.to(device) for key, value in batch.items()}

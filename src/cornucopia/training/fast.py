@@ -1,0 +1,87 @@
+"""Switch a model to the fast training step, after proving on it that the result is the same.
+
+The step: documents of a micro-batch in one row without padding (kernels.packed_attention), and the output layer
+only on trained positions, fused with the loss (kernels.linear_cross_entropy). A model that gives another loss this
+way, or refuses, keeps the plain path, and the run says why.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import torch
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from cornucopia.kernels import packed_attention
+from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
+from cornucopia.tokens.collate import collate
+from cornucopia.tokens.render import IGNORE, Example
+from cornucopia.training.batches import pack_row
+from cornucopia.training.trainer import answer_loss
+
+TOLERANCE = 2e-2  # relative; bfloat16 sums of a dozen terms differ by less
+
+
+def speed_up(model: Any) -> str:
+    """Use the fast step when it gives what separate, padded documents give.
+
+    Args:
+        model: a causal language model, or a PEFT model around one.
+
+    Returns:
+        "" when the fast step is on, else the reason why not (Chinese).
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    attention, training = base.config._attn_implementation, model.training
+    model.eval()
+    try:
+        reason = _probe(model, base)
+    except (TypeError, ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:120] or type(error).__name__
+    model.train(training)
+    if reason:
+        base.config._attn_implementation = attention
+        base.__dict__.pop("forward", None)
+    return reason
+
+
+def slow_down(model: Any) -> None:
+    """Give the model its own forward pass and attention back, for saving and generating."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base.__dict__.pop("forward", None)
+    base.config._attn_implementation = "sdpa"
+
+
+def _probe(model: Any, base: Any) -> str:
+    vocabulary = base.config.get_text_config().vocab_size
+    documents = [_document(n, vocabulary) for n in (7, 12, 5)]
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        alone = sum(float(answer_loss(model, _to(collate([document], 0), device), 1)) for document in documents)
+        base.config._attn_implementation = packed_attention.register()
+        base.forward = types.MethodType(_fused_forward, base)
+        together = float(answer_loss(model, _to(pack_row(documents), device), 1))
+    return "" if abs(together - alone) <= TOLERANCE * max(1.0, abs(alone)) else f"损失不同：{together:.4f} 与 {alone:.4f}"
+
+
+def _document(length: int, vocabulary: int) -> Example:
+    ids = [(17 * length + 31 * position) % vocabulary for position in range(length)]
+    return Example(ids, [IGNORE, *ids[1:]])
+
+
+def _fused_forward(
+    self: Any, input_ids: torch.Tensor, position_ids: torch.Tensor, cu_seq_lens_q: torch.Tensor, logits_to_keep: torch.Tensor,
+    targets: torch.Tensor, use_cache: bool = False, **_: Any,
+) -> CausalLMOutputWithPast:
+    """Loss (summed over targets) of one packed row; see `pack_row` for the shapes."""
+    decoder = self.get_decoder()
+    hidden = decoder(input_ids=input_ids, position_ids=position_ids, cu_seq_lens_q=cu_seq_lens_q, use_cache=False).last_hidden_state[0]
+    output = self.get_output_embeddings()
+    if getattr(output, "bias", None) is not None or type(output) is not torch.nn.Linear:
+        raise ValueError("输出层不是普通的线性层")
+    return CausalLMOutputWithPast(loss=linear_cross_entropy(hidden.index_select(0, logits_to_keep), output.weight, targets))
+
+
+def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    return {key: value.to(device) for key, value in batch.items()}
