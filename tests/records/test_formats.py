@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cornucopia.core.errors import DataError, UsageError
 from cornucopia.records.formats import FORMATS, detect, parse_columns, to_record
 from cornucopia.records.schema import Message
+from cornucopia.records.write import WRITERS
 
 ASKED, ANSWERED = Message("user", "什么是年金险？"), Message("assistant", "按期给付的保险。")
 Q, A = ASKED.content, ANSWERED.content
@@ -31,6 +34,11 @@ ROWS = {
 
 def test_every_format_has_a_sample_here():
     assert list(ROWS) == [known.name for known in FORMATS]
+
+
+def test_the_page_on_data_names_every_format():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text("utf-8")
+    assert [name for name in (*ROWS, *WRITERS) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -173,7 +173,7 @@ def test_rejects_go_where_the_caller_says_and_an_unwritable_place_is_no_error(tm
     assert read_records(path, rejects=tmp_path / "runs").rejects_path == tmp_path / "runs" / "a.rejects.jsonl"
     write(tmp_path, "file", "")
     assert read_records(path, rejects=tmp_path / "file" / "sub").rejects_path is None
-    assert "没能存到" in capsys.readouterr().err
+    assert "没能存下" in capsys.readouterr().err
 
 
 def test_csv(tmp_path):
@@ -190,6 +190,8 @@ def test_csv(tmp_path):
 
 def test_tsv_semicolons_and_gb18030(tmp_path):
     assert questions(read_records(write(tmp_path, "a.tsv", "question\tanswer\n一\t答"))) == ["一"]
+    quoted = read_records(write(tmp_path, "a.tsv", 'question\tanswer\n"一"是什么\t答\n"二\t"答"\n"三"\t答'))
+    assert (questions(quoted), quoted.rejects) == (['"一"是什么', '"二', "三"], [])
     assert questions(read_records(write(tmp_path, "b.csv", "question;answer\n一;答"))) == ["一"]
     assert questions(read_records(write(tmp_path, "c.csv", "问题,答案\n一,答".encode("gb18030")))) == ["一"]
 
@@ -207,6 +209,21 @@ def test_csv_with_own_columns(tmp_path):
         read_records(path)
     result = read_records(path, columns={"question": "客户提问", "answer": "答复"})
     assert (questions(result), result.records[0].extra) == (["一"], {"序号": "1"})
+
+
+def test_a_mapped_column_that_no_row_has_is_an_error(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"客户提问": "一", "答复": "答"}')
+    with pytest.raises(DataError, match=r"(?s)没有「客户题问」.*最接近的是 客户提问"):
+        read_records(path, columns={"question": "客户题问"})
+
+
+def test_an_unreadable_file_is_an_error_in_chinese(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match="打不开文件"):
+        read_records(write(tmp_path, "a.jsonl", LINES[0]))
 
 
 def test_parquet(tmp_path):

@@ -13,7 +13,7 @@ from cornucopia.core.console import say, show_table
 from cornucopia.core.errors import UsageError, nearest
 from cornucopia.core.options import parse
 from cornucopia.records.formats import parse_columns
-from cornucopia.records.read import Reject, read_records, scan_records
+from cornucopia.records.read import read_records, scan_records
 from cornucopia.records.schema import Record
 
 SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
@@ -122,7 +122,8 @@ def _show_stats(report: dict[str, Any], show: int) -> None:
     counts = [("记录", report["records"]), ("格式", report["format"]), ("坏行", report["rejects"])]
     counts += [("文档", report["documents"]), ("没有答案", report["unanswered"]), ("多轮对话", report["multi_turn"])]
     counts += [("题目完全重复", report["exact_duplicates"]), ("同题不同答", report["contradictions"])]
-    show_table(report["path"], ["项目", "数量"], [*counts, ("近似重复（对）", report["near_pairs"])])
+    print(report["path"])
+    show_table("概况", ["项目", "数量"], [*counts, ("近似重复（对）", report["near_pairs"])])
     for title, key in (("领域", "domains"), ("类型", "kinds")):
         if list(report[key]) != ["（未标）"]:
             total = report["records"]
@@ -151,17 +152,13 @@ def run_check(argv: list[str]) -> int:
     config = _parse(CheckConfig, argv, "check", "instruction_data/fin_data.json")
     columns = parse_columns(config.columns)
     result = scan_records(config.file, columns=columns, require_answer=config.require_answer)
-    _list_rejects(result.rejects)
+    for reject in result.rejects:
+        print(reject)
     for note in result.notes:
         say(note)
     name = f"（{result.format}）" if result.format else ""
     print(f"{result.path}：好的 {len(result.records)} 条{name}，坏的 {len(result.rejects)} 处")
     return 0 if result.records and not result.rejects else 1
-
-
-def _list_rejects(rejects: list[Reject]) -> None:
-    for reject in rejects:
-        print(f"{reject.where}  {reject.reason}".encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def run_convert(argv: list[str]) -> int:
@@ -174,6 +171,7 @@ def run_convert(argv: list[str]) -> int:
     columns = parse_columns(config.columns)
     result = read_records(config.file, strict=config.strict, rejects=config.out.parent, columns=columns)
     refused = write_records(config.out, result.records, config.to)
-    _list_rejects(refused)
+    for reject in refused:
+        print(reject)
     say(f"已写 {config.out}：{len(result.records) - len(refused)} 条（{result.format} -> {config.to}）")
     return 1 if refused else 0

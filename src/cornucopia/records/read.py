@@ -15,43 +15,20 @@ from typing import Any, Literal
 
 from cornucopia.core.console import warn
 from cornucopia.core.errors import DataError, nearest
-from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records import formats, rows
 from cornucopia.records.decode import decode
+from cornucopia.records.rejects import REJECTS_SUFFIX, Reject, printable, write_rejects
 from cornucopia.records.schema import Record
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}
 TEXT_SUFFIXES = (".txt", ".md")
 DATA_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
-REJECTS_SUFFIX = ".rejects.jsonl"
 
 _SUPPORTED = "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES))
 _MAX_DEPTH = 64  # levels of nesting in a row; deeper ones break the copying and writing of records
 _LIKE_JSON = re.compile(r'[\s\[\ufeff]*\{\s*"')
 _BAD_TEXT = re.compile("[\ud800-\udfff\x00]")
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A row that could not be used.
-
-    Args:
-        line: its first line in the file, from 1 (in Parquet: the row's number); 0 for a whole file.
-        reason: what was found, in Chinese.
-        raw: its text.
-        path: the file.
-    """
-
-    line: int
-    reason: str
-    raw: str
-    path: str = ""
-
-    @property
-    def where(self) -> str:
-        """`file:line`"""
-        return f"{self.path}:{self.line}" if self.line else self.path
 
 
 @dataclass
@@ -100,7 +77,7 @@ def read_records(
     if not result.records:
         raise _nothing(result, columns or {})
     if rejects is not False:
-        _write_rejects(result, rejects)
+        _keep_rejects(result, rejects)
     _tell(result)
     return result
 
@@ -114,10 +91,11 @@ def scan_records(
 ) -> ReadResult:
     """As `read_records`, but nothing is written or told, and a file without a good row is no error."""
     result = ReadResult([], [], Path(path))
-    names: Counter[str] = Counter()
+    scan = _Scan(columns or {}, strict, require_answer, result)
     for file in _files(result.path, result):
-        _read_file(file, columns or {}, require_answer, strict, result, names)
-    result.format = "+".join(name for name, _ in names.most_common())
+        scan.read(file)
+    _check_columns(scan.columns, scan.keys, result.path)
+    result.format = "+".join(name for name, _ in scan.formats.most_common())
     _make_ids_unique(result)
     return result
 
@@ -153,24 +131,49 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _read_file(
-    file: Path, columns: Mapping[str, str], require_answer: bool, strict: bool, result: ReadResult, names: Counter[str]
-) -> None:
-    name = file.name if file == result.path else file.relative_to(result.path).as_posix()
-    try:
-        for row in _rows(file, columns, result):
-            record, found = _convert(row, columns, require_answer)
-            if isinstance(record, str):
-                result.rejects.append(Reject(row.line, record, row.raw, str(file)))
-                if strict:
-                    raise DataError("数据有坏行（--strict）", where=result.rejects[-1].where, found=record)
-                continue
-            names[found] += 1
-            result.records.append(replace(record, id=record.id or f"{name}:{row.line}", origin=f"{name}:{row.line}"))
-    except DataError as error:
-        if strict or file == result.path:
-            raise
-        result.rejects.append(Reject(0, f"{error.what}：{error.found}", "", str(file)))
+def _check_columns(columns: Mapping[str, str], seen: set[str], path: Path) -> None:
+    absent = [own for own in columns.values() if own not in seen]
+    if absent and seen:
+        close = nearest(absent[0], seen)
+        keys = "、".join(sorted(seen)[:12])
+        fix = f"最接近的是 {close}" if close else "核对 --columns 等号右边的名字"
+        raise DataError(f"数据里没有「{absent[0]}」这一列", where=str(path), found=f"有 {keys}", fix=fix)
+
+
+@dataclass
+class _Scan:
+    """One reading: what was asked for, and what has been met so far."""
+
+    columns: Mapping[str, str]
+    strict: bool
+    require_answer: bool
+    result: ReadResult
+    formats: Counter[str] = field(default_factory=Counter)
+    keys: set[str] = field(default_factory=set)
+
+    def read(self, file: Path) -> None:
+        """Add a file's records and rejects to the result."""
+        path = self.result.path
+        name = file.name if file == path else file.relative_to(path).as_posix()
+        try:
+            for row in _rows(file, self.columns, self.result):
+                self.keys.update(row.value or ())
+                self._add(row, file, f"{name}:{row.line}")
+        except DataError as error:
+            if self.strict or file == path:
+                raise
+            self.result.rejects.append(Reject(0, f"{error.what}：{error.found}", "", str(file)))
+
+    def _add(self, row: rows.Row, file: Path, origin: str) -> None:
+        record, name = _convert(row, self.columns, self.require_answer)
+        if isinstance(record, Record):
+            self.formats[name] += 1
+            self.result.records.append(replace(record, id=record.id or origin, origin=origin))
+            return
+        reject = Reject(row.line, record, row.raw, str(file))
+        if self.strict:
+            raise DataError("数据有坏行（--strict）", where=reject.where, found=record)
+        self.result.rejects.append(reject)
 
 
 def _rows(file: Path, columns: Mapping[str, str], result: ReadResult) -> Iterator[rows.Row]:
@@ -266,34 +269,18 @@ def _make_ids_unique(result: ReadResult) -> None:
         result.notes.append(f"{doubled} 条的 id 与前面重复，已加 #2、#3 区分")
 
 
-def _write_rejects(result: ReadResult, target: str | Path | None) -> None:
-    """Keep the bad rows; where there are none, remove the file an earlier reading left."""
-    folder = result.path if result.path.is_dir() else result.path.parent
-    stem = result.path.stem if result.path.is_file() else result.path.resolve().name
-    path = Path(target) if target else folder
-    path = path if path.suffix == ".jsonl" else path / f"{stem}{REJECTS_SUFFIX}"
-    lines = [{"where": r.where, "reason": r.reason, "raw": r.raw} for r in result.rejects]
+def _keep_rejects(result: ReadResult, target: str | Path | None) -> None:
     try:
-        if lines:
-            write_jsonl(path, [{key: _writable(text) for key, text in line.items()} for line in lines])
-            result.rejects_path = path
-        else:
-            path.unlink(missing_ok=True)
+        result.rejects_path = write_rejects(result.path, result.rejects, target)
     except OSError as error:
-        if lines:
-            result.notes.append(f"坏行没能存到 {path}：{error.strerror or error}")
-
-
-def _writable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        result.notes.append(f"坏行没能存下：{error.strerror or error}（{error.filename}）")
 
 
 def _tell(result: ReadResult) -> None:
     for note in result.notes:
-        warn(note)
+        warn(printable(note))
     if result.rejects:
         kept = f"，原文存到 {result.rejects_path}" if result.rejects_path else ""
-        shown = [f"  {_writable(r.where)}  {_writable(r.reason)}" for r in result.rejects[:3]]
         more = [f"  … 还有 {len(result.rejects) - 3} 处"] if len(result.rejects) > 3 else []
         head = f"{result.path}：读入 {len(result.records)} 条，跳过 {len(result.rejects)} 处{kept}"
-        warn("\n".join([head, *shown, *more]))
+        warn("\n".join([head, *(f"  {reject}" for reject in result.rejects[:3]), *more]))

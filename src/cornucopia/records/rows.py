@@ -191,6 +191,8 @@ def table_rows(text: str, delimiter: str) -> Iterator[Row]:
         raw = "\n".join(lines[number : number + used])
         if cells is not None and used > 1 and len(cells) != len(names):
             cells, used, raw = None, 1, lines[number]
+        if cells is None and delimiter == "\t":  # most tools write TSV without quoting: a quote is then a character
+            cells = lines[number].split("\t")
         yield _table_row(number + 1, raw, names, cells)
         number += used
 
@@ -207,7 +209,7 @@ def _cells(lines: list[str], number: int, delimiter: str) -> tuple[list[str] | N
 
 def _table_row(line: int, raw: str, names: list[str], cells: list[str] | None) -> Row:
     if cells is None:
-        return Row(line, raw, problem="引号不成对")
+        return Row(line, raw, problem="引号不成对，或引号后还有文字")
     if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
         return Row(line, raw, problem=f"有 {len(cells)} 列，表头是 {len(names)} 列")
     return Row(line, raw, {name: cell for name, cell in zip(names, cells, strict=False) if name})

@@ -11,7 +11,7 @@ from typing import Any
 
 from cornucopia.core.errors import DataError, nearest
 from cornucopia.core.jsonl import write_jsonl
-from cornucopia.records.read import Reject
+from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Message, Record
 
 _SHAREGPT_ROLES = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}

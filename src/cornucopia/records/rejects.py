@@ -1,0 +1,69 @@
+"""Rows that could not be used: what was found, where, and a file that keeps them. Knows nothing of formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cornucopia.core.jsonl import write_jsonl
+
+REJECTS_SUFFIX = ".rejects.jsonl"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that could not be used.
+
+    Args:
+        line: its first line in the file, from 1 (in Parquet: the row's number); 0 for a whole file.
+        reason: what was found, in Chinese.
+        raw: its text.
+        path: the file.
+    """
+
+    line: int
+    reason: str
+    raw: str
+    path: str = ""
+
+    @property
+    def where(self) -> str:
+        """`file:line`"""
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    def __str__(self) -> str:
+        return printable(f"{self.where}  {self.reason}")
+
+
+def printable(text: str) -> str:
+    """The text with lone surrogates written as escapes, so that it can be printed and stored."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_rejects(data: Path, rejects: Sequence[Reject], target: str | Path | None) -> Path | None:
+    """Keep bad rows; where there are none, remove the file that an earlier reading of the same data left.
+
+    Args:
+        data: the file or folder that was read.
+        rejects: its bad rows.
+        target: a .jsonl file, or a folder for `<name>.rejects.jsonl`; None: beside the data.
+
+    Returns:
+        The file written, or None when there was nothing to write.
+
+    Raises:
+        OSError: if rejects cannot be written.
+    """
+    stem = data.stem if data.is_file() else data.resolve().name
+    path = Path(target) if target else data if data.is_dir() else data.parent
+    path = path if path.suffix == ".jsonl" else path / f"{stem}{REJECTS_SUFFIX}"
+    if rejects:
+        rows = [{"where": reject.where, "reason": reject.reason, "raw": reject.raw} for reject in rejects]
+        write_jsonl(path, [{key: printable(text) for key, text in row.items()} for row in rows])
+        return path
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return None  # a read-only folder holds no file of ours
+    return None
