@@ -105,7 +105,8 @@ def test_a_wrong_adapter_and_a_dead_endpoint_fail_alone(tiny, questions, tmp_pat
     monkeypatch.setattr(openai_engine, "FIRST_WAIT", 0.01)
     out, broken = tmp_path / "out", tmp_path / "broken"
     broken.mkdir()
-    argv = ["--questions", str(questions), "--output-dir", str(out), "--max-new-tokens", "4", "--contestant", f"好={tiny}",
+    argv = ["--questions", str(questions), "--output-dir", str(out), "--max-new-tokens", "4",
+            "--contestant", f"好={tiny}",
             "--contestant", f"坏={tiny}+{broken}", "--contestant", "没有=不存在的模型",
             "--contestant", "断=http://127.0.0.1:9/v1#m"]  # fmt: skip
     assert run(argv) == 0
