@@ -214,3 +214,11 @@ def test_rejects_and_results_can_be_written(folder, drawn):
         (folder / "out.jsonl").read_text("utf-8")
     if result.rejects:
         assert len((folder / "b.rejects.jsonl").read_bytes().splitlines()) == len(result.rejects)
+
+
+@few
+@given(damaged_rows(compact), st.binary(max_size=6))
+def test_gb18030_lines(folder, drawn, noise):
+    pieces, whole = drawn
+    lines = [piece.decode("utf-8", "ignore").encode("gb18030") for piece in pieces]
+    check(folder / "a.json", b"\n".join([*lines, noise]), whole)
