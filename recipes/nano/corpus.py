@@ -18,7 +18,11 @@ from typing import Any
 def alpaca(path: Path) -> Iterator[str]:
     """Instruction, input and output of each row, as one text."""
     raw = path.read_text(encoding="utf-8")
-    rows = json.loads(raw) if raw.lstrip().startswith("[") else [json.loads(line) for line in raw.splitlines() if line.strip()]
+    rows = (
+        json.loads(raw)
+        if raw.lstrip().startswith("[")
+        else [json.loads(line) for line in raw.splitlines() if line.strip()]
+    )
     for row in rows:
         answer = row.get("output") or row.get("chosen")
         parts = [row.get("instruction"), row.get("input"), answer]
@@ -41,7 +45,9 @@ def relation(path: Path) -> Iterator[str]:
     for start in range(0, len(lines), 8):
         text = "\n".join(lines[start : start + 8])
         while "<N>" in text:
-            text = text.replace("<N>", str(rng.choice([rng.randint(1, 9), rng.randint(10, 99), rng.randint(100, 2023)])), 1)
+            text = text.replace(
+                "<N>", str(rng.choice([rng.randint(1, 9), rng.randint(10, 99), rng.randint(100, 2023)])), 1
+            )
         yield text
 
 
@@ -72,7 +78,12 @@ SOURCES: list[tuple[str, str, str, Callable[[Path], Iterator[str]]]] = [
     ("haidizym/ssc-FinLLM", "Apache-2.0", "ssc-FinLLM/generate-data/out/*.jsonl", announcements),
     ("TongjiFinLab/CFGPT", "Apache-2.0", "CFGPT/data/*/data.jsonl", alpaca),
     ("hiyouga/LLaMA-Factory", "Apache-2.0", "LLaMA-Factory/data/*zh_demo.json", alpaca),
-    ("hiyouga/ChatGLM-Efficient-Tuning (oasst1)", "Apache-2.0", "ChatGLM-Efficient-Tuning/data/oaast_sft_zh.json", alpaca),
+    (
+        "hiyouga/ChatGLM-Efficient-Tuning (oasst1)",
+        "Apache-2.0",
+        "ChatGLM-Efficient-Tuning/data/oaast_sft_zh.json",
+        alpaca,
+    ),
 ]
 
 
@@ -89,7 +100,9 @@ def main(root: Path, output: Path) -> None:
                         continue
                     seen.add(key)
                     text = text[:4000]
-                    file.write(json.dumps({"text": text, "source": source, "licence": licence}, ensure_ascii=False) + "\n")
+                    file.write(
+                        json.dumps({"text": text, "source": source, "licence": licence}, ensure_ascii=False) + "\n"
+                    )
                     count, characters = count + 1, characters + len(text)
             print(f"{source}（{licence}）：{count} 篇，{characters} 字", file=sys.stderr)
 

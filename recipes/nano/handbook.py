@@ -18,7 +18,11 @@ def article(path: Path) -> dict[str, str]:
     _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
     title = re.search(r"^title: *(.+)$", front, re.M)
     text = re.sub(r"^#+ *", "", body.strip(), flags=re.M).replace("**", "")
-    return {"text": f"{title.group(1) if title else ''}\n{text}", "source": f"handbook/{path.parent.name}/{path.stem}", "licence": "Apache-2.0"}
+    return {
+        "text": f"{title.group(1) if title else ''}\n{text}",
+        "source": f"handbook/{path.parent.name}/{path.stem}",
+        "licence": "Apache-2.0",
+    }
 
 
 def main(folder: Path, train: Path, unseen: Path) -> None:

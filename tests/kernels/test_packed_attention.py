@@ -26,7 +26,10 @@ def reference(query, key, value, lengths, window=None):
 def tensors(lengths, heads, groups, width, dtype=torch.float64):
     generator = torch.Generator().manual_seed(sum(lengths))
     total = sum(lengths)
-    return [torch.randn(1, h, total, width, generator=generator, dtype=dtype).requires_grad_() for h in (heads, groups, groups)]
+    return [
+        torch.randn(1, h, total, width, generator=generator, dtype=dtype).requires_grad_()
+        for h in (heads, groups, groups)
+    ]
 
 
 def bounds(lengths):
@@ -34,20 +37,31 @@ def bounds(lengths):
 
 
 @settings(max_examples=25, deadline=None)
-@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6), grouped=st.booleans(), window=st.sampled_from([None, 3, 16]))
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+    grouped=st.booleans(),
+    window=st.sampled_from([None, 3, 16]),
+)
 def test_forward_and_gradient_equal_the_documents_alone(lengths, grouped, window):
     q, k, v = tensors(lengths, 4, 2 if grouped else 4, 8)
     packed, _ = packed_attention(None, q, k, v, None, sliding_window=window, cu_seq_lens_q=bounds(lengths))
     alone = reference(q, k, v, lengths, window)
     assert torch.allclose(packed, alone, atol=1e-12)
     weights = torch.randn_like(packed)
-    for one, other in zip(torch.autograd.grad((packed * weights).sum(), (q, k, v)), torch.autograd.grad((alone * weights).sum(), (q, k, v)), strict=True):
+    for one, other in zip(
+        torch.autograd.grad((packed * weights).sum(), (q, k, v)),
+        torch.autograd.grad((alone * weights).sum(), (q, k, v)),
+        strict=True,
+    ):
         assert torch.allclose(one, other, atol=1e-12)
 
 
 def test_gradients_in_float64():
     lengths = [3, 1, 5]
-    torch.autograd.gradcheck(lambda q, k, v: packed_attention(None, q, k, v, None, cu_seq_lens_q=bounds(lengths))[0], tensors(lengths, 2, 1, 4))
+    torch.autograd.gradcheck(
+        lambda q, k, v: packed_attention(None, q, k, v, None, cu_seq_lens_q=bounds(lengths))[0],
+        tensors(lengths, 2, 1, 4),
+    )
 
 
 def test_one_document_does_not_change_another():

@@ -26,9 +26,15 @@ def find_adapter(name: str | Path) -> Path:
     for folder in (Path(name), root / "base_models" / str(name), root / "runs" / str(name)):
         if (folder / "adapter_config.json").is_file():
             if not any((folder / file).is_file() for file in ("adapter_model.safetensors", "adapter_model.bin")):
-                raise ModelError("适配器缺权重文件", where=str(folder), fix="要有 adapter_model.safetensors 或 adapter_model.bin")
+                raise ModelError(
+                    "适配器缺权重文件", where=str(folder), fix="要有 adapter_model.safetensors 或 adapter_model.bin"
+                )
             return folder
-    raise ModelError("找不到适配器（缺 adapter_config.json）", where=str(name), fix="给出训练输出目录，或 cornucopia models 看本地有什么")
+    raise ModelError(
+        "找不到适配器（缺 adapter_config.json）",
+        where=str(name),
+        fix="给出训练输出目录，或 cornucopia models 看本地有什么",
+    )
 
 
 def read_weights(folder: Path) -> dict[str, Any]:
@@ -45,7 +51,9 @@ def read_weights(folder: Path) -> dict[str, Any]:
         try:
             return load_file(str(safe))
         except SafetensorError as error:
-            raise ModelError("适配器权重已损坏", where=str(safe), found=str(error), fix="重新下载或用 --resume 重新训练") from None
+            raise ModelError(
+                "适配器权重已损坏", where=str(safe), found=str(error), fix="重新下载或用 --resume 重新训练"
+            ) from None
     return _read_bin(folder / "adapter_model.bin")
 
 
@@ -55,10 +63,16 @@ def _read_bin(path: Path) -> dict[str, Any]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError("拒绝读取：这个 .bin 里除了权重还有会运行的代码", where=str(path), found=str(error).splitlines()[0][:160],
-                         fix="只使用可信来源的适配器，最好是 safetensors 格式") from None
+        raise ModelError(
+            "拒绝读取：这个 .bin 里除了权重还有会运行的代码",
+            where=str(path),
+            found=str(error).splitlines()[0][:160],
+            fix="只使用可信来源的适配器，最好是 safetensors 格式",
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelError("适配器权重已损坏", where=str(path), found=str(error).splitlines()[0][:160], fix="重新下载这个文件") from None
+        raise ModelError(
+            "适配器权重已损坏", where=str(path), found=str(error).splitlines()[0][:160], fix="重新下载这个文件"
+        ) from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ModelError("适配器权重不是张量表", where=str(path), found=type(weights).__name__)
     return weights
@@ -110,8 +124,12 @@ def check_base(meta: AdapterMeta, base: Base, folder: Path) -> None:
         ModelError: naming both.
     """
     if meta.base_fingerprint and meta.base_fingerprint != base.fingerprint:
-        raise ModelError("适配器不是在这个基座上训练的", where=str(folder), fix=f"换成它的基座：--model {meta.base}",
-                         found=f"训练时 {meta.base}（{meta.base_fingerprint}），现在 {base.path}（{base.fingerprint}）")
+        raise ModelError(
+            "适配器不是在这个基座上训练的",
+            where=str(folder),
+            fix=f"换成它的基座：--model {meta.base}",
+            found=f"训练时 {meta.base}（{meta.base_fingerprint}），现在 {base.path}（{base.fingerprint}）",
+        )
 
 
 def _check_keys(model: Any, name: str, result: Any, weights: dict[str, Any], folder: Path, base: Base) -> None:
@@ -128,5 +146,9 @@ def _check_keys(model: Any, name: str, result: Any, weights: dict[str, Any], fol
 def _mismatch(folder: Path, base: Base, found: str) -> ModelError:
     lines = [line.strip() for line in found.splitlines() if "size mismatch" in line] or [found.strip()]
     reason = "词表大小不同" if any(k in lines[0] for k in ("embed_tokens", "lm_head")) else "层数或形状不同"
-    return ModelError(f"适配器装不到这个基座上：{reason}", where=f"{folder} → {base.path}", found=lines[0][:300],
-                      fix="用 adapter_config.json 里 base_model_name_or_path 写的基座")
+    return ModelError(
+        f"适配器装不到这个基座上：{reason}",
+        where=f"{folder} → {base.path}",
+        found=lines[0][:300],
+        fix="用 adapter_config.json 里 base_model_name_or_path 写的基座",
+    )

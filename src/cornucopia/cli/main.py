@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
+import warnings
 
 from cornucopia import __version__
 from cornucopia.core.errors import CornucopiaError, UsageError, nearest
@@ -23,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code (0 done, 1 input, 2 usage, 130 interrupted)."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    _quiet()
     try:
         return _dispatch(argv)
     except CornucopiaError as error:
@@ -34,6 +37,18 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _quiet() -> None:
+    """Keep the libraries' notices to their developers from the user; CORNUCOPIA_DEBUG=1 shows them."""
+    if os.environ.get("CORNUCOPIA_DEBUG"):
+        return
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module="(torch|peft|transformers|matplotlib)")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -52,11 +67,19 @@ def _dispatch(argv: list[str]) -> int:
 
 def _help() -> str:
     rows = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
-    return "\n".join([
-        f"聚宝盆 Cornucopia {__version__}：中文金融大语言模型工具箱", "",
-        "用法：cornucopia 命令 [选项]", "", "命令：", *rows, "",
-        "每个命令的选项：cornucopia 命令 --help", "第一次用：bash scripts/quickstart.sh",
-    ])
+    return "\n".join(
+        [
+            f"聚宝盆 Cornucopia {__version__}：中文金融大语言模型工具箱",
+            "",
+            "用法：cornucopia 命令 [选项]",
+            "",
+            "命令：",
+            *rows,
+            "",
+            "每个命令的选项：cornucopia 命令 --help",
+            "第一次用：bash scripts/quickstart.sh",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from cornucopia.core.console import say
 from cornucopia.core.options import parse
 from cornucopia.training.recipe import TrainRecipe
 
-SUMMARY = "训练：在任何 decoder-only 基座上做 LoRA 指令微调（或继续预训练）。先打印计划（配方、数据、内存），再训练；Ctrl-C 会保存，--resume 接着练。"
+SUMMARY = """训练：在任何 decoder-only 基座上做 LoRA 指令微调（或继续预训练）。
+先打印计划（配方、数据、内存），再训练；Ctrl-C 会保存，--resume 接着练。"""
 EXAMPLES = """  cornucopia train recipes/quickstart.yaml
   cornucopia train recipes/llama-7b-24g.yaml --data-path 我的数据.json --output-dir runs/mine
   cornucopia train --base_model base_models/llama-7b-hf --data_path a.json --lora_r 16 --dry-run"""
@@ -16,10 +17,16 @@ EXAMPLES = """  cornucopia train recipes/quickstart.yaml
 
 def run(argv: list[str]) -> int:
     """Parse, train, say where the result is."""
-    recipe, _ = parse(TrainRecipe, argv, prog="cornucopia train", summary=SUMMARY, positional="recipe",
-                      positional_help="YAML 配方，见 recipes/；不给则全用默认值和命令行", examples=EXAMPLES)
+    recipe, _ = parse(
+        TrainRecipe,
+        argv,
+        prog="cornucopia train",
+        summary=SUMMARY,
+        positional="recipe",
+        positional_help="YAML 配方，见 recipes/；不给则全用默认值和命令行",
+        examples=EXAMPLES,
+    )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is local; saving an adapter must not ask a hub
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from cornucopia.training.run import train
 
     result = train(recipe)
@@ -29,6 +36,10 @@ def run(argv: list[str]) -> int:
     if result.get("rejects"):
         say(f"跳过坏数据 {result['rejects']} 行，见 {recipe.output_dir}/rejects.jsonl")
     first, last = result.get("loss_first"), result.get("loss_last")
-    say(f"训练完成：{result['steps']} 步，{result['seconds']:.0f} 秒，损失 {first} → {last}。适配器在 {recipe.output_dir}")
-    say(f"接着：cornucopia chat --model {recipe.base_model} --adapter {recipe.output_dir}")
+    losses = f"，损失 {first:.3f} → {last:.3f}" if first is not None and last is not None else ""
+    say(f"训练完成：{result['steps']} 步，{result['seconds']:.0f} 秒{losses}")
+    if recipe.method == "full":
+        say(f"模型在 {recipe.output_dir}；接着：cornucopia chat --model {recipe.output_dir}")
+    else:
+        say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base_model} --adapter {recipe.output_dir}")
     return 0

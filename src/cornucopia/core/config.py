@@ -43,9 +43,11 @@ def option(default: Any, help: str, *, aliases: tuple[str, ...] = (), **limits: 
         aliases: other accepted names, such as the original project's flag.
         **limits: pydantic limits (gt, ge, lt, le).
     """
-    extra = {"aliases": list(aliases)}
+    extra: Any = {"aliases": list(aliases)}
     if isinstance(default, (list, dict)):
-        return Field(default_factory=lambda: type(default)(default), description=help, json_schema_extra=extra, **limits)
+        return Field(
+            default_factory=lambda: type(default)(default), description=help, json_schema_extra=extra, **limits
+        )
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -61,7 +63,7 @@ class Config(BaseModel):
         for field_name, field in cls.model_fields.items():
             extra = field.json_schema_extra
             aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
-            for name in [field_name, *aliases]:  # type: ignore[misc, list-item]
+            for name in [field_name, *aliases]:  # type: ignore[misc]
                 names[str(name).replace("-", "_")] = field_name
         return names
 
@@ -137,5 +139,7 @@ def _as_config_error(error: ValidationError, names: dict[str, str], where: str) 
         lines.append(f"{key}：{message}{found}")
         close = nearest(key.rsplit(".", 1)[-1], names) if item["type"] == "extra_forbidden" else ""
         fixes += [f"{key} 最接近的是 {close}"] if close else []
-    kind = UsageError if where == "命令行" and any(i["type"] == "extra_forbidden" for i in error.errors()) else ConfigError
+    kind = (
+        UsageError if where == "命令行" and any(i["type"] == "extra_forbidden" for i in error.errors()) else ConfigError
+    )
     return kind("设置有误：" + "；".join(lines), where=where, fix="；".join(fixes))  # type: ignore[return-value]

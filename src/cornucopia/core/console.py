@@ -59,8 +59,13 @@ class Progress:
             from rich.console import Console
 
             self._bar = rp.Progress(
-                rp.TextColumn("{task.description}"), rp.BarColumn(), rp.MofNCompleteColumn(), rp.TimeElapsedColumn(),
-                rp.TextColumn("剩余"), rp.TimeRemainingColumn(), rp.TextColumn("{task.fields[note]}"),
+                rp.TextColumn("{task.description}"),
+                rp.BarColumn(),
+                rp.MofNCompleteColumn(),
+                rp.TimeElapsedColumn(),
+                rp.TextColumn("剩余"),
+                rp.TimeRemainingColumn(),
+                rp.TextColumn("{task.fields[note]}"),
                 console=Console(stderr=True),
             )
             self._task = self._bar.add_task(self.label, total=self.total, completed=self.done, note="")
@@ -88,6 +93,8 @@ class Progress:
         seconds = int(pace * max(self.total - self.done, 0))
         return f"{seconds // 60:02d}:{seconds % 60:02d}"
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar:
             self._bar.stop()

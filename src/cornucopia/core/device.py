@@ -18,7 +18,7 @@ def cpu_has_fast_bfloat16() -> bool:
 
 
 def choose_device(wanted: str = "auto") -> str:
-    """"cuda" when a GPU is usable, else "cpu"; or what was asked for.
+    """ "cuda" when a GPU is usable, else "cpu"; or what was asked for.
 
     Raises:
         ConfigError: if CUDA was asked for and is not there.
@@ -28,7 +28,9 @@ def choose_device(wanted: str = "auto") -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError("没有可用的 GPU", where=f"--device {wanted}", fix="cornucopia doctor 查原因，或用 --device cpu")
+        raise ConfigError(
+            "没有可用的 GPU", where=f"--device {wanted}", fix="cornucopia doctor 查原因，或用 --device cpu"
+        )
     return wanted
 
 
@@ -45,8 +47,14 @@ def choose_dtype(wanted: str, device: str, parameters: float) -> Any:
     """
     import torch
 
-    names = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "fp32": torch.float32,
-             "bf16": torch.bfloat16, "fp16": torch.float16}
+    names = {
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+        "fp32": torch.float32,
+        "bf16": torch.bfloat16,
+        "fp16": torch.float16,
+    }
     if wanted != "auto":
         if wanted not in names:
             raise ConfigError("没有这种数据类型", where="--dtype", found=wanted, fix=f"可选 auto、{'、'.join(names)}")

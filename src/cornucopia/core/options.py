@@ -74,8 +74,12 @@ def _add(parser: argparse.ArgumentParser, name: str, field_name: str, annotation
         flags = [f"-{name}"]
     if _has(annotation, bool):
         parser.add_argument(*flags, dest=field_name, nargs="?", const="true")
-        parser.add_argument(*[f"--no-{flag[2:]}" for flag in flags if flag.startswith("--")],
-                            dest=field_name, action="store_const", const="false")
+        parser.add_argument(
+            *[f"--no-{flag[2:]}" for flag in flags if flag.startswith("--")],
+            dest=field_name,
+            action="store_const",
+            const="false",
+        )
     elif _has(annotation, list):
         parser.add_argument(*flags, dest=field_name, nargs="*", action="extend")
     else:

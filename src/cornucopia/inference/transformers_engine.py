@@ -48,19 +48,19 @@ def open_engines(
         ModelError: base or adapter absent, damaged, or not made for each other.
     """
     from cornucopia.adapters.load import attach, find_adapter
-    from cornucopia.adapters.meta import read_meta
+    from cornucopia.adapters.meta import AdapterMeta, read_meta
     from cornucopia.models.load import load_base
 
     loaded = load_base(str(base), bits=bits, dtype=dtype, device=device)
     shared = SharedModel(loaded.model)
     engines = []
     for number, entry in enumerate(adapters):
-        name, own = None, None
+        name, own = None, AdapterMeta()
         if entry is not None:
             name, folder = f"adapter{number}", find_adapter(entry)
-            own = read_meta(folder).template
+            own = read_meta(folder)
             shared.model = attach(shared.model, loaded, folder, name)
-        chosen = resolve_template(template or own, loaded.tokenizer)
+        chosen = resolve_template(template or own.template, loaded.tokenizer, None if template else own.template_text)
         budget = batch_tokens or cache_tokens(loaded.model)
         identity = {
             "base": loaded.path.name, "base_fingerprint": loaded.fingerprint,

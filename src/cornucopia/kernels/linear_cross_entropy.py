@@ -29,7 +29,7 @@ def linear_cross_entropy(hidden: torch.Tensor, weight: torch.Tensor, targets: to
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
-    return _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
+    return _LinearCrossEntropy.apply(hidden, weight, targets)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -61,7 +61,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
         scaled_hidden = None if grad_hidden is None else grad_hidden * grad.to(grad_hidden.dtype)
         scaled_weight = None if grad_weight is None else (grad_weight * grad).to(ctx.weight_dtype)

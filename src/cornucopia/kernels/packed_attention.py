@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -67,13 +68,25 @@ def packed_attention(
     bounds = (0, length) if cu_seq_lens_q is None else tuple(cu_seq_lens_q.tolist())
     layout = _layout(bounds, query.device)
     # One row per token: (T, H or G, D) -> (M, H or G, D), the buckets one after another.
-    q, k, v = (_Gather.apply(t[0].transpose(0, 1), layout.index, layout.inverse, layout.nothing) for t in (query, key, value))
+    q, k, v = (
+        _Gather.apply(t[0].transpose(0, 1), layout.index, layout.inverse, layout.nothing) for t in (query, key, value)
+    )
     parts = []
     for start, documents, widest in layout.buckets:
-        bq, bk, bv = (t[start : start + documents * widest].view(documents, widest, *t.shape[1:]).transpose(1, 2) for t in (q, k, v))
+        bq, bk, bv = (
+            t[start : start + documents * widest].view(documents, widest, *t.shape[1:]).transpose(1, 2)
+            for t in (q, k, v)
+        )
         mask = _window_mask(widest, sliding_window, query.device)
         out = F.scaled_dot_product_attention(
-            bq, bk, bv, attn_mask=mask, is_causal=mask is None, dropout_p=dropout, scale=scaling, enable_gqa=bq.shape[1] != bk.shape[1],
+            bq,
+            bk,
+            bv,
+            attn_mask=mask,
+            is_causal=mask is None,
+            dropout_p=dropout,
+            scale=scaling,
+            enable_gqa=bq.shape[1] != bk.shape[1],
         )
         parts.append(out.transpose(1, 2).reshape(documents * widest, *q.shape[1:]))
     output = _Gather.apply(torch.cat(parts), layout.inverse, layout.index, layout.padding)
@@ -97,7 +110,7 @@ class _Layout:
 
 @lru_cache(maxsize=4)  # every layer of a step asks for the same one
 def _layout(bounds: tuple[int, ...], device: torch.device) -> _Layout:
-    spans = sorted((end - start, start) for start, end in zip(bounds, bounds[1:], strict=False) if end > start)
+    spans = sorted((end - start, start) for start, end in pairwise(bounds) if end > start)
     groups: list[list[tuple[int, int]]] = []
     for span in spans:
         if groups and span[0] <= groups[-1][0][0] * BUCKET_WASTE + 8:
@@ -115,8 +128,14 @@ def _layout(bounds: tuple[int, ...], device: torch.device) -> _Layout:
     index = torch.cat(indices)
     inverse = torch.empty(bounds[-1], dtype=torch.long)
     inverse[index[index >= 0]] = torch.nonzero(index >= 0).squeeze(1)
-    tensors = (index.clamp(min=0), inverse, torch.nonzero(index < 0).squeeze(1), torch.empty(0, dtype=torch.long))
-    return _Layout(*(t.to(device) for t in tensors), tuple(buckets))
+    padding = torch.nonzero(index < 0).squeeze(1)
+    return _Layout(
+        index=index.clamp(min=0).to(device),
+        inverse=inverse.to(device),
+        padding=padding.to(device),
+        nothing=torch.empty(0, dtype=torch.long, device=device),
+        buckets=tuple(buckets),
+    )
 
 
 class _Gather(torch.autograd.Function):
@@ -126,12 +145,14 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, rows: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor, silent: torch.Tensor
+    ) -> torch.Tensor:
         ctx.save_for_backward(inverse, silent)
         return rows.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         inverse, silent = ctx.saved_tensors
         result = grad.index_select(0, inverse)
         if silent.numel():

@@ -41,22 +41,33 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[0], byte_fallback=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"\d"), "isolated"),
-        pre_tokenizers.Split(Regex(r"\n"), "isolated"),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\d"), "isolated"),
+            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+        ]
+    )
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     bytes_ = [AddedToken(f"<0x{value:02X}>", special=False, normalized=False) for value in range(256)]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[*SPECIAL, *(token.content for token in bytes_)], show_progress=False,
-        limit_alphabet=vocab_size // 3, max_token_length=8,
+        vocab_size=vocab_size,
+        special_tokens=[*SPECIAL, *(token.content for token in bytes_)],
+        show_progress=False,
+        limit_alphabet=vocab_size // 3,
+        max_token_length=8,
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer = _without_special_bytes(tokenizer)
     bos = SPECIAL[1]
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, 1)]
+    )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token=SPECIAL[0], bos_token=bos, eos_token=SPECIAL[2], pad_token=SPECIAL[3],
+        tokenizer_object=tokenizer,
+        unk_token=SPECIAL[0],
+        bos_token=bos,
+        eos_token=SPECIAL[2],
+        pad_token=SPECIAL[3],
         clean_up_tokenization_spaces=False,
     )
 
@@ -84,8 +95,15 @@ def create(folder: str | Path, texts: Iterable[str], settings: NewModel) -> int:
     tokenizer = train_tokenizer(texts, settings.vocab_size)
     torch.manual_seed(settings.seed)
     sizes = settings.model_dump(exclude={"seed", "vocab_size"})
-    config = LlamaConfig(**sizes, vocab_size=len(tokenizer), tie_word_embeddings=True, bos_token_id=1, eos_token_id=2, pad_token_id=3,
-                         rope_theta=10000.0, initializer_range=settings.hidden_size**-0.5 / 2)
+    config = LlamaConfig(
+        **sizes,
+        vocab_size=len(tokenizer),
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=3,
+        initializer_range=settings.hidden_size**-0.5 / 2,
+    )
     model = LlamaForCausalLM(config)
     model.generation_config.update(bos_token_id=1, eos_token_id=2, pad_token_id=3)
     model.save_pretrained(str(folder))

@@ -22,7 +22,13 @@ def lora_targets(model: Any, wanted: list[str]) -> list[str] | str:
     """
     if wanted == ["all-linear"]:
         return "all-linear"
-    linear = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if hasattr(module, "weight") and "Linear" in type(module).__name__})
+    linear = sorted(
+        {
+            name.rsplit(".", 1)[-1]
+            for name, module in model.named_modules()
+            if hasattr(module, "weight") and "Linear" in type(module).__name__
+        }
+    )
     present = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
     missing = [name for name in wanted if name not in present]
     if not missing:
@@ -33,5 +39,9 @@ def lora_targets(model: Any, wanted: list[str]) -> list[str] | str:
             if all(name in present for name in names):
                 return names
     close = nearest(missing[0], linear)
-    raise ConfigError("模型里没有这个层", where=f"--lora-target-modules {missing[0]}", found=f"有 {'、'.join(linear)}",
-                      fix=f"最接近的是 {close}；或写 all-linear" if close else "写 all-linear")
+    raise ConfigError(
+        "模型里没有这个层",
+        where=f"--lora-target-modules {missing[0]}",
+        found=f"有 {'、'.join(linear)}",
+        fix=f"最接近的是 {close}；或写 all-linear" if close else "写 all-linear",
+    )

@@ -1,4 +1,4 @@
-"""Load a base model: where it lies, its tokenizer, dtype and quantisation, device. Knows nothing of adapters or data."""
+"""Load a base model: its folder, tokenizer, dtype, quantisation and device. Knows nothing of adapters or data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.core.errors import ModelError
 from cornucopia.core.paths import bundled_model, project_root
+from cornucopia.models.catalogue import find
 from cornucopia.models.tokenizer import load_tokenizer
 
 NOT_NATIVE = {
-    "chatglm": "ChatGLM 1 到 3 代的代码只能在 transformers 4.27 到 4.33 上运行；改用 GLM-4 的 -hf 版本，或把它部署成 OpenAI 兼容服务再 compare",
+    "chatglm": "ChatGLM 1 到 3 代的代码只能在 transformers 4.27 到 4.33 上运行；"
+    "改用 GLM-4 的 -hf 版本，或把它部署成 OpenAI 兼容服务再 compare",
     "baichuan": "Baichuan 需要运行仓库自带代码；改用 Qwen2.5 等原生支持的模型，或部署成 OpenAI 兼容服务",
     "moss": "MOSS 需要运行仓库自带代码；部署成 OpenAI 兼容服务后可用于 compare",
     "qwen": "Qwen 第一代需要运行仓库自带代码；改用 Qwen2.5 或 Qwen3",
@@ -45,7 +47,9 @@ def find_model(name: str) -> Path:
     Raises:
         ModelError: when it is not there, with the command that would fetch it.
     """
-    candidates = [Path(name), project_root() / "base_models" / name, project_root() / "base_models" / name.split("/")[-1]]
+    entry = find(name)
+    home = project_root() / "base_models"
+    candidates = [Path(name), home / name, home / (entry.name if entry else name.split("/")[-1])]
     if name == "nano":
         candidates.insert(0, bundled_model())
     for folder in candidates:
@@ -54,8 +58,15 @@ def find_model(name: str) -> Path:
     existing = next((folder for folder in candidates if folder.is_dir()), None)
     if existing is not None:
         found = "、".join(sorted(p.name for p in existing.iterdir())[:8]) or "空目录"
-        raise ModelError("这个目录里没有模型（缺 config.json）", where=str(existing), found=found, fix=f"cornucopia models pull {name}")
-    raise ModelError("本地没有这个模型", where=name, fix=f"cornucopia models pull {name}；本地已有的见 cornucopia models")
+        raise ModelError(
+            "这个目录里没有模型（缺 config.json）",
+            where=str(existing),
+            found=found,
+            fix=f"cornucopia models pull {name}",
+        )
+    raise ModelError(
+        "本地没有这个模型", where=name, fix=f"cornucopia models pull {name}；本地已有的见 cornucopia models"
+    )
 
 
 def fingerprint(folder: str | Path) -> str:
@@ -95,8 +106,11 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
     model = _load_weights(folder, bits, torch_dtype, chosen)
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        raise ModelError("分词器比模型的词表大：它们不是一对", where=str(folder),
-                         found=f"分词器 {len(tokenizer)}，模型 {model.get_input_embeddings().weight.shape[0]}")
+        raise ModelError(
+            "分词器比模型的词表大：它们不是一对",
+            where=str(folder),
+            found=f"分词器 {len(tokenizer)}，模型 {model.get_input_embeddings().weight.shape[0]}",
+        )
     _repair_special_ids(model, tokenizer)
     return Base(model.eval(), tokenizer, folder, fingerprint(folder))
 
@@ -107,29 +121,42 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelError("config.json 不是合格的 JSON", where=str(folder), found=str(error)) from None
     kind = str(config.get("model_type", "")).lower()
-    if kind in NOT_NATIVE or "auto_map" in config and kind in NOT_NATIVE:
-        raise ModelError("这个模型要运行它自带的代码，本项目默认不运行外来代码", where=str(folder), found=kind, fix=NOT_NATIVE[kind])
+    if kind in NOT_NATIVE or ("auto_map" in config and kind in NOT_NATIVE):
+        raise ModelError(
+            "这个模型要运行它自带的代码，本项目默认不运行外来代码", where=str(folder), found=kind, fix=NOT_NATIVE[kind]
+        )
     return config
 
 
 def _rough_parameters(config: dict[str, Any]) -> float:
     """Parameters of a LLaMA-like decoder, good enough to choose a dtype."""
     hidden, layers = config.get("hidden_size") or 0, config.get("num_hidden_layers") or 0
-    return layers * (4 * hidden**2 + 3 * hidden * (config.get("intermediate_size") or 4 * hidden)) + 2 * hidden * (config.get("vocab_size") or 0)
+    return layers * (4 * hidden**2 + 3 * hidden * (config.get("intermediate_size") or 4 * hidden)) + 2 * hidden * (
+        config.get("vocab_size") or 0
+    )
 
 
 def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    arguments: dict[str, Any] = {"dtype": dtype, "device_map": device, "local_files_only": True, "trust_remote_code": False}
+    arguments: dict[str, Any] = {
+        "dtype": dtype,
+        "device_map": device,
+        "local_files_only": True,
+        "trust_remote_code": False,
+    }
     if bits:
         arguments["quantization_config"] = _quantisation(bits, dtype)
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **arguments)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError("模型载入失败", where=str(folder), found=str(error).strip().splitlines()[0][:300],
-                         fix="cornucopia doctor 查环境；文件损坏时用 cornucopia models pull 重新下载") from None
+        raise ModelError(
+            "模型载入失败",
+            where=str(folder),
+            found=str(error).strip().splitlines()[0][:300],
+            fix="cornucopia doctor 查环境；文件损坏时用 cornucopia models pull 重新下载",
+        ) from None
     if bits and not any(type(m).__module__.startswith("bitsandbytes") for m in model.modules()):
         raise ModelError(f"{bits} 位量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
     return model
@@ -144,7 +171,9 @@ def _quantisation(bits: int, dtype: Any) -> Any:
         raise ModelError(f"{bits} 位量化需要 bitsandbytes", fix='pip install "cornucopia-fin[quant]"')
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def _repair_special_ids(model: Any, tokenizer: Any) -> None:

@@ -16,7 +16,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a decoder: h hidden, m MLP width, n layers, v vocabulary, kv width of keys (= of values), q of queries."""
+    """Sizes of a decoder; kv is the width of all keys (= of all values) of a token, q of its queries."""
 
     hidden: int
     mlp: int
@@ -62,22 +62,32 @@ def read_shape(folder: str | Path) -> Shape:
 
 def shape_from_config(config: dict[str, Any]) -> Shape:
     """Sizes from a config dict."""
-    hidden = config.get("hidden_size") or config.get("n_embed") or config.get("n_embd")
-    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    hidden = int(config.get("hidden_size") or config.get("n_embed") or config.get("n_embd") or 0)
+    layers = int(config.get("num_hidden_layers") or config.get("n_layer") or 0)
     heads = config.get("num_attention_heads") or config.get("n_head") or 1
     head_dim = config.get("head_dim") or hidden // heads
     return Shape(
-        hidden=hidden, layers=layers, mlp=config.get("intermediate_size") or 4 * hidden, vocabulary=config.get("vocab_size") or 0,
-        kv=(config.get("num_key_value_heads") or heads) * head_dim, q=heads * head_dim, tied=bool(config.get("tie_word_embeddings")),
+        hidden=hidden,
+        layers=layers,
+        mlp=config.get("intermediate_size") or 4 * hidden,
+        vocabulary=config.get("vocab_size") or 0,
+        kv=(config.get("num_key_value_heads") or heads) * head_dim,
+        q=heads * head_dim,
+        tied=bool(config.get("tie_word_embeddings")),
     )
 
 
 def lora_parameters(shape: Shape, rank: int, targets: list[str]) -> int:
     """Trained parameters of LoRA adapters: rank x (in + out) for each adapted map."""
     maps = {
-        "q_proj": (shape.hidden, shape.q), "k_proj": (shape.hidden, shape.kv), "v_proj": (shape.hidden, shape.kv),
-        "o_proj": (shape.q, shape.hidden), "gate_proj": (shape.hidden, shape.mlp), "up_proj": (shape.hidden, shape.mlp),
-        "down_proj": (shape.mlp, shape.hidden), "query_key_value": (shape.hidden, shape.q + 2 * shape.kv),
+        "q_proj": (shape.hidden, shape.q),
+        "k_proj": (shape.hidden, shape.kv),
+        "v_proj": (shape.hidden, shape.kv),
+        "o_proj": (shape.q, shape.hidden),
+        "gate_proj": (shape.hidden, shape.mlp),
+        "up_proj": (shape.hidden, shape.mlp),
+        "down_proj": (shape.mlp, shape.hidden),
+        "query_key_value": (shape.hidden, shape.q + 2 * shape.kv),
     }
     llama = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     names = llama if "all-linear" in targets else targets
@@ -85,7 +95,15 @@ def lora_parameters(shape: Shape, rank: int, targets: list[str]) -> int:
 
 
 def estimate(
-    shape: Shape, *, dtype_bytes: int, bits: int, trained: int, tokens: int, supervised: int, checkpointing: bool, full: bool
+    shape: Shape,
+    *,
+    dtype_bytes: int,
+    bits: int,
+    trained: int,
+    tokens: int,
+    supervised: int,
+    checkpointing: bool,
+    full: bool,
 ) -> MemoryEstimate:
     """Memory of one training step.
 
@@ -104,6 +122,9 @@ def estimate(
     layer = tokens * (dtype_bytes * (6 * shape.hidden + 3 * shape.q + 4 * shape.kv + 4 * shape.mlp) + 8 * shape.hidden)
     kept = shape.layers * tokens * shape.hidden * dtype_bytes + layer if checkpointing else shape.layers * layer
     return MemoryEstimate(
-        weights=weights, trained=trained * 8, optimizer=trained * 8, activations=kept,
+        weights=weights,
+        trained=trained * 8,
+        optimizer=trained * 8,
+        activations=kept,
         logits=supervised * shape.vocabulary * (dtype_bytes + 8),
     )

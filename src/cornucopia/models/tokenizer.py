@@ -40,11 +40,15 @@ def _from_transformers(folder: Path) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds for a bad folder
         raise ModelError(
-            "读不出分词器", where=str(folder), found=str(error).splitlines()[0][:200],
+            "读不出分词器",
+            where=str(folder),
+            found=str(error).splitlines()[0][:200],
             fix="确认目录里有 tokenizer.json 或 tokenizer.model；可用 cornucopia models pull 重新下载",
         ) from None
     if not tokenizer.is_fast or len(tokenizer) < 32:
-        raise ModelError("分词器不完整", where=str(folder), found=f"{type(tokenizer).__name__}，{len(tokenizer)} 个词元")
+        raise ModelError(
+            "分词器不完整", where=str(folder), found=f"{type(tokenizer).__name__}，{len(tokenizer)} 个词元"
+        )
     return tokenizer
 
 
@@ -54,13 +58,19 @@ def _from_sentencepiece(folder: Path) -> Any:
     proto = _read_proto(folder / "tokenizer.model")
     settings = _settings(folder)
     pieces = [piece.piece for piece in proto.pieces]
-    bos, eos, unk = (pieces[i] if 0 <= i < len(pieces) else None
-                     for i in (proto.trainer_spec.bos_id, proto.trainer_spec.eos_id, proto.trainer_spec.unk_id))
+    bos, eos, unk = (
+        pieces[i] if 0 <= i < len(pieces) else None
+        for i in (proto.trainer_spec.bos_id, proto.trainer_spec.eos_id, proto.trainer_spec.unk_id)
+    )
     add_bos = bool(settings.get("add_bos_token", True)) and bos is not None
     backend = _backend(proto, bos if add_bos else None)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token=bos, eos_token=eos, unk_token=unk,
-        clean_up_tokenization_spaces=False, chat_template=settings.get("chat_template"),
+        tokenizer_object=backend,
+        bos_token=bos,
+        eos_token=eos,
+        unk_token=unk,
+        clean_up_tokenization_spaces=False,
+        chat_template=settings.get("chat_template"),
     )
     tokenizer.add_tokens(_added(folder, set(pieces)), special_tokens=True)
     return tokenizer
@@ -70,15 +80,23 @@ def _read_proto(path: Path) -> Any:
     try:
         from sentencepiece import sentencepiece_model_pb2 as schema
     except ImportError as error:
-        raise ModelError("读 tokenizer.model 需要 sentencepiece 和 protobuf", where=str(path), found=str(error),
-                         fix="pip install sentencepiece protobuf") from None
-    proto = schema.ModelProto()
+        raise ModelError(
+            "读 tokenizer.model 需要 sentencepiece 和 protobuf",
+            where=str(path),
+            found=str(error),
+            fix="pip install sentencepiece protobuf",
+        ) from None
+    proto = schema.ModelProto()  # type: ignore[attr-defined]
     try:
         proto.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's DecodeError lives in a C module
-        raise ModelError("tokenizer.model 已损坏", where=str(path), found=str(error)[:120], fix="重新下载这个文件") from None
+        raise ModelError(
+            "tokenizer.model 已损坏", where=str(path), found=str(error)[:120], fix="重新下载这个文件"
+        ) from None
     if len(proto.pieces) < 4:
-        raise ModelError("tokenizer.model 不完整", where=str(path), found=f"{len(proto.pieces)} 个词元", fix="重新下载这个文件")
+        raise ModelError(
+            "tokenizer.model 不完整", where=str(path), found=f"{len(proto.pieces)} 个词元", fix="重新下载这个文件"
+        )
     return proto
 
 
@@ -111,7 +129,9 @@ def _segmenter(proto: Any) -> Any:
 
     scores = {piece.piece: piece.score for piece in proto.pieces}
     if proto.trainer_spec.model_type == 1:  # unigram
-        return models.Unigram([(p.piece, p.score) for p in proto.pieces], proto.trainer_spec.unk_id, proto.trainer_spec.byte_fallback)
+        return models.Unigram(
+            [(p.piece, p.score) for p in proto.pieces], proto.trainer_spec.unk_id, proto.trainer_spec.byte_fallback
+        )
     ids = {piece.piece: index for index, piece in enumerate(proto.pieces)}
     merges = []
     for piece in ids:
@@ -119,8 +139,13 @@ def _segmenter(proto: Any) -> Any:
         merges += [(-scores[piece], ids[left], ids[right], left, right) for left, right in cuts]
     merges.sort()
     unk = proto.pieces[proto.trainer_spec.unk_id].piece
-    return models.BPE(ids, [(left, right) for *_, left, right in merges], unk_token=unk, fuse_unk=True,
-                      byte_fallback=proto.trainer_spec.byte_fallback)
+    return models.BPE(
+        ids,
+        [(left, right) for *_, left, right in merges],
+        unk_token=unk,
+        fuse_unk=True,
+        byte_fallback=proto.trainer_spec.byte_fallback,
+    )
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -142,7 +167,15 @@ def _set_pad(tokenizer: Any) -> None:
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
         return
     vocabulary = tokenizer.get_vocab()
-    names = ("<pad>", "[PAD]", "<|pad|>", "<|endoftext|>", "<|finetune_right_pad_id|>", tokenizer.unk_token, tokenizer.bos_token)
+    names = (
+        "<pad>",
+        "[PAD]",
+        "<|pad|>",
+        "<|endoftext|>",
+        "<|finetune_right_pad_id|>",
+        tokenizer.unk_token,
+        tokenizer.bos_token,
+    )
     for name in names:
         if name and name in vocabulary and name != tokenizer.eos_token:
             tokenizer.pad_token = name

@@ -44,7 +44,9 @@ def starts_with_bos(tokenizer: Any) -> bool:
     return bos is not None and tokenizer("金").input_ids[:1] == [bos]
 
 
-def encode(record: Record, template: Template, tokenizer: Any, cutoff_len: int, *, train_on_inputs: bool = False) -> Example:
+def encode(
+    record: Record, template: Template, tokenizer: Any, cutoff_len: int, *, train_on_inputs: bool = False
+) -> Example:
     """Tokenise one conversation with its loss mask.
 
     A token is trained when it begins inside an answer. What is longer than `cutoff_len` loses the end of its
@@ -71,7 +73,9 @@ def encode(record: Record, template: Template, tokenizer: Any, cutoff_len: int, 
             return replace(example, truncated="prompt")
     cut = Example(example.input_ids[:cutoff_len], example.labels[:cutoff_len], "answer", record.origin)
     if cut.supervised == 0:
-        raise DataError(f"模板和问题已占满 {cutoff_len} 个词元，放不下回答", where=record.origin, fix="调大 --cutoff-len")
+        raise DataError(
+            f"模板和问题已占满 {cutoff_len} 个词元，放不下回答", where=record.origin, fix="调大 --cutoff-len"
+        )
     return cut
 
 
@@ -89,7 +93,11 @@ def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length
         ids = _ids(template.segments(shorter.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
         if len(ids) <= max_length:
             return ids
-    raise DataError(f"问题有 {len(ids)} 个词元，超过模型能容的 {max_length} 个", where=record.origin, fix="缩短问题或换上下文更长的模型")
+    raise DataError(
+        f"问题有 {len(ids)} 个词元，超过模型能容的 {max_length} 个",
+        where=record.origin,
+        fix="缩短问题或换上下文更长的模型",
+    )
 
 
 def encode_text(text: str, tokenizer: Any) -> list[int]:
@@ -136,7 +144,9 @@ def _shortened(record: Record, template: Template, tokenizer: Any, limit: int) -
         low, high = least, len(full)  # the longest beginning that fits, by bisection
         while low < high:
             middle = (low + high + 1) // 2
-            segments = template.segments(_with(current, index, key, full[:middle]).messages, eos=tokenizer.eos_token or "")
+            segments = template.segments(
+                _with(current, index, key, full[:middle]).messages, eos=tokenizer.eos_token or ""
+            )
             fits = len(_ids(segments, template, tokenizer)[0]) <= limit
             low, high = (middle, high) if fits else (low, middle - 1)
         current = _with(current, index, key, full[:low])
@@ -152,5 +162,5 @@ def _without_oldest_turn(record: Record) -> Record | None:
 
 def _with(record: Record, index: int, key: str, text: str) -> Record:
     messages = list(record.messages)
-    messages[index] = replace(messages[index], **{key: text})
+    messages[index] = replace(messages[index], **{key: text})  # type: ignore[arg-type]
     return replace(record, messages=tuple(messages))

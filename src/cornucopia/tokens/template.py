@@ -30,8 +30,15 @@ class Segment:
 class Template(Protocol):
     """How a conversation becomes text."""
 
-    name: str
-    stop_strings: list[str]
+    @property
+    def name(self) -> str:
+        """Name or path it is known by."""
+        ...
+
+    @property
+    def stop_strings(self) -> list[str]:
+        """Text at which an answer ends besides the end-of-sequence token."""
+        ...
 
     def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
         """The whole text, in order. When the last message is not the assistant's, it ends ready for the answer."""
@@ -100,7 +107,9 @@ class ChatTemplate:
             parts += [Segment(whole[done : len(before)]), Segment(whole[len(before) : len(after)], answer=True)]
             done = len(after)
         if not parts:
-            raise ConfigError("这个聊天模板渲染出的对话找不到回答的位置", where="chat_template", fix="改用 --template fin_template")
+            raise ConfigError(
+                "这个聊天模板渲染出的对话找不到回答的位置", where="chat_template", fix="改用 --template fin_template"
+            )
         return [*parts, Segment(whole[done:])] if done < len(whole) else parts
 
     def _render(self, turns: list[dict[str, str]], ask: bool) -> str:
@@ -115,13 +124,14 @@ def with_material(message: Message) -> str:
     return f"{message.content}\n\n材料：\n{message.material}" if message.material else message.content
 
 
-def resolve_template(name: str | None, tokenizer: Any) -> Template:
+def resolve_template(name: str | None, tokenizer: Any, stored: dict[str, str] | None = None) -> Template:
     """A template by name, by path of a JSON file, or the tokenizer's own.
 
     Args:
         name: "fin_template", "alpaca" ..., a JSON path, "chat", or None: the tokenizer's chat template when it has
             one, else fin_template.
         tokenizer: a Hugging Face tokenizer.
+        stored: the text an adapter was trained with (AdapterMeta.template_text); it wins over the file of that name.
 
     Raises:
         ConfigError: when there is no such template, or it lacks a key.
@@ -133,11 +143,18 @@ def resolve_template(name: str | None, tokenizer: Any) -> Template:
         if not getattr(tokenizer, "chat_template", None):
             raise ConfigError("这个模型没有自带聊天模板", where="--template chat", fix="改用 --template fin_template")
         return ChatTemplate(tokenizer)
+    if stored:
+        return PromptTemplate(name=name, **stored)
     path = Path(name) if name.endswith(".json") else TEMPLATES / f"{name}.json"
     if not path.is_file():
         known = sorted(p.stem for p in TEMPLATES.glob("*.json"))
         close = nearest(name, known)
-        raise ConfigError("没有这个模板", where=name, found=f"现有 {'、'.join([*known, 'chat'])}", fix=f"最接近的是 {close}" if close else "")
+        raise ConfigError(
+            "没有这个模板",
+            where=name,
+            found=f"现有 {'、'.join([*known, 'chat'])}",
+            fix=f"最接近的是 {close}" if close else "",
+        )
     return _read(path)
 
 
@@ -146,9 +163,13 @@ def _read(path: Path) -> PromptTemplate:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
         fields = {key: str(values[key]) for key in _KEYS}
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"模板文件应是含 {'、'.join(_KEYS)} 的 JSON", where=str(path), found=str(error)[:200]) from None
+        raise ConfigError(
+            f"模板文件应是含 {'、'.join(_KEYS)} 的 JSON", where=str(path), found=str(error)[:200]
+        ) from None
     if "{instruction}" not in fields["prompt_input"] or "{instruction}" not in fields["prompt_no_input"]:
         raise ConfigError("模板里没有 {instruction}", where=str(path))
     if "{input}" not in fields["prompt_input"]:
-        raise ConfigError("模板的 prompt_input 里没有 {input}：材料到不了模型", where=str(path), fix="在 prompt_input 里写上 {input}")
+        raise ConfigError(
+            "模板的 prompt_input 里没有 {input}：材料到不了模型", where=str(path), fix="在 prompt_input 里写上 {input}"
+        )
     return PromptTemplate(name=path.stem if path.parent == TEMPLATES else str(path), **fields)

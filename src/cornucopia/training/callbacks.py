@@ -20,7 +20,9 @@ class LogCallback(TrainerCallback):
     """Progress with loss, speed and time left; every logged row in log.jsonl."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._log, self._bar = path, None, None
+        self._path = path
+        self._log: Appender | None = None
+        self._bar: Progress | None = None
         self._clock, self._tokens, self._loss, self._eval = 0.0, 0, "", ""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

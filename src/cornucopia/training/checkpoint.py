@@ -47,8 +47,12 @@ def check_identity(output_dir: Path, identity: dict[str, Any]) -> None:
     differing = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
     if differing:
         key = differing[0]
-        raise ConfigError("续训的设置与上次不同", where=str(path), found=f"{'、'.join(differing)}（{key}：上次 {before.get(key)}，这次 {now.get(key)}）",
-                          fix="改回原来的设置再 --resume；或换 --output-dir；或 --overwrite 重来")
+        raise ConfigError(
+            "续训的设置与上次不同",
+            where=str(path),
+            found=f"{'、'.join(differing)}（{key}：上次 {before.get(key)}，这次 {now.get(key)}）",
+            fix="改回原来的设置再 --resume；或换 --output-dir；或 --overwrite 重来",
+        )
 
 
 def finished(output_dir: Path) -> dict[str, Any] | None:
@@ -67,8 +71,17 @@ def clear(output_dir: Path) -> None:
     """Remove what a training run wrote, and nothing else."""
     for folder in [*output_dir.glob("checkpoint-*"), output_dir / "tensorboard"]:
         shutil.rmtree(folder, ignore_errors=True)
-    names = (IDENTITY, RESULT, "log.jsonl", "loss.png", "recipe.yaml", "rejects.jsonl", "cornucopia.json", "adapter_config.json",
-             "adapter_model.safetensors")
+    names = (
+        IDENTITY,
+        RESULT,
+        "log.jsonl",
+        "loss.png",
+        "recipe.yaml",
+        "rejects.jsonl",
+        "cornucopia.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    )
     for name in names:
         (output_dir / name).unlink(missing_ok=True)
 

@@ -26,7 +26,8 @@ class DataPlan:
     Args:
         train, validation: examples.
         domains: records of each domain in the training part.
-        rejects: bad lines that were skipped, as "file:line reason".
+        rejects: rows that were skipped: {"where": "file:line", "reason", "raw"}.
+        notes: what reading had to do (conversions, files left out).
         truncated: number of examples by what was shortened ("prompt", "answer").
         fingerprint: 16 hex digits of all token ids and labels, in order.
     """
@@ -34,7 +35,8 @@ class DataPlan:
     train: list[Example]
     validation: list[Example]
     domains: Counter[str] = field(default_factory=Counter)
-    rejects: list[str] = field(default_factory=list)
+    rejects: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     truncated: Counter[str] = field(default_factory=Counter)
     fingerprint: str = ""
 
@@ -61,7 +63,11 @@ def prepare(recipe: TrainRecipe, template: Template, tokenizer: Any) -> DataPlan
     plan.train = _encode_all(records, recipe, template, tokenizer, plan)
     plan.validation = _encode_all(validation, recipe, template, tokenizer, plan)
     if not plan.train:
-        raise DataError("没有可训练的数据", where="、".join(recipe.data_path), found="；".join(plan.rejects[:3]))
+        raise DataError(
+            "没有可训练的数据",
+            where="、".join(recipe.data_path),
+            found="；".join(f"{r['where']} {r['reason']}" for r in plan.rejects[:3]),
+        )
     plan.fingerprint = _fingerprint(plan.train + plan.validation)
     return plan
 
@@ -69,7 +75,7 @@ def prepare(recipe: TrainRecipe, template: Template, tokenizer: Any) -> DataPlan
 def save_rejects(plan: DataPlan, path: Path) -> None:
     """Keep the skipped lines beside the run."""
     if plan.rejects:
-        write_jsonl(path, [{"reject": line} for line in plan.rejects])
+        write_jsonl(path, plan.rejects)
 
 
 def _read_all(recipe: TrainRecipe, plan: DataPlan) -> tuple[list[Record], list[Record]]:
@@ -79,7 +85,11 @@ def _read_all(recipe: TrainRecipe, plan: DataPlan) -> tuple[list[Record], list[R
     for path, weight in zip(recipe.data_path, weights, strict=True):
         records = _read_one(path, recipe, plan)
         if recipe.val_set_size and not recipe.val_data:
-            share = recipe.val_set_size if len(recipe.data_path) == 1 or recipe.val_set_size < 1 else recipe.val_set_size / len(recipe.data_path)
+            share = (
+                recipe.val_set_size
+                if len(recipe.data_path) == 1 or recipe.val_set_size < 1
+                else recipe.val_set_size / len(recipe.data_path)
+            )
             records, held = split_records(records, share, seed=recipe.seed)
             validation += held
         train += _repeat(records, weight)
@@ -96,12 +106,17 @@ def _repeat(records: list[Record], weight: float) -> list[Record]:
 def _read_one(path: str, recipe: TrainRecipe, plan: DataPlan) -> list[Record]:
     names = {"prompt": recipe.prompt_column, "response": recipe.response_column}
     columns = {key: value for key, value in names.items() if value} or None
-    result = read_records(path, strict=recipe.strict, columns=columns, require_answer=recipe.stage == "sft")
-    plan.rejects += [f"{result.path}:{reject.line} {reject.reason}" for reject in result.rejects]
+    result = read_records(
+        path, strict=recipe.strict, rejects=False, columns=columns, require_answer=recipe.stage == "sft"
+    )
+    plan.rejects += [{"where": reject.where, "reason": reject.reason, "raw": reject.raw} for reject in result.rejects]
+    plan.notes += result.notes
     return result.records
 
 
-def _encode_all(records: list[Record], recipe: TrainRecipe, template: Template, tokenizer: Any, plan: DataPlan) -> list[Example]:
+def _encode_all(
+    records: list[Record], recipe: TrainRecipe, template: Template, tokenizer: Any, plan: DataPlan
+) -> list[Example]:
     if recipe.stage == "pretrain":
         return _blocks(records, tokenizer, recipe.cutoff_len)
     examples = []
@@ -111,7 +126,7 @@ def _encode_all(records: list[Record], recipe: TrainRecipe, template: Template, 
         except DataError as error:
             if recipe.strict:
                 raise
-            plan.rejects.append(f"{error.where} {error.what}")
+            plan.rejects.append({"where": error.where, "reason": error.what, "raw": record.question})
             continue
         if example.truncated:
             plan.truncated[example.truncated] += 1

@@ -62,7 +62,9 @@ def _probe(model: Any, base: Any) -> str:
         base.config._attn_implementation = packed_attention.register()
         base.forward = types.MethodType(_fused_forward, base)
         together = float(answer_loss(model, _to(pack_row(documents), device), 1))
-    return "" if abs(together - alone) <= TOLERANCE * max(1.0, abs(alone)) else f"损失不同：{together:.4f} 与 {alone:.4f}"
+    return (
+        "" if abs(together - alone) <= TOLERANCE * max(1.0, abs(alone)) else f"损失不同：{together:.4f} 与 {alone:.4f}"
+    )
 
 
 def _document(length: int, vocabulary: int) -> Example:
@@ -71,16 +73,26 @@ def _document(length: int, vocabulary: int) -> Example:
 
 
 def _fused_forward(
-    self: Any, input_ids: torch.Tensor, position_ids: torch.Tensor, cu_seq_lens_q: torch.Tensor, logits_to_keep: torch.Tensor,
-    targets: torch.Tensor, use_cache: bool = False, **_: Any,
+    self: Any,
+    input_ids: torch.Tensor,
+    position_ids: torch.Tensor,
+    cu_seq_lens_q: torch.Tensor,
+    logits_to_keep: torch.Tensor,
+    targets: torch.Tensor,
+    use_cache: bool = False,
+    **_: Any,
 ) -> CausalLMOutputWithPast:
     """Loss (summed over targets) of one packed row; see `pack_row` for the shapes."""
     decoder = self.get_decoder()
-    hidden = decoder(input_ids=input_ids, position_ids=position_ids, cu_seq_lens_q=cu_seq_lens_q, use_cache=False).last_hidden_state[0]
+    hidden = decoder(
+        input_ids=input_ids, position_ids=position_ids, cu_seq_lens_q=cu_seq_lens_q, use_cache=False
+    ).last_hidden_state[0]
     output = self.get_output_embeddings()
     if getattr(output, "bias", None) is not None or type(output) is not torch.nn.Linear:
         raise ValueError("输出层不是普通的线性层")
-    return CausalLMOutputWithPast(loss=linear_cross_entropy(hidden.index_select(0, logits_to_keep), output.weight, targets))
+    return CausalLMOutputWithPast(
+        loss=linear_cross_entropy(hidden.index_select(0, logits_to_keep), output.weight, targets)
+    )
 
 
 def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:

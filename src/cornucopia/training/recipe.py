@@ -15,24 +15,36 @@ class TrainRecipe(Config):
     """All settings of `cornucopia train`. Defaults are the original project's where it had them."""
 
     stage: Literal["sft", "pretrain"] = option("sft", "阶段：sft 指令微调，pretrain 继续预训练")
-    method: Literal["lora", "full"] = option("lora", "训练什么：lora 只训适配器，full 训全部参数", aliases=("finetuning_type",))
+    method: Literal["lora", "full"] = option(
+        "lora", "训练什么：lora 只训适配器，full 训全部参数", aliases=("finetuning_type",)
+    )
 
-    base_model: str = option("nano", "基座：目录、base_models/ 下的名字，或 nano（随项目附带）", aliases=("model", "m", "model_name_or_path"))
+    base_model: str = option(
+        "nano", "基座：目录、base_models/ 下的名字，或 nano（随项目附带）", aliases=("model", "m", "model_name_or_path")
+    )
     bits: Literal[0, 4, 8] = option(0, "基座量化位数：0 不量化，8 或 4 用 bitsandbytes", aliases=("quantization_bit",))
     load_8bit: bool = option(False, "基座用 8 位（同 --bits 8）", aliases=("load_in_8bit",))
     dtype: str = option("auto", "基座数据类型：auto、float32、bfloat16、float16", aliases=("torch_dtype",))
     device: str = option("auto", "设备：auto、cpu、cuda")
 
-    data_path: list[str] = option(["instruction_data/fin_data.json"], "训练数据文件，可多个", aliases=("data", "dataset", "train_file"))
+    data_path: list[str] = option(
+        ["instruction_data/fin_data.json"], "训练数据文件，可多个", aliases=("data", "dataset", "train_file")
+    )
     data_weights: list[float] = option([], "各数据文件的采样倍数（2 即每轮用两遍），与 data-path 一一对应")
-    val_data: str | None = option(None, "验证数据文件；不给则按 val-set-size 从训练数据里分", aliases=("validation_file", "eval_dataset"))
+    val_data: str | None = option(
+        None, "验证数据文件；不给则按 val-set-size 从训练数据里分", aliases=("validation_file", "eval_dataset")
+    )
     val_set_size: float = option(0, "验证集大小：小于 1 是比例，否则是条数；0 不验证", ge=0)
     prompt_column: str | None = option(None, "问题所在的列名（自有格式时用）")
     response_column: str | None = option(None, "回答所在的列名（自有格式时用）")
     prompt_template_name: str | None = option(
-        None, "模板：fin_template、alpaca、chat（模型自带）或 JSON 路径；默认有自带聊天模板就用它，否则 fin_template", aliases=("template", "prompt_template"),
+        None,
+        "模板：fin_template、alpaca、chat（模型自带）或 JSON 路径；默认有自带聊天模板就用它，否则 fin_template",
+        aliases=("template", "prompt_template"),
     )
-    cutoff_len: int = option(512, "每条最多多少词元，超出按规则截短并计数", aliases=("max_seq_length", "max_length"), gt=8)
+    cutoff_len: int = option(
+        512, "每条最多多少词元，超出按规则截短并计数", aliases=("max_seq_length", "max_length"), gt=8
+    )
     train_on_inputs: bool = option(False, "问题部分也计入损失")
     strict: bool = option(False, "有一条坏数据就停（默认跳过、计数、存入 rejects）")
 
@@ -50,7 +62,10 @@ class TrainRecipe(Config):
     max_grad_norm: float = option(1.0, "梯度裁剪的范数", gt=0)
     batch_size: int = option(64, "每次更新用多少条", gt=0, aliases=("train_batch_size",))
     micro_batch_size: int | None = option(
-        None, "一次前向多少条；默认等于 batch-size，显存不够就调小（梯度累积，结果不变）", gt=0, aliases=("per_device_train_batch_size",),
+        None,
+        "一次前向多少条；默认等于 batch-size，显存不够就调小（梯度累积，结果不变）",
+        gt=0,
+        aliases=("per_device_train_batch_size",),
     )
     group_by_length: bool = option(False, "长度相近的排在一起")
     gradient_checkpointing: bool = option(False, "重算激活以省显存，慢约三成")
@@ -60,7 +75,9 @@ class TrainRecipe(Config):
     lora_r: int = option(8, "LoRA 秩", aliases=("lora_rank", "rank"), gt=0)
     lora_alpha: int = option(16, "LoRA 缩放系数 alpha", gt=0)
     lora_dropout: float = option(0.05, "LoRA 丢弃率", ge=0, lt=1)
-    lora_target_modules: list[str] = option(["q_proj", "v_proj"], "给哪些层加 LoRA；all-linear 为全部线性层", aliases=("target_modules", "lora_target"))
+    lora_target_modules: list[str] = option(
+        ["q_proj", "v_proj"], "给哪些层加 LoRA；all-linear 为全部线性层", aliases=("target_modules", "lora_target")
+    )
 
     save_steps: int = option(32, "每多少步存一个检查点", gt=0)
     eval_steps: int = option(32, "每多少步验证一次", gt=0)
@@ -92,7 +109,9 @@ class TrainRecipe(Config):
         if self.method == "full" and (self.bits or self.load_8bit):
             raise ValueError("全参数训练不能用量化的基座：去掉 bits，或改用 method: lora")
         if self.data_weights and len(self.data_weights) != len(self.data_path):
-            raise ValueError(f"data_weights 有 {len(self.data_weights)} 个，data_path 有 {len(self.data_path)} 个，应一一对应")
+            raise ValueError(
+                f"data_weights 有 {len(self.data_weights)} 个，data_path 有 {len(self.data_path)} 个，应一一对应"
+            )
         return self
 
     @property
@@ -107,6 +126,19 @@ class TrainRecipe(Config):
 
     def identity(self) -> dict[str, object]:
         """The settings that decide the trained weights: a resumed run must have the same."""
-        free = {"output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "report_to", "save_total_limit",
-                "logging_steps", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "strict"}
+        free = {
+            "output_dir",
+            "overwrite",
+            "resume",
+            "resume_from_checkpoint",
+            "dry_run",
+            "report_to",
+            "save_total_limit",
+            "logging_steps",
+            "wandb_project",
+            "wandb_run_name",
+            "wandb_watch",
+            "wandb_log_model",
+            "strict",
+        }
         return {key: value for key, value in self.model_dump(mode="json").items() if key not in free}

@@ -82,7 +82,9 @@ def _open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any]) ->
     if recipe.overwrite and not recipe.resume:
         ck.clear(output)
     if ck.is_used(output) and not recipe.resume and not recipe.resume_from_checkpoint:
-        raise ConfigError("输出目录里已有训练", where=str(output), fix="--resume 接着练，--overwrite 清掉重来，或换 --output-dir")
+        raise ConfigError(
+            "输出目录里已有训练", where=str(output), fix="--resume 接着练，--overwrite 清掉重来，或换 --output-dir"
+        )
     if recipe.resume:
         ck.check_identity(output, identity)
         if ck.finished(output):
@@ -124,7 +126,11 @@ def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, s
     write_json(output / ck.RESULT, result)
     _plot(output)
     if interrupt.stopped:
-        raise Interrupted("训练已中断，进度和适配器都已保存", where=str(output), fix=f"接着练：同样的命令加 --resume（第 {result['steps']} 步）")
+        raise Interrupted(
+            "训练已中断，进度和适配器都已保存",
+            where=str(output),
+            fix=f"接着练：同样的命令加 --resume（第 {result['steps']} 步）",
+        )
     return result
 
 
@@ -149,7 +155,11 @@ def _trainable(recipe: TrainRecipe, base: Base) -> Any:
             parameter.requires_grad_("lora_" in name)
         return model
     config = LoraConfig(
-        r=recipe.lora_r, lora_alpha=recipe.lora_alpha, lora_dropout=recipe.lora_dropout, bias="none", task_type="CAUSAL_LM",
+        r=recipe.lora_r,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        bias="none",
+        task_type="CAUSAL_LM",
         target_modules=lora_targets(model, recipe.lora_target_modules),
     )
     return get_peft_model(model, config)
@@ -166,10 +176,19 @@ def _trainer(recipe: TrainRecipe, output: Path, plan: DataPlan, base: Base, mode
     if recipe.packing:
         reason = speed_up(model)
         collator.packed = not reason
-        say(f"这个模型不能用无填充训练（{reason}），用普通填充" if reason else "无填充训练：每步的多条拼成一行，互不可见")
+        say(
+            f"这个模型不能用无填充训练（{reason}），用普通填充"
+            if reason
+            else "无填充训练：每步的多条拼成一行，互不可见"
+        )
     trainer = AnswerTrainer(
-        model=model, args=_arguments(recipe, output, plan, collator.packed), data_collator=collator, callbacks=callbacks,
-        train_dataset=plan.train, eval_dataset=plan.validation or None, sampler_settings=(recipe.seed, recipe.batch_size, recipe.group_by_length),
+        model=model,
+        args=_arguments(recipe, output, plan, collator.packed),
+        data_collator=collator,
+        callbacks=callbacks,
+        train_dataset=plan.train,
+        eval_dataset=plan.validation or None,
+        sampler_settings=(recipe.seed, recipe.batch_size, recipe.group_by_length),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -185,40 +204,80 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
     dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
     trackers = sorted(set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set()))
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(output / "tensorboard"))
-    for key, value in (("WANDB_PROJECT", recipe.wandb_project), ("WANDB_WATCH", recipe.wandb_watch), ("WANDB_LOG_MODEL", recipe.wandb_log_model)):
+    for key, value in (
+        ("WANDB_PROJECT", recipe.wandb_project),
+        ("WANDB_WATCH", recipe.wandb_watch),
+        ("WANDB_LOG_MODEL", recipe.wandb_log_model),
+    ):
         if value:
             os.environ[key] = value
     validate = bool(plan.validation)
     return TrainingArguments(
-        output_dir=str(output), run_name=recipe.wandb_run_name or output.name, report_to=trackers or "none",
-        per_device_train_batch_size=recipe.micro, per_device_eval_batch_size=recipe.micro,
+        output_dir=str(output),
+        run_name=recipe.wandb_run_name or output.name,
+        report_to=trackers or "none",
+        per_device_train_batch_size=recipe.micro,
+        per_device_eval_batch_size=recipe.micro,
         gradient_accumulation_steps=max(recipe.batch_size // (recipe.micro * world), 1),
-        num_train_epochs=recipe.num_epochs, max_steps=recipe.max_steps, learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.lr_scheduler_type, warmup_steps=math.ceil(recipe.warmup_ratio * steps),
-        weight_decay=recipe.weight_decay, max_grad_norm=recipe.max_grad_norm, optim=recipe.optim,
+        num_train_epochs=recipe.num_epochs,
+        max_steps=recipe.max_steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler_type,
+        warmup_steps=math.ceil(recipe.warmup_ratio * steps),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim=recipe.optim,
         activation_checkpointing=recipe.gradient_checkpointing,
-        logging_steps=recipe.logging_steps, save_steps=_multiple(recipe), save_total_limit=recipe.save_total_limit,
-        eval_strategy="steps" if validate else "no", eval_steps=recipe.eval_steps if validate else None,
-        load_best_model_at_end=validate, metric_for_best_model="eval_loss" if validate else None, greater_is_better=False if validate else None,
+        logging_steps=recipe.logging_steps,
+        save_steps=_multiple(recipe),
+        save_total_limit=recipe.save_total_limit,
+        eval_strategy="steps" if validate else "no",
+        eval_steps=recipe.eval_steps if validate else None,
+        load_best_model_at_end=validate,
+        metric_for_best_model="eval_loss" if validate else None,
+        greater_is_better=False if validate else None,
         include_num_input_tokens_seen="all" if packed else "non_padding",
-        seed=recipe.seed, data_seed=recipe.seed, disable_tqdm=True, remove_unused_columns=False, label_names=["labels"],
-        bf16=dtype == torch.bfloat16, fp16=dtype == torch.float16, use_cpu=device == "cpu", dataloader_pin_memory=torch.cuda.is_available(), dataloader_num_workers=0,
-        ddp_find_unused_parameters=False if world > 1 else None, average_tokens_across_devices=world > 1,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=0,
+        ddp_find_unused_parameters=False if world > 1 else None,
+        average_tokens_across_devices=world > 1,
     )
 
 
 def _multiple(recipe: TrainRecipe) -> int:
     """save_steps must be a multiple of eval_steps for the best checkpoint to exist."""
-    return -(-recipe.save_steps // recipe.eval_steps) * recipe.eval_steps if recipe.val_set_size or recipe.val_data else recipe.save_steps
+    return (
+        -(-recipe.save_steps // recipe.eval_steps) * recipe.eval_steps
+        if recipe.val_set_size or recipe.val_data
+        else recipe.save_steps
+    )
 
 
 def _meta(recipe: TrainRecipe, template: Template, folder: Path, plan: DataPlan, base_fingerprint: Any) -> AdapterMeta:
     text = None
     if isinstance(template, PromptTemplate):
-        text = {"prompt_input": template.prompt_input, "prompt_no_input": template.prompt_no_input, "response_split": template.response_split}
+        text = {
+            "prompt_input": template.prompt_input,
+            "prompt_no_input": template.prompt_no_input,
+            "response_split": template.response_split,
+        }
     return AdapterMeta(
-        template=template.name, template_text=text, base=recipe.base_model, base_fingerprint=str(base_fingerprint),
-        vocab_size=read_shape(folder).vocabulary, data_fingerprint=plan.fingerprint, recipe=recipe.model_dump(mode="json"), versions=library_versions(),
+        template=template.name,
+        template_text=text,
+        base=recipe.base_model,
+        base_fingerprint=str(base_fingerprint),
+        vocab_size=read_shape(folder).vocabulary,
+        data_fingerprint=plan.fingerprint,
+        recipe=recipe.model_dump(mode="json"),
+        versions=library_versions(),
     )
 
 
@@ -232,7 +291,13 @@ def _save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: Adapt
     model.config.use_cache = True
     if recipe.method == "full":
         model.to(choose_dtype(recipe.dtype, "cpu", 0)).save_pretrained(str(staging))
-        for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "generation_config.json"):
+        for name in (
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "tokenizer.model",
+            "special_tokens_map.json",
+            "generation_config.json",
+        ):
             if (base.path / name).is_file():
                 shutil.copy(base.path / name, staging / name)
     else:
@@ -249,9 +314,15 @@ def _result(trainer: Any, seconds: float, before: int, finished: bool, plan: Dat
     evals = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     tokens = trainer.state.num_input_tokens_seen
     return {
-        "finished": finished, "steps": trainer.state.global_step, "loss_first": losses[0] if losses else None, "loss_last": losses[-1] if losses else None,
-        "eval_loss_best": min(evals) if evals else None, "tokens": tokens, "seconds": round(seconds, 2),
-        "trained_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad), "rejects": len(plan.rejects),
+        "finished": finished,
+        "steps": trainer.state.global_step,
+        "loss_first": losses[0] if losses else None,
+        "loss_last": losses[-1] if losses else None,
+        "eval_loss_best": min(evals) if evals else None,
+        "tokens": tokens,
+        "seconds": round(seconds, 2),
+        "trained_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "rejects": len(plan.rejects),
     }
 
 

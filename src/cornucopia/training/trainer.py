@@ -46,26 +46,35 @@ class AnswerTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # answer_loss divides by the update's tokens itself
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
-        examples = train_dataset if train_dataset is not None else self.train_dataset
+        examples: Any = train_dataset if train_dataset is not None else self.train_dataset
         seed, batch_size, group = self._sampler_settings
         return EpochSampler([len(e.input_ids) for e in examples], seed, batch_size, group)
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-        items = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"][:, 1:] != IGNORE).sum().clamp(min=1)
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        items = (
+            num_items_in_batch
+            if num_items_in_batch is not None
+            else (inputs["labels"][:, 1:] != IGNORE).sum().clamp(min=1)
+        )
         loss = answer_loss(model, inputs, items)
         return (loss, {}) if return_outputs else loss
 
-    def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> dict[str, float]:
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
         """Mean cross-entropy per trained token over the validation set (not a mean of batch means)."""
         total, count = 0.0, 0
-        self.model.eval()
+        model: Any = self.model
+        model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self.get_eval_dataloader(eval_dataset):
                 batch = self._prepare_inputs(batch)
                 items = int((batch["labels"][:, 1:] != IGNORE).sum())
-                total += float(answer_loss(self.model, batch, 1))
+                total += float(answer_loss(model, batch, 1))
                 count += items
-        self.model.train()
+        model.train()
         metrics = {f"{metric_key_prefix}_loss": total / max(count, 1)}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
