@@ -225,3 +225,19 @@ def test_repeated_questions_and_ids_keep_their_rows(tmp_path):
 def test_no_questions_is_an_error(tmp_path):
     with pytest.raises(DataError, match="没有一道题"):
         compare(make_recipe(tmp_path, "甲"), [Record(text="一篇文章")], Lab({}))
+
+
+@pytest.mark.parametrize("damage", ["{}\n不是 JSON\n", "[1]\n", "\xff\n"])
+def test_results_damaged_from_outside_are_an_error_that_keeps_them(tmp_path, records, damage):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(damage, encoding="latin-1" if damage == "\xff\n" else "utf-8")
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="读不出来"):
+        compare(make_recipe(tmp_path, "甲"), records, Lab({}))
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, records):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="output-dir"):
+        compare(make_recipe(tmp_path / "file" / "out", "甲"), records, Lab({}))

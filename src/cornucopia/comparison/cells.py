@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
+from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import Appender, read_jsonl, write_json, write_jsonl
 from cornucopia.records.schema import Record
 
@@ -50,15 +51,32 @@ class CellStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
+        """
+        Raises:
+            DataError: when the folder cannot be written, or a file in it was damaged by something else.
+        """
         self.answers, self.history = Path(folder) / "answers.jsonl", Path(folder) / "history.jsonl"
         self._settings_file = Path(folder) / "settings.json"
-        known = self._settings_file.read_text(encoding="utf-8") if self._settings_file.exists() else "{}"
-        self.settings: dict[str, dict[str, Any]] = json.loads(known)
+        self.settings: dict[str, dict[str, Any]] = {}
         self._cells: dict[Key, Cell] = {}
-        for path in (self.history, self.answers):
-            for cell in read_jsonl(path):
-                self._keep(cell)
-        self._appender = Appender(self.answers)
+        try:
+            self._appender = Appender(self.answers)
+            self._read()
+        except OSError as error:
+            raise DataError(
+                "结果文件夹不能用", where=str(folder), found=str(error), fix="换一个 --output-dir"
+            ) from None
+
+    def _read(self) -> None:
+        path = self._settings_file
+        try:
+            self.settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            for path in (self.history, self.answers):
+                for cell in read_jsonl(path):
+                    self._keep(cell)
+        except (ValueError, AttributeError) as error:
+            fix = "改回原样，或移走这个文件再运行（其中的回答会重算）"
+            raise DataError("以前的结果读不出来", where=str(path), found=str(error), fix=fix) from None
 
     def get(self, key: Key) -> Cell | None:
         """The cell, or None when it was never computed; it may hold an error."""

@@ -73,7 +73,7 @@ class Contestant(Config):
 class _Task(Config):
     questions: str = option(..., "问题文件：任何能训练的格式，带参考答案才有分数", aliases=("instruct_dir",))
     output_dir: str = option("runs/compare", "结果文件夹：answers.jsonl、answers.md、report.html")
-    contestants: list[Contestant] = option([], "配方里写的选手，一项一个：name、base、adapter、endpoint、model 等")
+    contestants: list[Contestant] = option([], "配方里的选手表；命令行请用 --contestant")
     contestant: list[str] = option([], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型")
     limit: int | None = option(None, "只比前多少题", gt=0)
     system: str = option("", "给所有选手的系统提示")

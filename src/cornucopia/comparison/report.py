@@ -25,7 +25,7 @@ from cornucopia.core.jsonl import write_text
 
 _HERE = Path(__file__).parent
 # Kinds the bundled questions use, as the reader sees them.
-KINDS = {"qa": "问答", "paraphrase": "换说法", "unseen": "没学过", "conduct": "合规"}
+KINDS = {"qa": "问答", "paraphrase": "换说法", "unseen": "未见过", "conduct": "合规"}
 _BY_KEY = {metric.key: metric for metric in METRICS}
 
 
