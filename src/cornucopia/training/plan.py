@@ -65,9 +65,8 @@ def show(recipe: TrainRecipe, plan: DataPlan, folder: Path, template: str, dtype
         warn(f"……共跳过 {len(plan.rejects)} 行")
     if memory.peak > free_bytes:
         need, free = f"{memory.peak / GIB:.1f}", f"{free_bytes / GIB:.1f}"
-        warn(
-            f"估计要 {need} GiB，可用 {free} GiB：调小 --micro-batch-size（结果不变）、加 --gradient-checkpointing，或 --bits 4"
-        )
+        fix = "调小 --micro-batch-size（结果不变）、加 --gradient-checkpointing，或 --bits 4"
+        warn(f"估计要 {need} GiB，可用 {free} GiB：{fix}")
 
 
 def _data_rows(recipe: TrainRecipe, plan: DataPlan, template: str) -> list[tuple[str, Any]]:
