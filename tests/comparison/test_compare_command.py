@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,24 @@ def test_the_recipe_that_ships_opens():
 
     recipe = check(CompareRecipe.load(ROOT / "recipes" / "compare.yaml"))
     assert len(recipe.contestants) >= 2 and open_contestants
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT cannot be sent to a child")
+def test_ctrl_c_does_not_wait_for_a_server_that_hangs(questions, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with chat_server(script=[None, "hang", "hang", "hang", "hang"]) as server:
+        words = ["--questions", questions, "--output-dir", tmp_path / "o", "--contestant", f"甲={server.url}#m"]
+        command = [sys.executable, "-m", "cornucopia", "compare", *words]
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, encoding="utf-8")
+        while len(server.requests) < 5:
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        error = process.communicate(timeout=20)[1]
+    assert process.returncode == 130 and "已存 1/8 格" in error and time.monotonic() - begun < 3
+    assert "Traceback" not in error and len(rows_of(tmp_path / "o")) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

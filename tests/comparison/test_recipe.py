@@ -66,6 +66,7 @@ def test_names_are_made_and_must_differ():
     ([{"base": "b", "adaptor": "x"}], "adaptor"), ([{"base": "b", "bits": 3}], "bits"),
     ([{"base": "b", "sampling": {"temprature": 1}}], "temprature"),
     ([{"base": "b", "sampling": {"top_p": 2}}], "top_p"),
+    (["recipes/compare.yaml"], "写在最前面"),
     ("甲=b", "列表"), ({"甲": "b"}, "列表"),
 ])  # fmt: skip
 def test_what_is_refused_says_so(contestants, what):

@@ -134,6 +134,14 @@ def test_one_that_fails_midway_keeps_what_it_answered(tmp_path, records):
     assert all("RuntimeError: 显存不足" in row["error"] for row in rows_of(tmp_path) if row["error"])
 
 
+@pytest.mark.parametrize("part", ["plan", "describe"])
+def test_one_that_cannot_even_plan_fails_alone(tmp_path, records, part):
+    engine = echo("a")
+    setattr(engine, part, lambda *_: 1 / 0)
+    compare(make_recipe(tmp_path, "甲", "乙"), records, Lab({"甲": engine, "乙": echo("b")}))
+    assert {(row["contestant"], bool(row["error"])) for row in rows_of(tmp_path)} == {("甲", True), ("乙", False)}
+
+
 def test_a_silent_engine_gives_error_cells(tmp_path, records):
     engine = echo("a")
     engine.generate = lambda requests, sampling: iter(())  # type: ignore[method-assign]

@@ -62,6 +62,10 @@ class Contestant(Config):
             raise ConfigError(
                 "选手写法有误", found=text, fix="写成 名字=基座 、名字=基座+适配器 或 名字=https://地址/v1#模型"
             )
+        if body.endswith((".yaml", ".yml")):
+            raise ConfigError(
+                "配方文件被当成了选手", found=text, fix="配方写在最前面：cornucopia compare 配方.yaml --contestant ..."
+            )
         if "://" in body:
             endpoint, _, model = body.partition("#")
             return cls.build({"name": name, "endpoint": endpoint, "model": model}, where=f"选手 {text}")

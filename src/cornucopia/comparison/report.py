@@ -63,9 +63,11 @@ def show_interval(metric: Metric, score: Estimate) -> str:
 
 
 def show_gap(metric: Metric, gap: Estimate) -> str:
-    """ "+0.23 [0.18, 0.28]", or '' where there is nothing to compare."""
+    """ "+0.23 [+0.18, +0.28]", or '' where there is nothing to compare."""
     if gap.value is None:
         return ""
+    if gap.value == gap.low == gap.high == 0:
+        return "相同"
     interval = (
         f" [{metric.show(gap.low, sign=True)}, {metric.show(gap.high, sign=True)}]" if gap.low is not None else ""
     )

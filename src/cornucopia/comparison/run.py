@@ -9,6 +9,8 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from cornucopia.comparison.cells import (
     Cell,
@@ -26,6 +28,7 @@ from cornucopia.core.errors import CornucopiaError, DataError, Interrupted
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling
 from cornucopia.records.schema import Message, Record
 
+T = TypeVar("T")
 Opener = Callable[[Sequence[Contestant], CompareRecipe], Sequence[Engine]]
 
 
@@ -114,7 +117,7 @@ def _opened(
         engines: Sequence[Engine | Exception] = opener([column.contestant for column in columns], recipe)
     except Exception as error:
         engines = [error] if len(columns) == 1 else []
-    if engines:
+    if engines or len(columns) == 1:
         yield from zip(columns, engines, strict=True)
         return
     for column in columns:
@@ -153,19 +156,25 @@ class Column:
     def fill(self, engine: Engine) -> None:
         """Ask for all missing cells; what fails becomes an error cell."""
         missing = self.missing(self.questions)
+        with Progress(self.name, len(self.questions), len(self.questions) - len(missing)) as bar:
+            for chunk in self._guarded(missing, lambda: self._prepare(engine)) or []:
+                if wanted := self.missing(chunk):
+                    self._guarded(wanted, partial(self._ask, engine, chunk, bar))
+                    self.fail(self._unanswered(wanted), CornucopiaError("引擎没有给出这一题的回答"))
+
+    def _guarded(self, questions: Sequence[Question], work: Callable[[], T]) -> T | None:
+        """Do the work; if it fails, the questions still missing get the reason, and the comparison goes on."""
+        try:
+            return work()
+        except Exception as error:
+            warn(f"选手 {self.name} 出错：{message_of(error)}")
+            self.fail(self.missing(questions), error)
+            return None
+
+    def _prepare(self, engine: Engine) -> list[list[Question]]:
         if describe_engine := getattr(engine, "describe", None):
             self.store.note_settings(self.fingerprint, describe_engine(self.sampling))
-        with Progress(self.name, len(self.questions), len(self.questions) - len(missing)) as bar:
-            for chunk in self._chunks(engine):
-                wanted = self.missing(chunk)
-                if not wanted:
-                    continue
-                try:
-                    self._ask(engine, chunk, bar)
-                    self.fail(self._unanswered(wanted), CornucopiaError("引擎没有给出这一题的回答"))
-                except Exception as error:
-                    warn(f"选手 {self.name} 出错：{message_of(error)}")
-                    self.fail(self.missing(wanted), error)
+        return self._chunks(engine)
 
     def fail(self, questions: Sequence[Question], error: Exception) -> None:
         """Write an error cell for each of these."""
