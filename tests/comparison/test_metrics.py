@@ -103,4 +103,8 @@ def test_showing():
         and BY_KEY["cut_off"].show(0.286) == "29%"
         and BY_KEY["empty"].show(0) == "0%"
     )
-    assert BY_KEY["perplexity"].show(float("inf")) == "inf" and BY_KEY["perplexity"].show(12345.678) == "12,345.68"
+    assert (
+        BY_KEY["perplexity"].show(float("inf")) == "inf"
+        and BY_KEY["perplexity"].show(12345.678) == "12,346"
+        and BY_KEY["f1"].show(-0.001) == "0.00"
+    )

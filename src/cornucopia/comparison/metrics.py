@@ -113,7 +113,8 @@ class Metric:
             return f"{share:{plus}.{1 if 0 < abs(share) < 9.95 else 0}f}%"
         if not math.isfinite(value) or abs(value) >= 1e6:
             return f"{value:{plus}.2g}"
-        return f"{value:{plus},.{self.digits}f}"
+        digits = self.digits if abs(value) < 1000 else 0
+        return f"{round(value, digits) + 0.0:{plus},.{digits}f}"  # + 0.0: no negative zero
 
 
 def _answered(cell: dict[str, Any]) -> bool:
