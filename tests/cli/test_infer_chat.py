@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "inference"))
-from tiny_models import make_adapter, make_model
-
 from cornucopia.cli import chat, infer
 from cornucopia.cli.main import main
+from tiny_models import make_adapter, make_model
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from cornucopia.cli.compare import run
 from cornucopia.cli.main import main
 from cornucopia.comparison.run import open_contestants
 from cornucopia.inference import openai_engine
-from inference.tiny_models import make_adapter, make_model
 from servers import chat_server
+from tiny_models import make_adapter, make_model
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-secret-1234567890"

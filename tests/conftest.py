@@ -1,0 +1,81 @@
+"""Models shared by the tests: made once, at random, in a few seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tiny_models import make_adapter, make_model
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+CORPUS = [
+    "重疾险的犹豫期不得少于15天，退保能拿回所交保费。",
+    "基金净值下跌时要不要赎回？先看投资期限和风险承受能力。",
+    "信用卡最低还款额一般是账单的10%，未还部分按日万分之五计息。",
+    "贷款利率怎么算？等额本息与等额本金的总利息不同。",
+    "股票有涨跌停限制，主板一般为10%，创业板为20%。\n社保断缴会影响医保报销。",
+    "下面是一个问题，运用金融财经知识来正确回答问题.\n### 问题:\n### 材料:\n### 回答:\n",
+]
+ANSWERS = ["犹豫期内可以全额退保。", "先看风险承受能力，再决定。", "按日万分之五计息。", "等额本金的总利息少一些。"]
+
+
+@pytest.fixture(autouse=True)
+def _without_shared_data(request):
+    """Tests marked `shared` are skipped where the data beside the checkout is absent."""
+    if request.node.get_closest_marker("shared") and not SHARED.is_dir():
+        pytest.skip("no shared data beside this checkout")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Folder of a tiny model with random weights and a byte-level tokenizer; its answers vary."""
+    return make_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def adapter(tiny, tmp_path_factory):
+    """Folder of a LoRA adapter with random weights on `tiny`."""
+    return make_adapter(tiny, tmp_path_factory.mktemp("adapter") / "lora")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """Folder of a 2-layer model of the bundled model's kind, as `models.create` makes it."""
+    from cornucopia.models.create import NewModel, create
+
+    folder = tmp_path_factory.mktemp("small") / "model"
+    sizes = {
+        "vocab_size": 420, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 512,
+    }  # fmt: skip
+    create(folder, CORPUS * 3, NewModel(**sizes))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer(small):
+    """The tokenizer of `small`."""
+    from cornucopia.models.tokenizer import load_tokenizer
+
+    return load_tokenizer(small)
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory):
+    """24 questions and answers of different lengths, in the original's form."""
+    path = tmp_path_factory.mktemp("data") / "qa.json"
+    rows = [
+        {
+            "instruction": f"第{i}问：怎么办" + "？" * (i % 7),
+            "input": "材料" * (i % 3),
+            "output": ANSWERS[i % 4] * (1 + i % 2),
+        }
+        for i in range(24)
+    ]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
