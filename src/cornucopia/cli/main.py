@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("cornucopia.cli.compare", "多个模型并排比较，生成网页报告"),
     "models": ("cornucopia.cli.models", "列出本地模型；models pull 下载模型"),
     "data": ("cornucopia.cli.data", "看数据：stats 统计、preview 预览损失掩码、convert 转换格式"),
+    "calc": ("cornucopia.cli.calc", "金融计算：房贷、个税、基金、债券……带步骤和依据"),
     "doctor": ("cornucopia.cli.doctor", "体检：环境、显卡、内存、网络，逐项给出办法"),
 }
 
