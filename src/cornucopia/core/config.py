@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import typing
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,11 +22,17 @@ _MESSAGES = {
     "missing": "缺少必填项",
     "int_parsing": "应为整数",
     "int_from_float": "应为整数",
+    "int_type": "应为整数",
+    "int_parsing_size": "数字太大",
     "float_parsing": "应为数字",
+    "float_type": "应为数字",
+    "finite_number": "应为有限的数",
     "bool_parsing": "应为 true 或 false",
     "bool_type": "应为 true 或 false",
     "list_type": "应为列表",
+    "dict_type": "应为「键: 值」",
     "string_type": "应为文字",
+    "path_type": "应为路径",
     "greater_than": "应大于 {gt}",
     "greater_than_equal": "应不小于 {ge}",
     "less_than": "应小于 {lt}",
@@ -54,7 +61,7 @@ def option(default: Any, help: str, *, aliases: tuple[str, ...] = (), **limits: 
 class Config(BaseModel):
     """Base of every recipe and option set. Unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
 
     @classmethod
     def alias_map(cls) -> dict[str, str]:
@@ -64,7 +71,7 @@ class Config(BaseModel):
             extra = field.json_schema_extra
             aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
             for name in [field_name, *aliases]:  # type: ignore[misc]
-                names[str(name).replace("-", "_")] = field_name
+                names[_plain_name(name)] = field_name
         return names
 
     @classmethod
@@ -77,10 +84,10 @@ class Config(BaseModel):
         names = cls.alias_map()
         renamed: dict[str, Any] = {}
         for key, value in values.items():
-            target = names.get(str(key).replace("-", "_"), str(key))
+            target = names.get(_plain_name(key), str(key))
             if target in renamed:
                 raise ConfigError(f"{target} 给了两次", where=where, found=str(key), fix="只保留一个名字")
-            renamed[target] = value
+            renamed[target] = [value] if isinstance(value, str) and cls._is_list(target) else value
         try:
             return cls.model_validate(renamed)
         except ValidationError as error:
@@ -96,9 +103,15 @@ class Config(BaseModel):
         values = read_yaml(path) if path else {}
         names = cls.alias_map()
         overrides = overrides or {}
-        given = {names.get(key, key) for key in overrides}
-        kept = {key: value for key, value in values.items() if names.get(str(key), str(key)) not in given}
+        given = {names.get(_plain_name(key), key) for key in overrides}
+        kept = {key: value for key, value in values.items() if names.get(_plain_name(key), str(key)) not in given}
         return cls.build({**kept, **overrides}, where=str(path or "命令行"))
+
+    @classmethod
+    def _is_list(cls, name: str) -> bool:
+        """Whether a field is a list: one word alone is then a list of one."""
+        field = cls.model_fields.get(name)
+        return field is not None and typing.get_origin(field.annotation) is list
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the resolved values."""
@@ -119,9 +132,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         fix = f"最接近的是 {path.parent / close}" if close else "现成的配方在 recipes/ 目录"
         raise ConfigError("找不到配方文件", where=str(path), fix=fix)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("配方不是合格的 UTF-8 YAML", where=str(path), found=str(error).replace("\n", " ")) from None
+        values = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: not UTF-8, no such date
+        raise ConfigError("配方不是合格的 UTF-8 YAML", where=str(path), found=" ".join(str(error).split())) from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -129,12 +142,28 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} 给了两次", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _plain_name(key: Any) -> str:
+    return str(key).replace("-", "_")
+
+
 def _as_config_error(error: ValidationError, names: dict[str, str], where: str) -> ConfigError:
     lines, fixes = [], []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "（整体）"
-        message = _MESSAGES.get(item["type"], item["msg"].removeprefix("Value error, "))
-        message = message.format(**item.get("ctx", {})) if "{" in message else message
+        message = _MESSAGES.get(item["type"], "").format(**item.get("ctx", {})).replace(" or ", "、").replace("'", "")
+        message = message or item["msg"].removeprefix("Value error, ")
         found = "" if item["type"] in ("missing", "extra_forbidden") else f"，给的是 {str(item['input'])[:80]!r}"
         lines.append(f"{key}：{message}{found}")
         close = nearest(key.rsplit(".", 1)[-1], names) if item["type"] == "extra_forbidden" else ""

@@ -26,12 +26,13 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     """A table on standard output."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # plain text: a "[/x]" in the data is no markup
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", justify="left" if index == 0 else "right")
+        table.add_column(Text(column), overflow="fold", justify="left" if index == 0 else "right")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table)
 
@@ -59,13 +60,13 @@ class Progress:
             from rich.console import Console
 
             self._bar = rp.Progress(
-                rp.TextColumn("{task.description}"),
+                rp.TextColumn("{task.description}", markup=False),
                 rp.BarColumn(),
                 rp.MofNCompleteColumn(),
                 rp.TimeElapsedColumn(),
                 rp.TextColumn("剩余"),
                 rp.TimeRemainingColumn(),
-                rp.TextColumn("{task.fields[note]}"),
+                rp.TextColumn("{task.fields[note]}", markup=False),
                 console=Console(stderr=True),
             )
             self._task = self._bar.add_task(self.label, total=self.total, completed=self.done, note="")

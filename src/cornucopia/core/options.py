@@ -15,6 +15,8 @@ from cornucopia.core.errors import UsageError, nearest
 
 C = TypeVar("C", bound=Config)
 
+_BOOLEANS = ("true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0")
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -57,10 +59,14 @@ def parse(
         _add(parser, name, field_name, config.model_fields[field_name].annotation)
     if positional:
         parser.add_argument("_positional", nargs="?", default=None)
-    values, unknown = parser.parse_known_args(argv)
+    values, unknown = parser.parse_known_args(_join_booleans(argv, config))
     if unknown:
         raise _unknown(unknown, config, prog)
-    overrides = {key: _plain(value) for key, value in vars(values).items() if key != "_positional"}
+    overrides = {
+        key: _plain(value, config.model_fields[key].annotation)
+        for key, value in vars(values).items()
+        if key != "_positional"
+    }
     word = getattr(values, "_positional", None)
     if word is not None and positional != "recipe":
         overrides[positional] = word
@@ -86,6 +92,25 @@ def _add(parser: argparse.ArgumentParser, name: str, field_name: str, annotation
         parser.add_argument(*flags, dest=field_name)
 
 
+def _join_booleans(argv: list[str], config: type[Config]) -> list[str]:
+    """`--dry-run recipe.yaml` is a switch and a recipe, `--dry-run false` is one setting."""
+    switches = {
+        f"--{form}"
+        for name, field_name in config.alias_map().items()
+        if _has(config.model_fields[field_name].annotation, bool)
+        for form in (name, name.replace("_", "-"))
+    }
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] in switches and word.lower() in _BOOLEANS:
+            words[-1] += f"={word}"
+        else:
+            if words and words[-1] in switches:
+                words[-1] += "=true"
+            words.append(word)
+    return words
+
+
 def _has(annotation: Any, kind: type) -> bool:
     """Whether `kind` is the annotation, or a member of its union."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
@@ -93,12 +118,13 @@ def _has(annotation: Any, kind: type) -> bool:
     return annotation is kind or typing.get_origin(annotation) is kind
 
 
-def _plain(value: Any) -> Any:
-    """`[q_proj,v_proj]`, `q_proj,v_proj` and `q_proj v_proj` are all the list of two; 'none' is None."""
+def _plain(value: Any, annotation: Any) -> Any:
+    """`[q_proj,v_proj]`, `q_proj,v_proj` and `q_proj v_proj` are the list of two; 'none' is None where that may be."""
     if isinstance(value, list):
         words = ",".join(value).strip("[]").split(",")
         return [word.strip().strip("'\"") for word in words if word.strip()]
-    return None if isinstance(value, str) and value.lower() in ("none", "null") else value
+    empty = isinstance(value, str) and value.lower() in ("none", "null") and _has(annotation, type(None))
+    return None if empty else value
 
 
 def _unknown(words: list[str], config: type[Config], prog: str) -> UsageError:

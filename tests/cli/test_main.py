@@ -1,0 +1,85 @@
+"""`cornucopia`: help that loads nothing, unknown commands, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from cornucopia.cli import main as module
+from cornucopia.cli.main import COMMANDS, main
+from cornucopia.core.errors import Interrupted, ModelError
+
+HEAVY = ("torch", "transformers", "rich", "pydantic", "yaml", "numpy", "httpx", "peft", "tokenizers")
+
+
+@pytest.mark.parametrize("words", [["--help"], [], ["-h"], ["help"], ["--version"], ["trian"]])
+def test_help_imports_nothing_heavy(words):
+    code = (
+        f"import sys; from cornucopia.cli.main import main; main({words!r})\n"
+        f"print('loaded', [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert run.returncode == 0 and "loaded []" in run.stdout, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "infer", "chat", "compare"])
+def test_a_commands_help_loads_no_model_library(command):
+    code = (
+        f"import sys; from cornucopia.cli.main import main\ntry: main([{command!r}, '--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "print('loaded', [m for m in ('torch', 'transformers', 'peft', 'matplotlib') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert run.returncode == 0 and "loaded []" in run.stdout, run.stdout + run.stderr
+    assert "用法：cornucopia" in run.stdout
+
+
+def test_help_names_every_command_in_chinese(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name}" in text for name in COMMANDS) and "微调" in text
+
+
+@pytest.mark.parametrize(("word", "close"), [("trian", "train"), ("comapre", "compare"), ("docter", "doctor")])
+def test_an_unknown_command_names_the_nearest(word, close, capsys):
+    assert main([word]) == 2
+    assert f"cornucopia {close}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (ModelError("坏模型", where="某处", found="空", fix="重下"), 1, "办法：重下"),
+        (Interrupted("停了"), 130, "停了"), (KeyboardInterrupt(), 130, "已中断"), (None, 0, ""),
+    ],
+)  # fmt: skip
+def test_exit_codes(error, code, text, monkeypatch, capsys):
+    class Command:
+        @staticmethod
+        def run(argv):
+            if error:
+                raise error
+            return 0
+
+    monkeypatch.setattr(module.importlib, "import_module", lambda name: Command)
+    assert main(["train"]) == code
+    assert text in capsys.readouterr().err
+
+
+def test_an_error_of_the_program_itself_flies(monkeypatch):
+    class Command:
+        @staticmethod
+        def run(argv):
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(module.importlib, "import_module", lambda name: Command)
+    with pytest.raises(ZeroDivisionError):
+        main(["train"])
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m cornucopia --help | head -0"
+    run = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, encoding="utf-8")
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,66 @@
+"""Messages on standard error, results on standard output, progress without a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from cornucopia.core import console
+from cornucopia.core.console import Progress, say, show_table, warn
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_messages_and_tables_do_not_mix(capsys):
+    say("做完了")
+    warn("磁盘将满")
+    show_table("表[/b]", ["项", "[/a]值"], [("词元", 12), ("[bold]粗", "[/x]")])
+    out, err = capsys.readouterr()
+    assert err == "做完了\n注意：磁盘将满\n"
+    assert "词元" in out and "12" in out and "做完了" not in out
+    assert all(text in out for text in ("[bold]粗", "[/x]", "[/a]值", "表[/b]"))  # not taken for markup
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_plain_progress_is_a_line_now_and_then_and_the_last(capsys, clock):
+    with Progress("训练", 100) as bar:
+        for step in range(1, 101):
+            clock[0] += 1
+            bar.update(step, f"损失 {step}")
+    lines = capsys.readouterr().err.splitlines()
+    assert 8 <= len(lines) <= 12
+    assert lines[0].startswith("训练 1/100 剩余 01:39") and lines[-1] == "训练 100/100 剩余 00:00 损失 100"
+
+
+def test_time_left_of_a_resumed_run_counts_its_own_pace(capsys, clock):
+    with Progress("训练", 100, done=90) as bar:
+        clock[0] += 20
+        bar.advance(2)
+    assert "92/100 剩余 01:20" in capsys.readouterr().err
+
+
+def test_nothing_to_do_and_more_than_expected(capsys):
+    with Progress("空", 0) as bar:
+        bar.update(0)
+        bar.advance(3, "多了")
+    assert "剩余 00:00" in capsys.readouterr().err
+
+
+def test_on_a_terminal_there_is_a_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with pytest.raises(RuntimeError), Progress("推理[1]", 3) as bar:
+        bar.advance(2, "note [/x]")
+        raise RuntimeError
+    text = sys.stderr.getvalue()
+    assert "推理" in text and "2/3" in text
