@@ -59,8 +59,10 @@ def test_an_override_replaces_the_files_value_whatever_its_name(tmp_path, key, o
 
 @pytest.mark.parametrize(
     ("word", "value"),
-    [("true", True), ("True", True), ("yes", True), ("on", True), ("'1'", True), ("1", True), ("t", True)]
-    + [("false", False), ("False", False), ("no", False), ("off", False), ("0", False), ("'FALSE'", False)],
+    [
+        *((word, True) for word in ("true", "True", "yes", "on", "'1'", "1", "t")),
+        *((word, False) for word in ("false", "False", "no", "off", "0", "'FALSE'")),
+    ],
 )
 def test_spellings_of_true_and_false(tmp_path, word, value):
     assert load(tmp_path, f"strict: {word}\n").strict is value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import typing
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,7 +86,7 @@ class Config(BaseModel):
             target = names.get(_plain_name(key), str(key))
             if target in renamed:
                 raise ConfigError(f"{target} 给了两次", where=where, found=str(key), fix="只保留一个名字")
-            renamed[target] = [value] if isinstance(value, str) and cls._is_list(target) else value
+            renamed[target] = [value] if isinstance(value, str) and cls._is_words(target) else value
         try:
             return cls.model_validate(renamed)
         except ValidationError as error:
@@ -108,10 +107,10 @@ class Config(BaseModel):
         return cls.build({**kept, **overrides}, where=str(path or "命令行"))
 
     @classmethod
-    def _is_list(cls, name: str) -> bool:
-        """Whether a field is a list: one word alone is then a list of one."""
+    def _is_words(cls, name: str) -> bool:
+        """Whether a field is a list of words: one word alone is then a list of one."""
         field = cls.model_fields.get(name)
-        return field is not None and typing.get_origin(field.annotation) is list
+        return field is not None and field.annotation == list[str]
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the resolved values."""
