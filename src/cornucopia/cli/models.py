@@ -21,6 +21,7 @@ _HELP = """用法：cornucopia models [子命令]
   list --all           模型目录：许可、大小、需要多少内存（不带 --all 时同「无」）
   show 名字            一个模型的详情和下载命令
   pull 名字            下载模型到 base_models/（可断点续传、逐文件校验）
+  new 目录             从零造一个小模型：用文本训练分词器，权重随机（再用 cornucopia train --stage pretrain 预训练）
 
 每个子命令的选项：cornucopia models pull --help"""
 
@@ -52,7 +53,12 @@ class PullOptions(Config):
 
 def run(argv: list[str]) -> int:
     """Dispatch on the sub-command."""
-    commands: dict[str, Callable[[list[str]], int]] = {"list": run_list, "show": run_show, "pull": run_pull}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "list": run_list,
+        "show": run_show,
+        "pull": run_pull,
+        "new": run_new,
+    }
     if not argv:
         return run_list([])
     if argv[0] in ("-h", "--help"):
@@ -72,6 +78,21 @@ def run_list(argv: list[str]) -> int:
         _show_catalogue()
     else:
         _show_local()
+    return 0
+
+
+def run_new(argv: list[str]) -> int:
+    """A model from nothing."""
+    from cornucopia.models.create import NewModel, create
+    from cornucopia.records.read import read_records
+
+    summary = "从零造一个 LLaMA 结构的小模型：分词器由文本训练（字节回退、不做归一化），权重由种子随机生成。"
+    options, _ = parse(
+        NewModel, argv, prog="cornucopia models new", summary=summary, positional="output_dir", positional_help="新模型的目录"
+    )
+    texts = [record.text for path in options.text for record in read_records(path, rejects=False).records]
+    count = create(options.output_dir, texts, options)
+    say(f"{options.output_dir}：{count:,} 个参数，词表由 {len(texts)} 篇文本训练")
     return 0
 
 

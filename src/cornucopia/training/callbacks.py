@@ -35,7 +35,7 @@ class LogCallback(TrainerCallback):
             self._bar.update(state.global_step, f"{self._loss} {self._eval}".strip())
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        if not self._log or not logs or "train_runtime" in logs:
+        if not self._log or not logs or "train_loss" in logs:  # the last is the run's summary
             return
         row: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 4)}
         row |= {key: logs[key] for key in ("loss", "eval_loss", "learning_rate", "grad_norm") if key in logs}

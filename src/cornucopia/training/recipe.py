@@ -59,6 +59,7 @@ class TrainRecipe(Config):
     lr_scheduler_type: str = option("linear", "学习率曲线：linear、cosine、constant_with_warmup 等")
     warmup_ratio: float = option(0.1, "预热步数占总步数的比例", ge=0, lt=1)
     weight_decay: float = option(0.0, "权重衰减", ge=0)
+    adam_beta2: float = option(0.999, "AdamW 的二阶矩衰减；从头预训练且步数少时 0.98 更快", gt=0, lt=1)
     max_grad_norm: float = option(1.0, "梯度裁剪的范数", gt=0)
     batch_size: int = option(64, "每次更新用多少条", gt=0, aliases=("train_batch_size",))
     micro_batch_size: int | None = option(

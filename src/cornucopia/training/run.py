@@ -225,6 +225,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         lr_scheduler_type=recipe.lr_scheduler_type,
         warmup_steps=math.ceil(recipe.warmup_ratio * steps),
         weight_decay=recipe.weight_decay,
+        adam_beta2=recipe.adam_beta2,
         max_grad_norm=recipe.max_grad_norm,
         optim=recipe.optim,
         activation_checkpointing=recipe.gradient_checkpointing,
