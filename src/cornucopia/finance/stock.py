@@ -58,9 +58,11 @@ def _fee_text(amount: Decimal, trade: _Trade, selling: bool) -> tuple[str, Decim
     least = rules.at("stock.commission_minimum", trade.on).value
     note = f"（不足{yuan(least)}按{yuan(least)}）" if amount * trade.commission < least else ""
     text = f"佣金{yuan(paid)}{note}、过户费{yuan(transfer)}"
+    parts = [paid, transfer]
     if selling:
         text += f"、印花税{percent(rules.at('stock.stamp_duty', trade.on).value)}即{yuan(stamp)}"
-    return text, paid + transfer + stamp
+        parts.append(stamp)
+    return f"{text}，共{'+'.join(map(yuan, parts))}={yuan(sum(parts))}", sum(parts, Decimal(0))
 
 
 def trade_cost(trade: Trade) -> Result:
@@ -69,7 +71,7 @@ def trade_cost(trade: Trade) -> Result:
     net = amount - cost if selling else amount + cost
     steps = [
         f"成交金额={trade.shares}股×{plain(trade.price)}元={yuan(amount)}",
-        f"{trade.side}费用：{text}，合计{yuan(cost)}",
+        f"{trade.side}费用：{text}",
         f"{'到账' if selling else '实际付出'}{yuan(net)}" + ("" if selling else "；买入不收印花税"),
     ]
     return Result({"费用合计": money(cost), "收付金额": money(net)}, steps, rules.cite(*_RULES, day=trade.on))
@@ -81,8 +83,8 @@ def round_trip(trade: RoundTrip) -> Result:
     sell_text, sell_cost = _fee_text(got, trade, True)
     profit = got - sell_cost - paid - buy_cost
     steps = [
-        f"买入{yuan(paid)}，费用{yuan(buy_cost)}（{buy_text}）",
-        f"卖出{yuan(got)}，费用{yuan(sell_cost)}（{sell_text}）",
+        f"买入{yuan(paid)}：{buy_text}",
+        f"卖出{yuan(got)}：{sell_text}",
         f"{'净赚' if profit >= 0 else '净亏'}{yuan(abs(profit))}，收益率{percent(profit / (paid + buy_cost), 2)}",
     ]
     values = {
@@ -104,11 +106,11 @@ def break_even(trade: BreakEven) -> Result:
         price += Decimal("0.01")
         if price > trade.buy * 100 + 100:
             raise CalculationError("找不到保本价", found=f"{trade.shares}股", fix="检查股数和价格")
-    text, selling = _fee_text(trade.shares * price, trade, True)
+    text, _ = _fee_text(trade.shares * price, trade, True)
     steps = [
         f"买入{trade.shares}股连费用共付{yuan(cost)}",
         f"卖出要扣{text}",
-        f"卖价至少{plain(price)}元才不亏，比买入价高{percent(price / trade.buy - 1, 2)}，卖出费用{yuan(selling)}",
+        f"卖价至少{plain(price)}元才不亏，比买入价高{percent(price / trade.buy - 1, 2)}",
     ]
     return Result({"保本价": Value(price, "元"), "买入总成本": money(cost)}, steps, rules.cite(*_RULES, day=trade.on))
 

@@ -1,0 +1,180 @@
+"""Whether an answer's numbers follow from its question, by a named calculator.
+
+Right means: every key value of the calculator is in the answer, to the rounding shown, and no number of the same unit
+contradicts it. Numbers that come from the question, the steps, or one operation on those are taken as explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+from cornucopia.core.errors import CornucopiaError
+from cornucopia.finance.calculator import Calculator, Result, Value, find
+from cornucopia.finance.decimals import rounded
+from cornucopia.finance.numbers import Quantity, read_numbers
+from cornucopia.finance.problems import read_question
+
+_COARSEST = Decimal("0.005")  # 约0.5万元 is no answer to 5,307.27元, though it is that number rounded
+_NEAR = Decimal("0.1")
+_CONSTANTS = tuple(map(Decimal, (12, 100, 360, 365, 10000)))
+
+
+@dataclass(frozen=True)
+class NumberVerdict:
+    """What the checker says.
+
+    Args:
+        right: True, False, or None when the question could not be solved.
+        found: numbers of the answer that matter: those that match, then those that do not follow.
+        expected: key values by name, as text.
+        explanation: one Chinese sentence.
+    """
+
+    right: bool | None
+    found: tuple[str, ...]
+    expected: dict[str, str]
+    explanation: str
+
+
+def check_numbers(
+    question: str, answer: str, *, calculator: str | None = None, inputs: Mapping[str, Any] | None = None
+) -> NumberVerdict:
+    """Solve `question` and compare `answer`'s numbers with the solution.
+
+    Args:
+        question: the question; read back by the phrasings when no inputs are given.
+        answer: any text.
+        calculator: its name, where known. inputs: its inputs, where known.
+    """
+    try:
+        solved = _solve(question, calculator, inputs)
+    except CornucopiaError as error:
+        return NumberVerdict(None, (), {}, f"算不出标准答案：{error.what}")
+    if solved is None:
+        return NumberVerdict(None, (), {}, "题目读不出是哪种计算")
+    return _compare(question, answer, *solved)
+
+
+def _solve(question: str, name: str | None, inputs: Mapping[str, Any] | None) -> tuple[Calculator, Result] | None:
+    if inputs is not None and name:
+        one = find(name)
+        return one, one.run(**inputs)
+    read = read_question(question)
+    if read is None or (name and read[0] != find(name)):
+        return None
+    return read[0], read[0].run(**read[1])
+
+
+def _compare(question: str, answer: str, calculator: Calculator, result: Result) -> NumberVerdict:
+    keys = {name: result.values[name] for name in calculator.keys}
+    expected = {name: value.text() for name, value in keys.items()}
+    numbers = read_numbers(answer)
+    matching = {name: [n for n in numbers if matches(n, value)] for name, value in keys.items()}
+    found = tuple(answer[slice(*n.span)] for group in matching.values() for n in group)
+    missing = [name for name, group in matching.items() if not group]
+    if missing:
+        wanted = "、".join(f"{name}{expected[name]}" for name in missing)
+        return NumberVerdict(False, found, expected, f"答案里没有{wanted}")
+    strays = _strays(question, numbers, keys, result)
+    if strays:
+        texts = tuple(answer[slice(*n.span)] for n in strays)
+        return NumberVerdict(False, found + texts, expected, f"{'、'.join(texts)}推不出来")
+    return NumberVerdict(True, found, expected, "数字都对得上")
+
+
+def matches(number: Quantity, value: Value) -> bool:
+    """Whether a number read is the value at the rounding shown; a negative value may be told by words (亏, 退)."""
+    if not _same_unit(number.unit, value.unit):
+        return False
+    if value.unit == "日期":
+        return str(value.number).startswith(str(number.value)) and len(str(number.value)) >= 6
+    return _close(number, value.number) or _close(number, -value.number)
+
+
+def _same_unit(unit: str, wanted: str) -> bool:
+    if wanted in ("none", "倍"):
+        return unit in ("none", "倍")
+    return unit in (wanted, "none") and not (wanted in ("日期", "比例") and unit == "none")
+
+
+def _close(number: Quantity, wanted: Decimal) -> bool:
+    """Half of the last digit shown, but never coarser than half a percent of the value."""
+    room = min(number.step / 2, max(abs(wanted) * _COARSEST, Decimal("0.000001")))
+    return abs(number.value - wanted) <= room and (number.value != 0 or wanted == 0 or number.step < Decimal("0.01"))
+
+
+def _strays(question: str, numbers: list[Quantity], keys: Mapping[str, Value], result: Result) -> list[Quantity]:
+    """Numbers that neither are known nor follow from two known ones by one operation."""
+    units = {value.unit for value in keys.values()}
+    known = _known(question, result)
+    suspects = [n for n in numbers if _weighty(n, units) and not any(_close(n, x) for x in known)]
+    if not suspects:
+        return []
+    derived = _derived(known)
+    return [n for n in suspects if _imitates(n, keys.values()) or not any(_close(n, x) for x in derived)]
+
+
+def _weighty(number: Quantity, units: set[str]) -> bool:
+    """Whether a number must be explained: one in a key value's unit, or a bare one of three digits or more."""
+    return number.unit in units or (number.unit == "none" and abs(number.value) >= number.step * 100)
+
+
+def _known(question: str, result: Result) -> set[Decimal]:
+    texts = [question, *result.steps, result.source]
+    numbers = {n.value for text in texts for n in read_numbers(text)}
+    return (
+        numbers | {value.number for value in result.values.values()} | {abs(v.number) for v in result.values.values()}
+    )
+
+
+def _imitates(number: Quantity, keys: Iterable[Value]) -> bool:
+    """A wrong copy of a key value rather than another figure: within a tenth of it, or one digit away."""
+    return any(
+        number.unit in (value.unit, "none")
+        and (abs(number.value - abs(value.number)) < abs(value.number) * _NEAR or _one_digit_off(number, value.number))
+        for value in keys
+    )
+
+
+def _one_digit_off(number: Quantity, wanted: Decimal) -> bool:
+    shown, right = (str(int(rounded(abs(x) / number.step, 0))) for x in (number.value, wanted))
+    width = max(len(shown), len(right))
+    return sum(a != b for a, b in zip(shown.zfill(width), right.zfill(width), strict=True)) == 1
+
+
+def _derived(known: set[Decimal]) -> set[Decimal]:
+    values = {*known, *_CONSTANTS} - {Decimal(0)}
+    found: set[Decimal] = set()
+    for a, b in combinations(values, 2):
+        found |= {a + b, abs(a - b), a * b, a / b, b / a}
+    return found
+
+
+def corrupt(answer: str, value: Value, digit: int, change: int) -> str | None:
+    """The answer with one digit of one copy of `value` changed, or None when the value is not written in it.
+
+    Args:
+        digit: which digit (taken modulo their number). change: 1 to 9, added to it modulo 10.
+    """
+    spans = [n.span for n in read_numbers(answer) if matches(n, value)]
+    if not spans:
+        return None
+    start, end = spans[-1]
+    places = [i for i in range(start, end) if answer[i].isdigit()]
+    at = places[digit % len(places)]
+    return answer[:at] + str((int(answer[at]) + change) % 10) + answer[at + 1 :]
+
+
+def share_right(verdicts: Iterable[NumberVerdict]) -> Decimal | None:
+    """数字正确率: the share right of those that could be judged, to 0.01%; None when there are none."""
+    judged = [verdict.right for verdict in verdicts if verdict.right is not None]
+    return rounded(Decimal(sum(judged)) / len(judged), 4) if judged else None
+
+
+def describe(verdict: NumberVerdict) -> str:
+    """One line for a table: 对, 错（原因） or 未判."""
+    return {True: "对", False: f"错（{verdict.explanation}）", None: "未判"}[verdict.right]
