@@ -6,6 +6,7 @@ contradicts it. Numbers that come from the question, the steps, or one operation
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ from typing import Any
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.finance.calculator import Calculator, Result, Value, find
 from cornucopia.finance.decimals import rounded
+from cornucopia.finance.equations import read_equations
 from cornucopia.finance.numbers import Quantity, read_numbers
 from cornucopia.finance.problems import read_question
 
@@ -79,7 +81,7 @@ def _compare(question: str, answer: str, calculator: Calculator, result: Result)
     if missing:
         wanted = "、".join(f"{name}{expected[name]}" for name in missing)
         return NumberVerdict(False, found, expected, f"答案里没有{wanted}")
-    strays = _strays(question, numbers, keys, result)
+    strays = _strays(question, answer, keys, result)
     if strays:
         texts = tuple(answer[slice(*n.span)] for n in strays)
         return NumberVerdict(False, found + texts, expected, f"{'、'.join(texts)}推不出来")
@@ -107,15 +109,18 @@ def _close(number: Quantity, wanted: Decimal) -> bool:
     return abs(number.value - wanted) <= room and (number.value != 0 or wanted == 0 or number.step < Decimal("0.01"))
 
 
-def _strays(question: str, numbers: list[Quantity], keys: Mapping[str, Value], result: Result) -> list[Quantity]:
+def _strays(question: str, answer: str, keys: Mapping[str, Value], result: Result) -> list[Quantity]:
     """Numbers that neither are known nor follow from two known ones by one operation."""
     units = {value.unit for value in keys.values()}
     known = _known(question, result)
-    suspects = [n for n in numbers if _weighty(n, units) and not any(_close(n, x) for x in known)]
-    if not suspects:
-        return []
-    derived = _derived(known)
-    return [n for n in suspects if _imitates(n, keys.values()) or not any(_close(n, x) for x in derived)]
+    asked = {n.value for n in read_numbers(question)}
+    false = [equation.right for equation in read_equations(answer, asked) if not equation.holds]
+    numbers = [n for n in read_numbers(answer) if _weighty(n, units)]
+    odd = [n for n in numbers if re.match(r"0\d", answer[n.span[0] :])]
+    suspects = [n for n in numbers if not any(_close(n, x) for x in _alike(n, known))]
+    derived = _derived({n.value for n in known}) if suspects else set()
+    strays = [n for n in suspects if _imitates(n, keys.values()) or not any(_close(n, x) for x in derived)]
+    return sorted({*false, *odd, *strays}, key=lambda n: n.span)
 
 
 def _weighty(number: Quantity, units: set[str]) -> bool:
@@ -123,12 +128,21 @@ def _weighty(number: Quantity, units: set[str]) -> bool:
     return number.unit in units or (number.unit == "none" and abs(number.value) >= number.step * 100)
 
 
-def _known(question: str, result: Result) -> set[Decimal]:
-    texts = [question, *result.steps, result.source]
-    numbers = {n.value for text in texts for n in read_numbers(text)}
-    return (
-        numbers | {value.number for value in result.values.values()} | {abs(v.number) for v in result.values.values()}
-    )
+def _known(question: str, result: Result) -> list[Quantity]:
+    numbers = [n for text in (question, *result.steps, result.source) for n in read_numbers(text)]
+    values = [(number, value.unit) for value in result.values.values() for number in (value.number, -value.number)]
+    return [*numbers, *(Quantity(number, unit, (0, 0)) for number, unit in values)]
+
+
+def _alike(number: Quantity, known: list[Quantity]) -> list[Decimal]:
+    """Known values that `number` may restate: of its unit, or bare; a small bare count is no amount of money."""
+    if number.unit == "none":
+        return [one.value for one in known]
+    return [one.value for one in known if one.unit == number.unit or (one.unit == "none" and not _is_count(one.value))]
+
+
+def _is_count(value: Decimal) -> bool:
+    return abs(value) < 100 and value == int(value)
 
 
 def _imitates(number: Quantity, keys: Iterable[Value]) -> bool:

@@ -62,7 +62,7 @@ def _fee_text(amount: Decimal, trade: _Trade, selling: bool) -> tuple[str, Decim
     if selling:
         text += f"、印花税{percent(rules.at('stock.stamp_duty', trade.on).value)}即{yuan(stamp)}"
         parts.append(stamp)
-    return f"{text}，共{'+'.join(map(yuan, parts))}={yuan(sum(parts))}", sum(parts, Decimal(0))
+    return f"{text}，共{'+'.join(map(yuan, parts))}={yuan(sum(parts, Decimal(0)))}", sum(parts, Decimal(0))
 
 
 def trade_cost(trade: Trade) -> Result:
