@@ -53,7 +53,7 @@ def small(tmp_path_factory):
         "vocab_size": 420, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 512,
     }  # fmt: skip
-    create(folder, CORPUS * 3, NewModel(**sizes))
+    create(folder, CORPUS * 3, NewModel(output_dir=str(folder), text=["-"], **sizes))
     return folder
 
 

@@ -28,6 +28,7 @@ def load_tokenizer(folder: str | Path) -> Any:
         tokenizer = _from_sentencepiece(folder)
     else:
         tokenizer = _from_transformers(folder)
+    _keep_offsets(tokenizer)
     _set_pad(tokenizer)
     tokenizer.padding_side = "left"
     return tokenizer
@@ -50,6 +51,19 @@ def _from_transformers(folder: Path) -> Any:
             "分词器不完整", where=str(folder), found=f"{type(tokenizer).__name__}，{len(tokenizer)} 个词元"
         )
     return tokenizer
+
+
+def _keep_offsets(tokenizer: Any) -> None:
+    """Offsets that leave out a token's white space would move the border between question and answer."""
+    from tokenizers import Tokenizer
+
+    processor = tokenizer.backend_tokenizer.post_processor
+    if processor is None or b'"trim_offsets":true' not in processor.__getstate__():
+        return
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    for part in [state["post_processor"], *state["post_processor"].get("processors", [])]:
+        part |= {"trim_offsets": False} if "trim_offsets" in part else {}
+    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(state, ensure_ascii=False))
 
 
 def _from_sentencepiece(folder: Path) -> Any:

@@ -49,8 +49,9 @@ def encode(
 ) -> Example:
     """Tokenise one conversation with its loss mask.
 
-    A token is trained when it begins inside an answer. What is longer than `cutoff_len` loses the end of its
-    material, then of its question; only an answer that cannot fit by itself is cut, and says so.
+    A token is trained when it begins inside an answer. What is longer than `cutoff_len` loses its oldest turns, the
+    end of its material, then of its question; only an answer that cannot fit by itself is cut, and says so. Its
+    question then keeps up to half the room: nothing is won by cutting both to pieces.
 
     Args:
         record: must end with the assistant's turn.
@@ -71,6 +72,9 @@ def encode(
         example = _encode_once(shorter, template, tokenizer, train_on_inputs)
         if len(example.input_ids) <= cutoff_len:
             return replace(example, truncated="prompt")
+    example = _encode_once(
+        _short_prompt(record, template, tokenizer, cutoff_len // 2), template, tokenizer, train_on_inputs
+    )
     cut = Example(example.input_ids[:cutoff_len], example.labels[:cutoff_len], "answer", record.origin)
     if cut.supervised == 0:
         raise DataError(
@@ -86,13 +90,12 @@ def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length
         DataError: if it does not fit `max_length` even with its material and question shortened.
     """
     record = record.prompt()
-    ids = _ids(template.segments(record.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
+    ids = _token_ids(record, template, tokenizer)
     if max_length is None or len(ids) <= max_length:
         return ids
-    for shorter in _shortened(record, template, tokenizer, max_length):
-        ids = _ids(template.segments(shorter.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
-        if len(ids) <= max_length:
-            return ids
+    ids = _token_ids(_short_prompt(record, template, tokenizer, max_length), template, tokenizer)
+    if len(ids) <= max_length:
+        return ids
     raise DataError(
         f"问题有 {len(ids)} 个词元，超过模型能容的 {max_length} 个",
         where=record.origin,
@@ -112,6 +115,21 @@ def _encode_once(record: Record, template: Template, tokenizer: Any, train_on_in
     ids, trained = _ids(segments, template, tokenizer)
     labels = [i if (train_on_inputs or on) else IGNORE for i, on in zip(ids, trained, strict=True)]
     return Example(ids, labels, "", record.origin)
+
+
+def _token_ids(record: Record, template: Template, tokenizer: Any) -> list[int]:
+    return _ids(template.segments(record.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
+
+
+def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int) -> Record:
+    """The record with its prompt shortened to `limit` tokens, or as far as it goes; its answer is untouched."""
+    prompt = record.prompt()
+    answer = record.messages[len(prompt.messages) :]
+    if len(_token_ids(prompt, template, tokenizer)) > limit:
+        for prompt in _shortened(prompt, template, tokenizer, limit):  # noqa: B020 - the last one counts
+            if len(_token_ids(prompt, template, tokenizer)) <= limit:
+                break
+    return replace(record, messages=(*prompt.messages, *answer))
 
 
 def _ids(segments: Sequence[Segment], template: Template, tokenizer: Any) -> tuple[list[int], list[bool]]:
@@ -144,10 +162,7 @@ def _shortened(record: Record, template: Template, tokenizer: Any, limit: int) -
         low, high = least, len(full)  # the longest beginning that fits, by bisection
         while low < high:
             middle = (low + high + 1) // 2
-            segments = template.segments(
-                _with(current, index, key, full[:middle]).messages, eos=tokenizer.eos_token or ""
-            )
-            fits = len(_ids(segments, template, tokenizer)[0]) <= limit
+            fits = len(_token_ids(_with(current, index, key, full[:middle]), template, tokenizer)) <= limit
             low, high = (middle, high) if fits else (low, middle - 1)
         current = _with(current, index, key, full[:low])
         yield current

@@ -7,6 +7,7 @@ nothing of token ids; the end-of-sequence token of the JSON kind is passed in as
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +77,8 @@ class PromptTemplate:
 
     def _ask(self, message: Message) -> str:
         form = self.prompt_input if message.material else self.prompt_no_input
-        before, _, rest = form.partition("{instruction}")
-        middle, _, after = rest.partition("{input}")
-        return before + message.content + (middle + message.material + after if message.material else middle)
+        values = {"{instruction}": message.content, "{input}": message.material}
+        return re.sub(r"\{instruction\}|\{input\}", lambda found: values[found.group()], form)
 
 
 class ChatTemplate:
@@ -104,8 +104,9 @@ class ChatTemplate:
             if not (whole.startswith(before) and whole.startswith(after)):
                 # Some templates rewrite earlier turns (dropping their reasoning): those turns are not trained.
                 continue
-            parts += [Segment(whole[done : len(before)]), Segment(whole[len(before) : len(after)], answer=True)]
-            done = len(after)
+            answer = _with_end(whole[len(before) : len(after)], turn["content"], eos if after == whole else "")
+            parts += [Segment(whole[done : len(before)]), Segment(answer, answer=True)]
+            done = len(before) + len(answer)
         if not parts:
             raise ConfigError(
                 "这个聊天模板渲染出的对话找不到回答的位置", where="chat_template", fix="改用 --template fin_template"
@@ -117,6 +118,15 @@ class ChatTemplate:
             return self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask)
         except Exception as error:  # jinja raises whatever the template's author chose
             raise ConfigError("聊天模板不接受这段对话", where="chat_template", found=str(error)[:200]) from None
+
+
+def _with_end(text: str, content: str, eos: str) -> str:
+    """An answer as rendered, up to its end marker; `eos` where the template has no marker.
+
+    The line end that many templates write after the marker is not the model's to say.
+    """
+    ended = text.rstrip()
+    return text + eos if ended.endswith(content.rstrip()) else ended
 
 
 def with_material(message: Message) -> str:

@@ -1,0 +1,93 @@
+"""Templates by name and path: what they render, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from chat_models import CHATML, STRICT, with_template
+
+from cornucopia.core.errors import ConfigError
+from cornucopia.records.schema import Message
+from cornucopia.tokens.template import TEMPLATES, PromptTemplate, resolve_template
+
+ORIGINAL = "下面是一个问题，运用金融财经知识来正确回答问题.\n### 问题:\n利率？\n### 回答:\n"
+
+
+def text(template, *messages):
+    return "".join(segment.text for segment in template.segments(messages, eos="</s>"))
+
+
+def test_the_finance_template_keeps_the_originals_text_and_shows_the_material(tokenizer):
+    template = resolve_template("fin_template", tokenizer)
+    assert text(template, Message("user", "利率？")) == ORIGINAL
+    assert "### 材料:\n公告\n### 回答:\n" in text(template, Message("user", "利率？", "公告"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in TEMPLATES.glob("*.json")))
+def test_every_bundled_template_carries_question_and_material(name, tokenizer):
+    template = resolve_template(name, tokenizer)
+    shown = text(template, Message("user", "问题甲{input}", "材料乙{instruction}"))
+    assert "问题甲{input}" in shown and "材料乙{instruction}" in shown
+    assert "{" not in shown.replace("{input}", "").replace("{instruction}", "")
+    assert shown.rstrip().endswith(template.response_split)
+
+
+def test_fields_in_any_order_and_a_stray_input(tokenizer):
+    swapped = PromptTemplate("t", "{input}|{instruction}|{input}>", "<{instruction}{input}>答:", "答:")
+    assert text(swapped, Message("user", "问", "料")) == "料|问|料>"
+    assert text(swapped, Message("user", "问")) == "<问>答:"  # what follows the empty field stays
+
+
+def test_by_default_the_tokenizers_own_else_the_finance_template(tokenizer):
+    assert resolve_template(None, tokenizer).name == "fin_template"
+    assert resolve_template("", with_template(tokenizer, CHATML)).name == "chat"
+
+
+def test_a_json_file_and_a_stored_text(tokenizer, tmp_path):
+    path = tmp_path / "我的.json"
+    fields = {"prompt_input": "{instruction}/{input}:", "prompt_no_input": "{instruction}:", "response_split": ":"}
+    path.write_text("\ufeff" + json.dumps(fields), encoding="utf-8")
+    template = resolve_template(str(path), tokenizer)
+    assert text(template, Message("user", "a")) == "a:" and template.name == str(path)
+    stored = resolve_template("没有的名字", tokenizer, fields)
+    assert text(stored, Message("user", "a", "b")) == "a/b:"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "应是含"), ("{", "应是含"), ('{"prompt_input": "x"}', "应是含"), ("\udcff", "应是含"),
+        ('{"prompt_input": "{input}", "prompt_no_input": "x", "response_split": ""}', "没有 {instruction}"),
+        ('{"prompt_input": "{instruction}", "prompt_no_input": "{instruction}", "response_split": ""}', "材料到不了"),
+    ],
+)  # fmt: skip
+def test_a_bad_template_file_says_what_is_missing(content, message, tokenizer, tmp_path):
+    path = tmp_path / "t.json"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match=message) as error:
+        resolve_template(str(path), tokenizer)
+    assert str(path) in error.value.where
+
+
+def test_an_unknown_name_names_the_nearest(tokenizer):
+    with pytest.raises(ConfigError) as error:
+        resolve_template("fin_templat", tokenizer)
+    assert "fin_template" in error.value.fix
+    with pytest.raises(ConfigError, match="没有自带聊天模板"):
+        resolve_template("chat", tokenizer)
+
+
+def test_a_chat_template_that_refuses_is_told(tokenizer):
+    template = resolve_template("chat", with_template(tokenizer, STRICT))
+    with pytest.raises(ConfigError, match="不接受"):
+        template.segments([Message("system", "s"), Message("user", "u")], eos="</s>")
+    broken = resolve_template("chat", with_template(tokenizer, "{% for %}"))
+    with pytest.raises(ConfigError, match="不接受"):
+        broken.segments([Message("user", "u")], eos="</s>")
+
+
+def test_the_next_question_stops_an_answer(tokenizer):
+    assert resolve_template("fin_template", tokenizer).stop_strings == ["### 问题:"]
+    assert resolve_template("alpaca", tokenizer).stop_strings == ["### Instruction:"]
+    assert resolve_template("ori_template", tokenizer).stop_strings == []
