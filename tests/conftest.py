@@ -6,11 +6,17 @@ import json
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tiny_models import make_adapter, make_model
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for models this small, threads only wait for each other
+# The same examples each time, so that a green run stays green; `--hypothesis-profile=explore` looks for new ones.
+hypothesis.settings.register_profile("repeat", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("repeat")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 CORPUS = [
