@@ -17,20 +17,35 @@ RESULT = "train_result.json"
 
 def mark_complete(checkpoint: Path, step: int) -> None:
     """Called after the Trainer has written everything else."""
-    write_json(checkpoint / COMPLETE, {"step": step})
+    files = {file.name: file.stat().st_size for file in checkpoint.iterdir() if file.is_file()}
+    write_json(checkpoint / COMPLETE, {"step": step, "files": files})
+
+
+def step_of(checkpoint: Path) -> int:
+    """Updates done when it was written."""
+    return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
 
 
 def last_complete(output_dir: Path) -> Path | None:
-    """The newest whole checkpoint; half-written ones (a kill while saving) are removed."""
+    """The newest whole checkpoint; those half-written or half-deleted by a kill are removed."""
     newest: tuple[int, Path] | None = None
     for folder in output_dir.glob("checkpoint-*"):
-        if not (folder / COMPLETE).is_file():
+        number = folder.name.removeprefix("checkpoint-")
+        if not number.isdigit():
+            continue  # not the Trainer's
+        if not _is_whole(folder):
             shutil.rmtree(folder, ignore_errors=True)
-            continue
-        step = int(folder.name.rsplit("-", 1)[1])
-        if newest is None or step > newest[0]:
-            newest = (step, folder)
+        elif newest is None or int(number) > newest[0]:
+            newest = (int(number), folder)
     return newest[1] if newest else None
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        files = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))["files"]
+        return all((folder / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def check_identity(output_dir: Path, identity: dict[str, Any]) -> None:

@@ -82,20 +82,21 @@ def _read_all(recipe: TrainRecipe, plan: DataPlan) -> tuple[list[Record], list[R
     weights = recipe.data_weights or [1.0] * len(recipe.data_path)
     train: list[Record] = []
     validation: list[Record] = []
-    for path, weight in zip(recipe.data_path, weights, strict=True):
-        records = _read_one(path, recipe, plan)
-        if recipe.val_set_size and not recipe.val_data:
-            share = (
-                recipe.val_set_size
-                if len(recipe.data_path) == 1 or recipe.val_set_size < 1
-                else recipe.val_set_size / len(recipe.data_path)
-            )
-            records, held = split_records(records, share, seed=recipe.seed)
-            validation += held
+    sizes = [0.0] * len(weights) if recipe.val_data else _val_sizes(recipe.val_set_size, len(weights))
+    for path, weight, size in zip(recipe.data_path, weights, sizes, strict=True):
+        records, held = split_records(_read_one(path, recipe, plan), size, seed=recipe.seed)
+        validation += held
         train += _repeat(records, weight)
     if recipe.val_data:
         validation = _read_one(recipe.val_data, recipe, plan)
     return train, validation
+
+
+def _val_sizes(size: float, files: int) -> list[float]:
+    """A fraction holds for each file; a count is spread over the files."""
+    if size < 1 or size != int(size):
+        return [size] * files
+    return [int(size) // files + (index < int(size) % files) for index in range(files)]
 
 
 def _repeat(records: list[Record], weight: float) -> list[Record]:

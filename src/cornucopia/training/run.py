@@ -5,6 +5,7 @@ Knows nothing of the command line.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import math
 import os
@@ -29,6 +30,16 @@ from cornucopia.training.examples import DataPlan, prepare, save_rejects
 from cornucopia.training.plan import show, total_steps
 from cornucopia.training.recipe import TrainRecipe
 
+# What a model folder needs beside its weights and config.json.
+_COMPANIONS = (
+    "tokenizer*",
+    "*tokens*.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template*.jinja",
+    "generation_config.json",
+)
+
 
 def train(recipe: TrainRecipe) -> dict[str, Any]:
     """Run a recipe.
@@ -52,6 +63,8 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     if recipe.dry_run:
         return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
     identity = recipe.identity() | {"base_fingerprint": fingerprint(folder), "data_fingerprint": plan.fingerprint}
+    adapter = _starting_adapter(recipe)
+    identity["start"] = hashlib.sha256(_weights_of(adapter).read_bytes()).hexdigest()[:16] if adapter else ""
     start = _open_output(recipe, output, identity)
     if start == "finished":
         return ck.finished(output) or {}
@@ -61,19 +74,26 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     return _fit(recipe, output, plan, meta, start)
 
 
+def _weights_of(adapter: Path) -> Path:
+    safe = adapter / "adapter_model.safetensors"
+    return safe if safe.is_file() else adapter / "adapter_model.bin"
+
+
 def free_memory(device: str) -> int:
     """Bytes free on the device."""
     if device.startswith("cuda"):
         import torch
 
         return torch.cuda.mem_get_info()[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    import psutil
+
+    return psutil.virtual_memory().available
 
 
 def _check_trackers(recipe: TrainRecipe) -> None:
     names = set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set())
     for name in sorted(names):
-        if importlib.util.find_spec("torch.utils.tensorboard" if name == "tensorboard" else name) is None:
+        if importlib.util.find_spec(name) is None:
             raise ConfigError(f"没有安装 {name}", where="--report-to", fix=f"pip install {name}，或 --report-to none")
 
 
@@ -81,25 +101,38 @@ def _open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any]) ->
     """Make the output folder ready; returns the checkpoint to go on from, "finished", or None."""
     if recipe.overwrite and not recipe.resume:
         ck.clear(output)
-    if ck.is_used(output) and not recipe.resume and not recipe.resume_from_checkpoint:
+    given = _given_checkpoint(recipe)
+    own = given is not None and given.resolve().parent == output.resolve()
+    if ck.is_used(output) and not recipe.resume and not own:
         raise ConfigError(
             "输出目录里已有训练", where=str(output), fix="--resume 接着练，--overwrite 清掉重来，或换 --output-dir"
         )
-    if recipe.resume:
+    if recipe.resume or own:
         ck.check_identity(output, identity)
-        if ck.finished(output):
-            say(f"{output} 的训练已经完成，不再重复")
-            return "finished"
+    if recipe.resume and ck.finished(output):
+        say(f"{output} 的训练已经完成，不再重复")
+        return "finished"
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / ck.IDENTITY, identity)
-    given = recipe.resume_from_checkpoint
-    if given and (Path(given) / "trainer_state.json").is_file():
-        return given
     last = ck.last_complete(output) if recipe.resume else None
+    start = last or given
     if recipe.resume:
         say(f"从 {last.name} 接着练" if last else "还没有完整的检查点，从头开始")
-    ck.trim_log(output / "log.jsonl", int(last.name.rsplit("-", 1)[1]) if last else 0)
-    return str(last) if last else None
+    ck.trim_log(output / "log.jsonl", ck.step_of(start) if start else 0)
+    return str(start) if start else None
+
+
+def _given_checkpoint(recipe: TrainRecipe) -> Path | None:
+    """The Trainer's checkpoint named by --resume-from-checkpoint; None when it names none, or a finished adapter."""
+    given = Path(recipe.resume_from_checkpoint) if recipe.resume_from_checkpoint else None
+    return given if given and (given / "trainer_state.json").is_file() else None
+
+
+def _starting_adapter(recipe: TrainRecipe) -> Path | None:
+    """The finished adapter that --resume-from-checkpoint names, if it names one."""
+    if not recipe.resume_from_checkpoint or _given_checkpoint(recipe):
+        return None
+    return find_adapter(recipe.resume_from_checkpoint)
 
 
 def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, start: str | None) -> dict[str, Any]:
@@ -114,7 +147,7 @@ def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, s
     interrupt = InterruptCallback()
     callbacks = [LogCallback(output / "log.jsonl"), CheckpointCallback(meta), interrupt]
     trainer = _trainer(recipe, output, plan, base, model, callbacks)
-    began, before = time.monotonic(), 0
+    began = time.monotonic()
     interrupt.install()
     try:
         trainer.train(resume_from_checkpoint=start)
@@ -122,7 +155,7 @@ def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, s
         interrupt.remove()
     seconds = time.monotonic() - began
     _save(recipe, output, trainer.model, base, meta)
-    result = _result(trainer, seconds, before, not interrupt.stopped, plan)
+    result = _result(trainer, seconds, not interrupt.stopped, plan)
     write_json(output / ck.RESULT, result)
     _plot(output)
     if interrupt.stopped:
@@ -148,9 +181,9 @@ def _trainable(recipe: TrainRecipe, base: Base) -> Any:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
     elif recipe.gradient_checkpointing:
         model.enable_input_require_grads()
-    given = recipe.resume_from_checkpoint
-    if given and not (Path(given) / "trainer_state.json").is_file():
-        model = attach(model, base, find_adapter(given), "default")
+    given = _starting_adapter(recipe)
+    if given:
+        model = attach(model, base, given, "default")
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("lora_" in name)
         return model
@@ -162,7 +195,17 @@ def _trainable(recipe: TrainRecipe, base: Base) -> Any:
         task_type="CAUSAL_LM",
         target_modules=lora_targets(model, recipe.lora_target_modules),
     )
-    return get_peft_model(model, config)
+    return _autocast_inputs(get_peft_model(model, config))
+
+
+def _autocast_inputs(model: Any) -> Any:
+    """Leave the casting of LoRA inputs to autocast: PEFT would widen every one to float32 first."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False
+    return model
 
 
 def _trainer(recipe: TrainRecipe, output: Path, plan: DataPlan, base: Base, model: Any, callbacks: list[Any]) -> Any:
@@ -292,15 +335,9 @@ def _save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: Adapt
     model.config.use_cache = True
     if recipe.method == "full":
         model.to(choose_dtype(recipe.dtype, "cpu", 0)).save_pretrained(str(staging))
-        for name in (
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "tokenizer.model",
-            "special_tokens_map.json",
-            "generation_config.json",
-        ):
-            if (base.path / name).is_file():
-                shutil.copy(base.path / name, staging / name)
+        for pattern in _COMPANIONS:
+            for file in base.path.glob(pattern):
+                shutil.copy(file, staging / file.name)
     else:
         model.peft_config["default"].base_model_name_or_path = str(base.path)
         model.save_pretrained(str(staging))
@@ -310,7 +347,7 @@ def _save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: Adapt
     staging.rmdir()
 
 
-def _result(trainer: Any, seconds: float, before: int, finished: bool, plan: DataPlan) -> dict[str, Any]:
+def _result(trainer: Any, seconds: float, finished: bool, plan: DataPlan) -> dict[str, Any]:
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     evals = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     tokens = trainer.state.num_input_tokens_seen

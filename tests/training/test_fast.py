@@ -1,0 +1,118 @@
+"""The fast step against Transformers' own: padded batch, its loss, its gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from families import make, with_lora
+
+from cornucopia.tokens.collate import collate
+from cornucopia.tokens.render import IGNORE, Example
+from cornucopia.training.batches import pack_row
+from cornucopia.training.fast import slow_down, speed_up
+from cornucopia.training.trainer import answer_loss
+
+FAST = ("llama", "qwen2", "qwen3", "mistral", "glm4")
+
+
+def examples(lengths=(9, 23, 4, 17)):
+    generator = torch.Generator().manual_seed(3)
+    made = []
+    for length in lengths:
+        ids = torch.randint(1, 96, (length,), generator=generator).tolist()
+        made.append(Example(ids, [IGNORE] * (length // 2) + ids[length // 2 :]))
+    return made
+
+
+def gradients(model, loss):
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def reference(model, batch, items):
+    """Transformers' own padded step: its forward pass with labels and its loss, num_items_in_batch given."""
+    return model(**batch, num_items_in_batch=items).loss
+
+
+@pytest.mark.parametrize("family", FAST)
+def test_loss_and_gradients_equal_transformers_own_padded_step(family):
+    model = with_lora(make(family), family)
+    items = sum(e.supervised for e in examples())
+    slow = reference(model, collate(examples(), 0), items)
+    expected = gradients(model, slow)
+    plain = answer_loss(model, collate(examples(), 0), items)
+    assert torch.allclose(plain, slow, rtol=1e-5)
+    assert speed_up(model) == ""
+    fast = answer_loss(model, pack_row(examples()), items)
+    assert torch.allclose(fast, slow, rtol=1e-5, atol=1e-6)
+    found = gradients(model, fast)
+    assert set(found) == set(expected) and all(g.abs().max() > 0 for g in expected.values())
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-4, atol=1e-5), name
+    slow_down(model)
+    assert torch.allclose(reference(model, collate(examples(), 0), items), slow, rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", FAST)
+def test_parts_of_an_update_add_up_to_the_whole(family):
+    model = with_lora(make(family), family)
+    assert speed_up(model) == ""
+    rows = examples((9, 23, 4, 17, 6, 12, 8, 5))
+    items = sum(e.supervised for e in rows)
+    whole = gradients(model, answer_loss(model, pack_row(rows), items))
+    parts = sum(answer_loss(model, pack_row(rows[i : i + 2]), items) for i in range(0, 8, 2))
+    for name, gradient in gradients(model, parts).items():
+        assert torch.allclose(gradient, whole[name], rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize("family", ["bloom", "gemma2"])
+def test_a_model_that_would_give_another_result_keeps_the_plain_step(family):
+    """BLOOM's positions and Gemma 2's soft-capping are not in the packed attention."""
+    model = with_lora(make(family), family)
+    before = answer_loss(model, collate(examples(), 0), 1)
+    reason = speed_up(model)
+    assert reason
+    assert torch.equal(answer_loss(model, collate(examples(), 0), 1), before)
+
+
+def test_full_training_gets_the_same_gradients_in_every_parameter():
+    model = make("llama").train()
+    items = sum(e.supervised for e in examples())
+    expected = gradients(model, reference(model, collate(examples(), 0), items))
+    assert speed_up(model) == "" and model.training
+    found = gradients(model, answer_loss(model, pack_row(examples()), items))
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-4, atol=1e-5), name
+
+
+def test_gradient_checkpointing_changes_nothing():
+    model = with_lora(make("llama"), "llama")
+    assert speed_up(model) == ""
+    expected = gradients(model, answer_loss(model, pack_row(examples()), 1))
+    model.enable_input_require_grads()
+    model.gradient_checkpointing_enable()
+    model.train()
+    for name, gradient in gradients(model, answer_loss(model, pack_row(examples()), 1)).items():
+        assert torch.allclose(gradient, expected[name], rtol=1e-5), name
+
+
+def test_documents_that_leak_into_each_other_are_noticed(monkeypatch):
+    """Attention over the whole row: with flat random weights the loss hardly moves, yet it must be refused."""
+    from cornucopia.kernels import packed_attention as kernel
+
+    def leaky(module, query, key, value, mask, cu_seq_lens_q=None, **rest):
+        return kernel.packed_attention(module, query, key, value, mask, **rest)
+
+    def register():
+        from transformers import AttentionInterface
+
+        AttentionInterface.register("leaky", leaky)
+        return "leaky"
+
+    monkeypatch.setattr(kernel, "register", register)
+    model = make("llama")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.2)
+    assert "损失" in speed_up(model)
