@@ -1,7 +1,7 @@
 """Load PEFT adapters, old (`adapter_model.bin`) and new (safetensors), onto the base they belong to.
 
-Weights are never unpickled: `.bin` files go through torch's weights-only reader. Shapes and base are checked
-before anything is changed.
+Weights are never unpickled: `.bin` files go through torch's weights-only reader. Base and shapes are checked; an
+adapter that does not fit is taken off again.
 """
 
 from __future__ import annotations
@@ -103,18 +103,32 @@ def attach(model: Any, base: Base, adapter_dir: str | Path, name: str) -> Any:
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError("adapter_config.json 有误", where=str(folder), found=str(error)[:200]) from None
     config.inference_mode = True
+    beside = isinstance(model, PeftModel)
     try:
-        if isinstance(model, PeftModel):
+        if beside:
             model.add_adapter(name, config)
         else:
             model = get_peft_model(model, config, adapter_name=name)
         result = set_peft_model_state_dict(model, weights, adapter_name=name)
-    except (RuntimeError, ValueError) as error:
-        raise _mismatch(folder, base, str(error)) from None
-    _check_keys(model, name, result, weights, folder, base)
+        _check_keys(model, name, result, weights, folder, base)
+    except (RuntimeError, ValueError, KeyError, ModelError) as error:
+        _take_off(model, base, name, beside)
+        raise error if isinstance(error, ModelError) else _mismatch(folder, base, str(error)) from None
     model.set_adapter(name)
     model.requires_grad_(False)
     return model.eval()
+
+
+def _take_off(model: Any, base: Base, name: str, beside: bool) -> None:
+    """Leave the model as it was before an adapter that does not fit: others stand on the same base."""
+    if not beside:
+        if hasattr(model, "unload"):
+            model.unload()
+        base.model.__dict__.pop("peft_config", None)
+    elif name in model.peft_config:
+        active = model.active_adapter
+        model.delete_adapter(name)
+        model.set_adapter(active if active in model.peft_config else next(iter(model.peft_config)))
 
 
 def check_base(meta: AdapterMeta, base: Base, folder: Path) -> None:

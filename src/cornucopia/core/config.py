@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -86,7 +86,7 @@ class Config(BaseModel):
             target = names.get(_plain_name(key), str(key))
             if target in renamed:
                 raise ConfigError(f"{target} 给了两次", where=where, found=str(key), fix="只保留一个名字")
-            renamed[target] = [value] if isinstance(value, str) and cls._is_words(target) else value
+            renamed[target] = cls._fitting(target, value)
         try:
             return cls.model_validate(renamed)
         except ValidationError as error:
@@ -107,10 +107,15 @@ class Config(BaseModel):
         return cls.build({**kept, **overrides}, where=str(path or "命令行"))
 
     @classmethod
-    def _is_words(cls, name: str) -> bool:
-        """Whether a field is a list of words: one word alone is then a list of one."""
+    def _fitting(cls, name: str, value: Any) -> Any:
+        """One word where a list of words is wanted is a list of one; "4" is 4 where one of some numbers is wanted."""
         field = cls.model_fields.get(name)
-        return field is not None and field.annotation == list[str]
+        if field is None or not isinstance(value, str):
+            return value
+        if field.annotation == list[str]:
+            return [value]
+        numbers = {str(choice): choice for choice in get_args(field.annotation) if type(choice) is int}
+        return numbers.get(value, value)
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the resolved values."""
@@ -161,7 +166,8 @@ def _as_config_error(error: ValidationError, names: dict[str, str], where: str) 
     lines, fixes = [], []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "（整体）"
-        message = _MESSAGES.get(item["type"], "").format(**item.get("ctx", {})).replace(" or ", "、").replace("'", "")
+        message = _MESSAGES.get(item["type"], "").format(**item.get("ctx", {})).replace("'", "")
+        message = message.replace(", ", "、").replace(" or ", "、")
         message = message or item["msg"].removeprefix("Value error, ")
         found = "" if item["type"] in ("missing", "extra_forbidden") else f"，给的是 {str(item['input'])[:80]!r}"
         lines.append(f"{key}：{message}{found}")

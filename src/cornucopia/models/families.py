@@ -1,10 +1,42 @@
-"""What differs between model families for LoRA: names of the linear maps."""
+"""What differs between model families: which run without code of their own, names of the linear maps."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from cornucopia.core.errors import ConfigError, nearest
+from cornucopia.core.errors import ConfigError, ModelError, nearest
+
+NOT_NATIVE = {
+    "chatglm": "ChatGLM 1 到 3 代的代码只能在 transformers 4.27 到 4.33 上运行；"
+    "改用 GLM-4 的 -hf 版本，或把它部署成 OpenAI 兼容服务再 compare",
+    "baichuan": "Baichuan 需要运行仓库自带代码；改用 Qwen2.5 等原生支持的模型，或部署成 OpenAI 兼容服务",
+    "moss": "MOSS 需要运行仓库自带代码；部署成 OpenAI 兼容服务后可用于 compare",
+    "qwen": "Qwen 第一代需要运行仓库自带代码；改用 Qwen2.5 或 Qwen3",
+    "internlm2": "InternLM2 需要运行仓库自带代码；改用 InternLM3",
+}
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """A model folder's config.json.
+
+    Raises:
+        ModelError: if it is damaged, or the model needs code of its own.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError("config.json 不是合格的 JSON", where=str(path), found=str(error)) from None
+    if not isinstance(config, dict) or not config.get("model_type"):
+        raise ModelError("config.json 里没有 model_type", where=str(path), fix="重新下载这个文件")
+    kind = str(config["model_type"]).lower()
+    if kind in NOT_NATIVE:
+        raise ModelError(
+            "这个模型要运行它自带的代码，本项目默认不运行外来代码", where=str(folder), found=kind, fix=NOT_NATIVE[kind]
+        )
+    return config
 
 
 def lora_targets(model: Any, wanted: list[str]) -> list[str] | str:

@@ -12,16 +12,9 @@ from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.core.errors import ModelError
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.models.catalogue import find
+from cornucopia.models.families import read_config
+from cornucopia.models.memory import read_shape
 from cornucopia.models.tokenizer import load_tokenizer
-
-NOT_NATIVE = {
-    "chatglm": "ChatGLM 1 到 3 代的代码只能在 transformers 4.27 到 4.33 上运行；"
-    "改用 GLM-4 的 -hf 版本，或把它部署成 OpenAI 兼容服务再 compare",
-    "baichuan": "Baichuan 需要运行仓库自带代码；改用 Qwen2.5 等原生支持的模型，或部署成 OpenAI 兼容服务",
-    "moss": "MOSS 需要运行仓库自带代码；部署成 OpenAI 兼容服务后可用于 compare",
-    "qwen": "Qwen 第一代需要运行仓库自带代码；改用 Qwen2.5 或 Qwen3",
-    "internlm2": "InternLM2 需要运行仓库自带代码；改用 InternLM3",
-}
 
 
 @dataclass
@@ -75,7 +68,7 @@ def fingerprint(folder: str | Path) -> str:
     Reads the head and tail (64 KiB) of each weight file, so a 14 GB model takes milliseconds.
     """
     folder = Path(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder)
     keys = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
     digest = hashlib.sha256(json.dumps([config.get(key) for key in keys]).encode())
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
@@ -100,9 +93,8 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
         ModelError: absent, unsupported or damaged model; bitsandbytes missing.
     """
     folder = find_model(name)
-    config = _read_config(folder)
     chosen = choose_device(device)
-    torch_dtype = choose_dtype(dtype, chosen, _rough_parameters(config))
+    torch_dtype = choose_dtype(dtype, chosen, read_shape(folder).parameters)
     model = _load_weights(folder, bits, torch_dtype, chosen)
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
@@ -115,29 +107,11 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
     return Base(model.eval(), tokenizer, folder, fingerprint(folder))
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError("config.json 不是合格的 JSON", where=str(folder), found=str(error)) from None
-    kind = str(config.get("model_type", "")).lower()
-    if kind in NOT_NATIVE or ("auto_map" in config and kind in NOT_NATIVE):
-        raise ModelError(
-            "这个模型要运行它自带的代码，本项目默认不运行外来代码", where=str(folder), found=kind, fix=NOT_NATIVE[kind]
-        )
-    return config
-
-
-def _rough_parameters(config: dict[str, Any]) -> float:
-    """Parameters of a LLaMA-like decoder, good enough to choose a dtype."""
-    hidden, layers = config.get("hidden_size") or 0, config.get("num_hidden_layers") or 0
-    return layers * (4 * hidden**2 + 3 * hidden * (config.get("intermediate_size") or 4 * hidden)) + 2 * hidden * (
-        config.get("vocab_size") or 0
-    )
-
-
 def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
+    import pickle
+
     import transformers
+    from safetensors import SafetensorError
 
     transformers.utils.logging.disable_progress_bar()
     arguments: dict[str, Any] = {
@@ -149,14 +123,28 @@ def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
     if bits:
         arguments["quantization_config"] = _quantisation(bits, dtype)
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **arguments)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            str(folder), output_loading_info=True, **arguments
+        )
+    except (
+        OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError, EOFError, SafetensorError,
+        pickle.UnpicklingError,
+    ) as error:  # fmt: skip
         raise ModelError(
             "模型载入失败",
             where=str(folder),
-            found=str(error).strip().splitlines()[0][:300],
+            found=(str(error).strip() or type(error).__name__).splitlines()[0][:300],
             fix="cornucopia doctor 查环境；文件损坏时用 cornucopia models pull 重新下载",
         ) from None
+    model, report = loaded
+    if report["missing_keys"]:  # Transformers would fill them with random numbers
+        names = sorted(report["missing_keys"])
+        raise ModelError(
+            "权重文件不全",
+            where=str(folder),
+            found=f"缺 {names[0]} 等 {len(names)} 个",
+            fix="cornucopia models pull 重新下载",
+        )
     if bits and not any(type(m).__module__.startswith("bitsandbytes") for m in model.modules()):
         raise ModelError(f"{bits} 位量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
     return model

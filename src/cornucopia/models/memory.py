@@ -6,10 +6,12 @@ Transformers decoder layer (compare Korthikanti et al. 2022, arXiv:2205.05198, f
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cornucopia.core.errors import ModelError
+from cornucopia.models.families import read_config
 
 GIB = 1024**3
 
@@ -55,9 +57,16 @@ class MemoryEstimate:
 
 
 def read_shape(folder: str | Path) -> Shape:
-    """Sizes from a model folder's config.json (LLaMA names, with BLOOM's and GPT-2's as second choice)."""
-    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-    return shape_from_config(config)
+    """Sizes from a model folder's config.json (LLaMA names, with BLOOM's and GPT-2's as second choice).
+
+    Raises:
+        ModelError: if it is damaged, or its sizes are no numbers.
+    """
+    config = read_config(folder)
+    try:
+        return shape_from_config(config)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError("config.json 里的尺寸有误", where=str(folder), found=str(error)) from None
 
 
 def shape_from_config(config: dict[str, Any]) -> Shape:

@@ -70,7 +70,7 @@ def _from_sentencepiece(folder: Path) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     proto = _read_proto(folder / "tokenizer.model")
-    settings = _settings(folder)
+    settings = _read_json(folder / "tokenizer_config.json")
     pieces = [piece.piece for piece in proto.pieces]
     bos, eos, unk = (
         pieces[i] if 0 <= i < len(pieces) else None
@@ -116,14 +116,18 @@ def _read_proto(path: Path) -> Any:
 
 def _backend(proto: Any, bos: str | None) -> Any:
     """The same segmentation in the tokenizers library (as the LLaMA converters of Transformers 4 did)."""
-    from tokenizers import AddedToken, Tokenizer, decoders, normalizers, processors
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, processors
 
     tokenizer = Tokenizer(_segmenter(proto))
     control = [p.piece for p in proto.pieces if p.type in (2, 3)]  # UNKNOWN, CONTROL
     tokenizer.add_special_tokens([AddedToken(piece, normalized=False, special=True) for piece in control])
+    whole = [p.piece for p in proto.pieces if p.type == 4]  # USER_DEFINED: never cut
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in whole])
     steps: list[Any] = []
     if proto.normalizer_spec.precompiled_charsmap:
         steps.append(normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap))
+    if proto.normalizer_spec.remove_extra_whitespaces:
+        steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
     if proto.normalizer_spec.add_dummy_prefix:
         steps.append(normalizers.Prepend("▁"))
     tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", "▁")])
@@ -162,17 +166,19 @@ def _segmenter(proto: Any) -> Any:
     )
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, {} where there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
-        raise ModelError("tokenizer_config.json 不是合格的 JSON", where=str(path), found=str(error)) from None
+        raise ModelError(f"{path.name} 不是合格的 JSON", where=str(path), found=str(error)) from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{path.name} 不是 JSON 对象", where=str(path), found=type(values).__name__)
+    return values
 
 
 def _added(folder: Path, known: set[str]) -> list[str]:
-    path = folder / "added_tokens.json"
-    added = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    added = _read_json(folder / "added_tokens.json")
     return [token for token, _ in sorted(added.items(), key=lambda item: item[1]) if token not in known]
 
 

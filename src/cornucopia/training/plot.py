@@ -22,7 +22,8 @@ def plot_loss(log: Path, target: Path) -> None:
             axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 30 else None)
     axes.set(xlabel="step", ylabel="loss (nats per trained token)")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     figure.tight_layout()
     figure.savefig(target)
     pyplot.close(figure)

@@ -52,12 +52,12 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     """
     output = Path(recipe.output_dir)
     folder = find_model(recipe.base_model)
+    shape = read_shape(folder)
     tokenizer = load_tokenizer(folder)
     template = resolve_template(recipe.prompt_template_name, tokenizer)
     _check_trackers(recipe)
     plan = prepare(recipe, template, tokenizer)
     device = choose_device(recipe.device)
-    shape = read_shape(folder)
     dtype = choose_dtype(recipe.dtype, device, shape.parameters)
     show(recipe, plan, folder, template.name, dtype.itemsize, free_memory(device))
     if recipe.dry_run:
@@ -195,17 +195,7 @@ def _trainable(recipe: TrainRecipe, base: Base) -> Any:
         task_type="CAUSAL_LM",
         target_modules=lora_targets(model, recipe.lora_target_modules),
     )
-    return _autocast_inputs(get_peft_model(model, config))
-
-
-def _autocast_inputs(model: Any) -> Any:
-    """Leave the casting of LoRA inputs to autocast: PEFT would widen every one to float32 first."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.cast_input_dtype_enabled = False
-    return model
+    return get_peft_model(model, config)
 
 
 def _trainer(recipe: TrainRecipe, output: Path, plan: DataPlan, base: Base, model: Any, callbacks: list[Any]) -> Any:
@@ -246,7 +236,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
     device = choose_device(recipe.device)
     dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
     trackers = sorted(set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set()))
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(output / "tensorboard"))
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(output / "tensorboard")
     for key, value in (
         ("WANDB_PROJECT", recipe.wandb_project),
         ("WANDB_WATCH", recipe.wandb_watch),
@@ -255,6 +245,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         if value:
             os.environ[key] = value
     validate = bool(plan.validation)
+    every = min(recipe.eval_steps, steps)  # a checkpoint can be the best only where it was validated
     return TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
@@ -272,11 +263,11 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         max_grad_norm=recipe.max_grad_norm,
         optim=recipe.optim,
         activation_checkpointing=recipe.gradient_checkpointing,
-        logging_steps=recipe.logging_steps,
-        save_steps=_multiple(recipe),
+        logging_steps=min(recipe.logging_steps, max(steps // 4, 1)),  # a short run has a curve too
+        save_steps=-(-recipe.save_steps // every) * every if validate else recipe.save_steps,
         save_total_limit=recipe.save_total_limit,
         eval_strategy="steps" if validate else "no",
-        eval_steps=recipe.eval_steps if validate else None,
+        eval_steps=every if validate else None,
         load_best_model_at_end=validate,
         metric_for_best_model="eval_loss" if validate else None,
         greater_is_better=False if validate else None,
@@ -293,15 +284,6 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         dataloader_num_workers=0,
         ddp_find_unused_parameters=False if world > 1 else None,
         average_tokens_across_devices=world > 1,
-    )
-
-
-def _multiple(recipe: TrainRecipe) -> int:
-    """save_steps must be a multiple of eval_steps for the best checkpoint to exist."""
-    return (
-        -(-recipe.save_steps // recipe.eval_steps) * recipe.eval_steps
-        if recipe.val_set_size or recipe.val_data
-        else recipe.save_steps
     )
 
 
