@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.adapters.meta import AdapterMeta, read_meta
-from cornucopia.core.errors import ModelError
+from cornucopia.core.errors import ModelError, first_line
 from cornucopia.core.paths import project_root
 from cornucopia.models.load import Base
 
@@ -66,12 +66,12 @@ def _read_bin(path: Path) -> dict[str, Any]:
         raise ModelError(
             "拒绝读取：这个 .bin 里除了权重还有会运行的代码",
             where=str(path),
-            found=str(error).splitlines()[0][:160],
+            found=first_line(error),
             fix="只使用可信来源的适配器，最好是 safetensors 格式",
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise ModelError(
-            "适配器权重已损坏", where=str(path), found=str(error).splitlines()[0][:160], fix="重新下载这个文件"
+            "适配器权重已损坏", where=str(path), found=first_line(error), fix="重新下载这个文件"
         ) from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ModelError("适配器权重不是张量表", where=str(path), found=type(weights).__name__)
@@ -111,7 +111,7 @@ def attach(model: Any, base: Base, adapter_dir: str | Path, name: str) -> Any:
             model = get_peft_model(model, config, adapter_name=name)
         result = set_peft_model_state_dict(model, weights, adapter_name=name)
         _check_keys(model, name, result, weights, folder, base)
-    except (RuntimeError, ValueError, KeyError, ModelError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
         _take_off(model, base, name, beside)
         raise error if isinstance(error, ModelError) else _mismatch(folder, base, str(error)) from None
     model.set_adapter(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cornucopia.core.errors import ModelError
+from cornucopia.core.errors import ModelError, first_line
 from cornucopia.core.jsonl import write_json
 
 FILE = "cornucopia.json"
@@ -41,7 +41,7 @@ def read_meta(folder: str | Path) -> AdapterMeta:
     try:
         return AdapterMeta.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise ModelError("cornucopia.json 已损坏", where=str(path), found=str(error).splitlines()[0]) from None
+        raise ModelError("cornucopia.json 已损坏", where=str(path), found=first_line(error)) from None
 
 
 def write_meta(folder: str | Path, meta: AdapterMeta) -> None:

@@ -65,6 +65,11 @@ class Interrupted(CornucopiaError):
     exit_code = 130
 
 
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """The first line of an error's message, or its kind when it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:limit]
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The choice most like `word`, or '' when none is close."""
     matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)

@@ -55,7 +55,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL, *(token.content for token in bytes_)],
         show_progress=False,
-        limit_alphabet=vocab_size // 3,
+        limit_alphabet=min(vocab_size // 3, vocab_size - len(SPECIAL) - 256),
         max_token_length=8,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.device import choose_device, choose_dtype
-from cornucopia.core.errors import ModelError
+from cornucopia.core.errors import ModelError, first_line
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.models.catalogue import find
 from cornucopia.models.families import read_config
@@ -133,7 +133,7 @@ def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
         raise ModelError(
             "模型载入失败",
             where=str(folder),
-            found=(str(error).strip() or type(error).__name__).splitlines()[0][:300],
+            found=first_line(error, 300),
             fix="cornucopia doctor 查环境；文件损坏时用 cornucopia models pull 重新下载",
         ) from None
     model, report = loaded

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.errors import ModelError
+from cornucopia.core.errors import ModelError, first_line
 
 
 def load_tokenizer(folder: str | Path) -> Any:
@@ -43,7 +43,7 @@ def _from_transformers(folder: Path) -> Any:
         raise ModelError(
             "读不出分词器",
             where=str(folder),
-            found=str(error).splitlines()[0][:200],
+            found=first_line(error),
             fix="确认目录里有 tokenizer.json 或 tokenizer.model；可用 cornucopia models pull 重新下载",
         ) from None
     if not tokenizer.is_fast or len(tokenizer) < 32:

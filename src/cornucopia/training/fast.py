@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from cornucopia.core.errors import first_line
 from cornucopia.kernels import packed_attention
 from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
 from cornucopia.tokens.collate import collate
@@ -40,7 +41,7 @@ def speed_up(model: Any) -> str:
     try:
         reason = _probe(model, base)
     except (TypeError, ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
-        reason = str(error).splitlines()[0][:120] or type(error).__name__
+        reason = first_line(error, 120)
     model.train(training)
     if reason:
         base.config._attn_implementation = attention
