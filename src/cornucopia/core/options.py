@@ -146,9 +146,13 @@ def _help(config: type[Config], prog: str, summary: str, positional: str, positi
         extra = field.json_schema_extra
         aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
         default = "必填" if field.is_required() else _show(field.get_default(call_default_factory=True))
-        also = f"；也写作 {'、'.join('--' + str(a) for a in aliases)}" if aliases else ""  # type: ignore[union-attr]
+        also = f"；也写作 {'、'.join(_flag(str(a)) for a in aliases)}" if aliases else ""  # type: ignore[union-attr]
         lines += [f"  --{name.replace('_', '-'):<26}{field.description}（{default}{also}）"]
     return "\n".join(lines + (["", "例：", examples] if examples else []))
+
+
+def _flag(alias: str) -> str:
+    return f"-{alias}" if len(alias) == 1 else f"--{alias}"
 
 
 def _show(value: Any) -> str:
