@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 WEIGHTS = "adapter_model.safetensors"
@@ -100,13 +101,25 @@ class _Forked:
             os.kill(self.pid, number)
 
 
+@cache
+def _load_libraries(model: str) -> None:
+    """Everything a run imports, before the fork."""
+    import matplotlib.pyplot  # noqa: F401
+    import peft.tuners.lora  # noqa: F401
+    import rich.table  # noqa: F401
+
+    import cornucopia.training.callbacks
+    import cornucopia.training.fast
+    import cornucopia.training.run  # noqa: F401
+    from cornucopia.models.load import load_base
+
+    load_base(model, device="cpu")
+
+
 def _start(options: argparse.Namespace, output: Path) -> subprocess.Popen[bytes] | _Forked:
     words = _words(options, output)
     if options.fork:
-        import cornucopia.training.callbacks
-        import cornucopia.training.fast
-        import cornucopia.training.run  # noqa: F401 - loaded before the fork, once
-
+        _load_libraries(options.model)
         return _Forked(words)
     quiet = subprocess.DEVNULL
     return subprocess.Popen([sys.executable, "-m", "cornucopia", *words], stdout=quiet, stderr=quiet)
