@@ -49,7 +49,8 @@ def main(count: int, seed: int) -> int:
     failed = [fault for problem in problems for fault in faults(problem, random)]
     corrupted = sum(len(problem.values) for problem in problems)
     kinds = Counter(problem.calculator for problem in problems)
-    print(f"{count} 题，{len(kinds)} 种计算，{corrupted} 个改错的答案，{time.monotonic() - start:.0f} 秒：失败 {len(failed)}")
+    seconds = time.monotonic() - start
+    print(f"{count} 题，{len(kinds)} 种计算，{corrupted} 个改错的答案，{seconds:.0f} 秒：失败 {len(failed)}")
     print("\n".join(failed[:SHOWN]))
     return 1 if failed else 0
 

@@ -42,12 +42,23 @@ def run(argv: list[str]) -> int:
 def _join_negatives(words: list[str]) -> list[str]:
     """`--spread -30BP` as `--spread=-30BP`: argparse takes a word such as -30BP for a flag."""
     joined: list[str] = []
-    for word in words:
-        if re.match(r"-\d", word) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
-            joined[-1] += f"={word}"
+    for flag, group in _groups(words):
+        if flag and "=" not in flag and any(re.match(r"-\d", word) for word in group):
+            joined.append(f"{flag}={','.join(group)}")
         else:
-            joined.append(word)
+            joined += [*([flag] if flag else []), *group]
     return joined
+
+
+def _groups(words: list[str]) -> list[tuple[str, list[str]]]:
+    """Each flag with the words that follow it."""
+    groups: list[tuple[str, list[str]]] = [("", [])]
+    for word in words:
+        if word.startswith("--"):
+            groups.append((word, []))
+        else:
+            groups[-1][1].append(word)
+    return groups
 
 
 def _list() -> str:
