@@ -15,8 +15,8 @@ from cornucopia.records.schema import Record
 
 HANDBOOK = Path(__file__).resolve().parents[2] / "handbook"
 DOMAINS = {
-    "credit-card": "信用卡与支付", "fund": "基金", "insurance": "保险", "loan": "贷款", "social-security": "社保与公积金",
-    "stock": "股票", "tax-bond-macro": "税务债券与宏观", "wealth": "理财与存款",
+    "credit-card": "信用卡与支付", "fund": "基金", "insurance": "保险", "loan": "贷款",
+    "social-security": "社保与公积金", "stock": "股票", "tax-bond-macro": "税务债券与宏观", "wealth": "理财与存款",
 }  # fmt: skip
 PER_FOLDER = 35
 MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
