@@ -20,7 +20,7 @@ if [ -n "${BASE_MODEL:-}" ] || has_model "$llama"; then
   fi
 else
   echo "base_models/llama-7b-hf 不在本地，改用随项目附带的小模型 nano（下载 7B：bash ./base_models/load.sh）" >&2
-  lora="${LORA_WEIGHTS:-$(first_adapter ./runs/quickstart/adapter ./runs/quickstart ./runs/lora-llama-fin-v1)}"
+  lora="${LORA_WEIGHTS:-$(first_adapter ./runs/lora-llama-fin-v1 ./runs/quickstart/adapter)}"
   contestants+=(--contestant "基座=nano")
   if [ "${lora:-none}" != none ]; then
     contestants+=(--contestant "调优后=nano+$lora")

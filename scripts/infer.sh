@@ -8,7 +8,7 @@ if [ -z "${BASE_MODEL:-}" ]; then
     adapters="runs/lora-llama-fin-v1 base_models/Fin-Alpaca-LoRA-7B-Meta base_models/lora-llama-fin-ori-fb"
   else
     BASE_MODEL=nano
-    adapters="runs/quickstart/adapter runs/quickstart"
+    adapters="runs/lora-llama-fin-v1 runs/quickstart/adapter"
     echo "base_models/llama-7b-hf 不在本地，改用随项目附带的小模型 nano（下载 7B：bash ./base_models/load.sh）" >&2
   fi
   if [ -z "${LORA_WEIGHTS:-}" ]; then

@@ -1,8 +1,16 @@
 # Sourced by every script: goes to the project's root, makes .venv once, installs the project, puts it on PATH.
 # PYTHON chooses another Python; EXTRAS the extras to install (default none; test.sh asks for dev).
+# CORNUCOPIA_PYTHON=/path/python: an environment (conda, a container) that has the project already; nothing is installed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 EXTRAS="${EXTRAS:-}"
+
+if [ -n "${CORNUCOPIA_PYTHON:-}" ]; then
+  export PATH="$(dirname "$CORNUCOPIA_PYTHON"):$PATH"
+  [ -x "$(dirname "$CORNUCOPIA_PYTHON")/cornucopia" ] && return
+  echo "错误：CORNUCOPIA_PYTHON 指的环境里没有 cornucopia 命令。先运行 $CORNUCOPIA_PYTHON -m pip install -e ." >&2
+  exit 1
+fi
 
 find_python() {
   for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3 python; do
