@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code (0 done, 1 input, 2 usage, 130 interrupted)."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    # Threads that spin at barriers stop a run almost dead when any other program takes a core; sleeping ones do not.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _quiet()
     try:
         return _dispatch(argv)
