@@ -233,12 +233,12 @@ class TransformersEngine:
             yield from [row for row in batch.step() if row.finish is not None]
 
     def _batch(self, rows: list[Row], settings: Settings) -> Batch:
-        from transformers import DynamicCache
+        from cornucopia.inference.growing_cache import growing_cache
 
         def forward(**inputs: Any) -> Any:
             return self.shared.forward(self.adapter, **inputs)
 
-        cache = DynamicCache(config=self.shared.base.config)
+        cache = growing_cache(self.shared.base.config)
         return Batch(forward, rows, settings, StopFinder(self.tokenizer, settings.stop), cache, self.shared.device)
 
     def _reply(self, row: Row, settings: Settings) -> Reply:

@@ -1,0 +1,63 @@
+"""A key/value cache that writes new tokens in place, where Transformers' own copies everything at every token.
+
+With B rows of T tokens the copy costs B x T per step; on CPU that is most of a small model's decoding time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+ROOM = 64  # tokens of free room in a new buffer
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values (B, G, T, D) as views of buffers with room for more tokens.
+
+    Whatever else replaces `keys` (reordering, cropping) is noticed by its storage, and a new buffer is made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: list[torch.Tensor] = []
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append (B, G, t, D) tokens; returns all of them."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        length = self.get_seq_length()
+        total = length + key_states.shape[-2]
+        if not self._has_room(total):
+            self._buffers = [self._larger(old, new, total) for old, new in self._pairs(key_states, value_states)]
+        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[..., length:total, :] = new
+        self.keys, self.values = (buffer[..., :total, :] for buffer in self._buffers)
+        return self.keys, self.values
+
+    def _pairs(self, keys: torch.Tensor, values: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [(self.keys, keys), (self.values, values)]
+
+    def _has_room(self, total: int) -> bool:
+        if not self._buffers or self.keys.data_ptr() != self._buffers[0].data_ptr():
+            return False
+        return self.keys.shape[0] == self._buffers[0].shape[0] and total <= self._buffers[0].shape[-2]
+
+    @staticmethod
+    def _larger(old: torch.Tensor, new: torch.Tensor, total: int) -> torch.Tensor:
+        buffer = new.new_empty(*new.shape[:-2], total + max(ROOM, total // 4), new.shape[-1])
+        if old.numel():
+            buffer[..., : old.shape[-2], :] = old
+        return buffer
+
+
+def growing_cache(config: Any) -> DynamicCache:
+    """Transformers' cache for a model's config, its plain layers replaced by growing ones."""
+    cache = DynamicCache(config=config)
+    cache.layers = [GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    if cache.layer_class_to_replicate is DynamicLayer:
+        cache.layer_class_to_replicate = GrowingLayer
+    return cache
