@@ -116,11 +116,42 @@ def _strays(question: str, answer: str, keys: Mapping[str, Value], result: Resul
     asked = {n.value for n in read_numbers(question)}
     false = [equation.right for equation in read_equations(answer, asked) if not equation.holds]
     numbers = [n for n in read_numbers(answer) if _weighty(n, units)]
-    odd = [n for n in numbers if re.match(r"0\d", answer[n.span[0] :])]
+    odd = [n for n in read_numbers(answer) if re.match(r"0\d(?!\d{4}(?!\d))", answer[n.span[0] :])]  # no stock codes
     suspects = [n for n in numbers if not any(_close(n, x) for x in _alike(n, known))]
     derived = _derived({n.value for n in known}) if suspects else set()
     strays = [n for n in suspects if _imitates(n, keys.values()) or not any(_close(n, x) for x in derived)]
-    return sorted({*false, *odd, *strays}, key=lambda n: n.span)
+    return sorted({*false, *odd, *strays, *_mislabelled(answer, result)}, key=lambda n: n.span)
+
+
+def _mislabelled(answer: str, result: Result) -> list[Quantity]:
+    """Ends of clauses like 复利年化=...=0.43% that are not that value, and 可退税 before a number not ours."""
+    ours = _labelled("。".join(result.steps))
+    wrong = [
+        n for key, group in _labelled(answer).items() for n in group if key in ours and not _any_close(n, ours[key])
+    ]
+    for clause in re.finditer(r"[^。；，\n]+", answer):
+        label, _, formula = clause[0].partition("=")
+        value = result.values.get(label.strip())
+        last = formula.rpartition("=")[2] or formula
+        start = clause.end() - len(last)
+        numbers = [n for n in read_numbers(answer) if n.span[0] == start and n.span[1] == clause.end()]
+        if value and numbers and numbers[0].unit == value.unit and not matches(numbers[0], value):
+            wrong += numbers
+    return wrong
+
+
+def _labelled(text: str) -> dict[tuple[str, str], list[Quantity]]:
+    """Numbers by the three Chinese characters right before them and their unit."""
+    found: dict[tuple[str, str], list[Quantity]] = {}
+    for number in read_numbers(text):
+        label = text[max(number.span[0] - 3, 0) : number.span[0]]
+        if re.fullmatch(r"[\u4e00-\u9fff]{3}", label):
+            found.setdefault((label, number.unit), []).append(number)
+    return found
+
+
+def _any_close(number: Quantity, others: list[Quantity]) -> bool:
+    return any(_close(number, other.value) for other in others)
 
 
 def _weighty(number: Quantity, units: set[str]) -> bool:

@@ -17,6 +17,7 @@ _OPERATORS = {"×": "*", "*": "*", "÷": "/", "/": "/", "+": "+", "−": "-", "-
 _OPERATORS |= {"（": "(", "）": ")", "＋": "+", "–": "-"}
 _EQUALS = re.compile(r"[=＝≈]\s*约?\s*")
 _MOST_ROUNDED = 6
+_SLACK = Decimal("0.00001")  # a duration of 10.00004 is shown as 10, which looks exact
 
 Token = Decimal | str
 
@@ -86,7 +87,7 @@ def _holds(left: list[Quantity | str], right: Quantity, exact: Collection[Decima
         if value is None:
             return None
         values.append(value)
-    room = right.step / 2
+    room = right.step / 2 + abs(right.value) * _SLACK
     return min(values) - room <= right.value <= max(values) + room
 
 
