@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from conftest import CORPUS, SHARED
+from cornucopia.cli.infer import InferConfig
 from cornucopia.cli.main import main
+from cornucopia.comparison.recipe import CompareRecipe
+from cornucopia.core.options import parse
+from cornucopia.training.recipe import TrainRecipe
 from hub_server import FakeHub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +65,11 @@ class Copy:
         assert "Traceback" not in done.stdout, done.stdout
         assert not (self.folder / ".venv").exists()
         return done.stdout
+
+    def run_both(self, *scripts: str) -> list[str]:
+        """Run scripts that do not need each other side by side, with short answers: loading takes most of the time."""
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(lambda script: self.run(script, "--max-new-tokens", "8"), scripts))
 
     def rows(self, name: str) -> list[dict]:
         """The JSON lines of the one file that matches."""
@@ -115,27 +126,70 @@ def test_on_the_bundled_model(copy):
     trained = copy.folder / "runs" / "lora-llama-fin-v1"
     assert (trained / "adapter_model.safetensors").is_file() and (trained / "cornucopia.json").is_file()
 
-    said = copy.run("./scripts/infer.sh", "--max-new-tokens", "8")
-    assert said.count(NANO_LINE) == 1 and said.count("###golden output###") == ROWS
+    inferred, compared = copy.run_both("./scripts/infer.sh", "./scripts/comparison_test.sh")
+    assert inferred.count(NANO_LINE) == compared.count(NANO_LINE) == 1
+    assert inferred.count("###golden output###") == ROWS
     answers = copy.rows("runs/infer/infer--nano--lora-llama-fin-v1.jsonl")
     assert len(answers) == ROWS and all({"answer", "golden"} <= set(row) for row in answers)
 
-    said = copy.run("./scripts/comparison_test.sh", "--max-new-tokens", "8")
-    assert said.count(NANO_LINE) == 1
     report = (copy.folder / "runs" / "comparison_test" / "report.html").read_text(encoding="utf-8")
     assert "基座" in report and "调优后" in report and answers[0]["golden"] in report
     assert len(copy.rows("runs/comparison_test/answers.jsonl")) == 2 * ROWS
 
 
-def test_variables_choose_and_use_lora_false_means_none(copy):
-    chosen = {"BASE_MODEL": "nano", "DATA": "自己的 数据.json", "OUTPUT_DIR": "runs/自己的"}
-    shutil.copy(copy.folder / "instruction_data" / "fin_data.json", copy.folder / chosen["DATA"])
-    said = copy.run("./scripts/finetune.sh", "--num_epochs", "1", **chosen)
-    assert NANO_LINE not in said
-    assert (copy.folder / "runs" / "自己的" / "adapter_config.json").is_file()
-    variables = {**chosen, "OUTPUT_DIR": "runs/答", "LORA_WEIGHTS": "runs/自己的"}
-    copy.run("./scripts/infer.sh", "--use_lora", "False", "--max-new-tokens", "4", **variables)
-    assert len(copy.rows("runs/答/自己的 数据--nano.jsonl")) == ROWS
+@pytest.fixture
+def echo(copy, tmp_path):
+    """Runs a script with a `cornucopia` that only says its words; returns them."""
+    stub = tmp_path / "环境 2" / "bin" / "cornucopia"
+    stub.parent.mkdir(parents=True)
+    stub.write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n', encoding="utf-8")
+    stub.chmod(0o755)
+
+    def run(*words: str, **variables: str) -> tuple[list[str], str]:
+        said = copy.run(*words, CORNUCOPIA_PYTHON=str(stub.with_name("python")), **variables)
+        return re.findall("^<(.*)>$", said, re.M), said
+
+    return run
+
+
+def test_variables_choose_and_further_flags_win(echo):
+    chosen = {"BASE_MODEL": "我的 模型", "DATA": "自己的 数据.json", "OUTPUT_DIR": "runs/自己的", "TEMPLATE": "alpaca"}
+    words, said = echo(
+        "./scripts/finetune.sh", "--num_epochs", "1", "--batch_size", "8", "--micro_batch_size=8", **chosen
+    )
+    recipe, _ = parse(TrainRecipe, words[1:], prog="cornucopia train", summary="", positional="recipe")
+    assert words[0] == "train" and NANO_LINE not in said
+    assert (recipe.base_model, recipe.data_path, recipe.output_dir) == (
+        "我的 模型",
+        ["自己的 数据.json"],
+        "runs/自己的",
+    )
+    assert (recipe.prompt_template_name, recipe.num_epochs, recipe.micro) == ("alpaca", 1, 8)
+
+    words, said = echo("./scripts/infer.sh", "--use_lora", "False", **chosen, LORA_WEIGHTS="某 LoRA")
+    config, _ = parse(InferConfig, words[1:], prog="cornucopia infer", summary="", positional="data")
+    assert (config.model, config.data, config.adapter) == ("我的 模型", "自己的 数据.json", "某 LoRA")
+    assert config.active_adapter() is None and config.template == "alpaca" and NANO_LINE not in said
+
+    words, _ = echo("./scripts/comparison_test.sh", **chosen, LORA_WEIGHTS="某 LoRA", QUESTIONS="题 1.json")
+    compared, _ = parse(CompareRecipe, words[1:], prog="cornucopia compare", summary="", positional="recipe")
+    assert compared.questions == "题 1.json" and compared.output_dir == "runs/自己的"
+    assert [(one.base, one.adapter) for one in compared.contestants] == [("我的 模型", None), ("我的 模型", "某 LoRA")]
+
+    words, _ = echo("bash", "./base_models/load.sh", "--hub", "modelscope", MODEL="Qwen2.5-0.5B-Instruct Qwen3-0.6B")
+    assert words == [word for name in ("Qwen2.5-0.5B-Instruct", "Qwen3-0.6B")
+                     for word in ("models", "pull", name, "--hub", "modelscope")]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", ["./scripts/infer.sh", "./scripts/comparison_test.sh"])
+def test_what_was_tuned_last_by_hand_comes_before_the_quickstart(copy, echo, script):
+    words, _ = echo(script, LORA_WEIGHTS="none")
+    assert not [word for word in words if "runs/lora" in word or "quickstart" in word]
+    for made in ("runs/quickstart/adapter", "runs/lora-llama-fin-v1"):
+        (copy.folder / made).mkdir(parents=True)
+        (copy.folder / made / "adapter_config.json").write_text("{}", encoding="utf-8")
+        words, _ = echo(script)
+        assert [word for word in words if word.endswith(made)], words
 
 
 @pytest.mark.shared
@@ -144,17 +198,15 @@ def test_on_a_llama_folder_of_the_originals_shape(copy, hub, llama_files):
     copy.run("bash", "./base_models/load.sh")
     llama = copy.folder / "base_models" / "llama-7b-hf"
     assert (llama / "pytorch_model.bin").read_bytes() == llama_files["pytorch_model.bin"]
-    assert "已完整" in copy.run("bash", "./base_models/load.sh")
 
     assert NANO_LINE not in copy.run("./scripts/finetune.sh", "--num_epochs", "1")
     adapter = json.loads((copy.folder / "runs/lora-llama-fin-v1/adapter_config.json").read_text(encoding="utf-8"))
     assert Path(adapter["base_model_name_or_path"]).name == "llama-7b-hf"
 
-    assert NANO_LINE not in copy.run("./scripts/infer.sh", "--max-new-tokens", "8")
-    assert len(copy.rows("runs/infer/infer--llama-7b-hf--lora-llama-fin-v1.jsonl")) == ROWS
-
     shutil.copytree(copy.folder / "runs/lora-llama-fin-v1", copy.folder / "lora-llama-fin-Linly-zh")
-    assert NANO_LINE not in copy.run("./scripts/comparison_test.sh", "--max-new-tokens", "8")
+    said = copy.run_both("./scripts/infer.sh", "./scripts/comparison_test.sh")
+    assert NANO_LINE not in "".join(said)
+    assert len(copy.rows("runs/infer/infer--llama-7b-hf--lora-llama-fin-v1.jsonl")) == ROWS
     answers = copy.rows("runs/comparison_test/answers.jsonl")
     assert len(answers) == 3 * ROWS and not [row for row in answers if row.get("error")]
     report = (copy.folder / "runs/comparison_test/report.html").read_text(encoding="utf-8")

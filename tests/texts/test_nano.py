@@ -102,5 +102,17 @@ def test_it_knows_more_of_unseen_text_than_how_often_words_come(nano_tokenizer, 
 
 def test_its_card_says_what_it_is():
     card = (NANO / "README.md").read_text(encoding="utf-8")
-    for word in ("数据", "许可", "限制", "Apache-2.0", "recipes/nano/build.sh"):
+    for word in ("不能用来回答问题", "## 数据与许可", "## 局限", "Apache-2.0", "recipes/nano/build.sh"):
         assert word in card, word
+    missing = [name for name in re.findall(r"recipes/nano/[\w.]+", card) if not (ROOT / name).is_file()]
+    assert not missing
+
+
+def test_its_card_names_every_source_of_its_corpus():
+    card = (NANO / "README.md").read_text(encoding="utf-8")
+    source = (ROOT / "recipes" / "nano" / "corpus.py").read_text(encoding="utf-8")
+    named = re.findall(r'"([\w-]+/[\w-]+)(?: \([\w ]+\))?",\s*"(MIT|CC BY 4\.0|Apache-2\.0)"', source)
+    assert len(named) >= 7
+    for repository, licence in named:
+        (row,) = [line for line in card.splitlines() if repository in line]
+        assert licence in row, row
