@@ -95,8 +95,16 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
                 return self.content(repo, query["FilePath"][0])
             files = [{"Path": "sub", "Type": "tree", "Size": 0}]
             for name, data in hub.repos[repo].items():
-                files.append({"Path": name, "Name": name.split("/")[-1], "Type": "blob", "Size": len(data),
-                              "Sha256": _sha(data), "Revision": "abc"})
+                files.append(
+                    {
+                        "Path": name,
+                        "Name": name.split("/")[-1],
+                        "Type": "blob",
+                        "Size": len(data),
+                        "Sha256": _sha(data),
+                        "Revision": "abc",
+                    }
+                )
             return self.reply(200, json.dumps({"Code": 200, "Success": True, "Data": {"Files": files}}).encode())
 
         def resolve(self, repo: str, name: str) -> None:

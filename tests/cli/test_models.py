@@ -17,8 +17,11 @@ from cornucopia.core import hub_api
 from hub_server import FakeHub
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"config.json": b'{"architectures": ["LlamaForCausalLM"]}', "tokenizer.model": b"t" * 1500,
-         "model.safetensors": b"s" * 5000}
+FILES = {
+    "config.json": b'{"architectures": ["LlamaForCausalLM"]}',
+    "tokenizer.model": b"t" * 1500,
+    "model.safetensors": b"s" * 5000,
+}
 
 
 @pytest.fixture
@@ -83,8 +86,12 @@ def test_large_download_is_asked_about_when_somebody_is_there(server, tmp_path, 
 def test_ctrl_c_keeps_what_has_arrived(server, tmp_path):
     server.repos["huggyllama/llama-7b"]["model.safetensors"] = b"s" * 3_000_000
     server.slow["model.safetensors"] = 0.1
-    child = subprocess.Popen([sys.executable, "-m", "cornucopia", "models", "pull", "llama-7b"], stderr=subprocess.PIPE,
-                             stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cornucopia", "models", "pull", "llama-7b"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and not any(p.stat().st_size for p in tmp_path.rglob("model.safetensors.*.part")):
         time.sleep(0.02)
@@ -123,7 +130,13 @@ def test_load_sh_without_network_fails_clearly(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "base_models" / "load.sh").write_bytes((ROOT / "base_models" / "load.sh").read_bytes())
     (tmp_path / "scripts" / "setup.sh").write_text('cornucopia() { echo "pull $*"; return 1; }\n', encoding="utf-8")
-    done = subprocess.run(["bash", str(tmp_path / "base_models" / "load.sh"), "--hub", "mirror"], cwd="/", check=False,
-                          capture_output=True, encoding="utf-8", env={"PATH": os.environ["PATH"]})
+    done = subprocess.run(
+        ["bash", str(tmp_path / "base_models" / "load.sh"), "--hub", "mirror"],
+        cwd="/",
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        env={"PATH": os.environ["PATH"]},
+    )
     assert done.returncode == 1 and done.stdout == "pull models pull llama-7b --hub mirror\n"
     assert "自带小模型" in done.stderr

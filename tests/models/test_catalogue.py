@@ -38,16 +38,23 @@ def test_memory_grows_with_the_model_and_shrinks_with_the_bits():
     assert catalogue.find("Qwen2.5-14B").memory.qlora < 24 < catalogue.find("Qwen2.5-14B").memory.infer
 
 
-@pytest.mark.parametrize(("name", "site", "expected"), [
-    ("llama-7b", "", ("huggyllama/llama-7b", "hf", "llama-7b-hf")),
-    ("decapoda-research/llama-7b-hf", "", ("huggyllama/llama-7b", "hf", "llama-7b-hf")),
-    ("Linly-Chinese-LLaMA-7B", "mirror", ("P01son/Linly-Chinese-LLaMA-7b-hf", "mirror", "Linly-Chinese-LLaMA-7b-hf")),
-    ("qwen3-4b", "modelscope", ("Qwen/Qwen3-4B", "modelscope", "Qwen3-4B")),
-    ("ms:ZhipuAI/GLM-4-9B-0414", "", ("ZhipuAI/GLM-4-9B-0414", "modelscope", "GLM-4-9B-0414")),
-    ("yahma/llama-7b-hf", "", ("yahma/llama-7b-hf", "hf", "llama-7b-hf")),
-    ("some/thing", "", ("some/thing", "hf", "thing")),
-    ("ms:some/thing", "", ("some/thing", "modelscope", "thing")),
-])
+@pytest.mark.parametrize(
+    ("name", "site", "expected"),
+    [
+        ("llama-7b", "", ("huggyllama/llama-7b", "hf", "llama-7b-hf")),
+        ("decapoda-research/llama-7b-hf", "", ("huggyllama/llama-7b", "hf", "llama-7b-hf")),
+        (
+            "Linly-Chinese-LLaMA-7B",
+            "mirror",
+            ("P01son/Linly-Chinese-LLaMA-7b-hf", "mirror", "Linly-Chinese-LLaMA-7b-hf"),
+        ),
+        ("qwen3-4b", "modelscope", ("Qwen/Qwen3-4B", "modelscope", "Qwen3-4B")),
+        ("ms:ZhipuAI/GLM-4-9B-0414", "", ("ZhipuAI/GLM-4-9B-0414", "modelscope", "GLM-4-9B-0414")),
+        ("yahma/llama-7b-hf", "", ("yahma/llama-7b-hf", "hf", "llama-7b-hf")),
+        ("some/thing", "", ("some/thing", "hf", "thing")),
+        ("ms:some/thing", "", ("some/thing", "modelscope", "thing")),
+    ],
+)
 def test_names_lead_to_repositories(name, site, expected):
     source = catalogue.resolve(name, site)
     assert (source.repo, source.hub, source.folder) == expected

@@ -70,9 +70,7 @@ def _read_bin(path: Path) -> dict[str, Any]:
             fix="只使用可信来源的适配器，最好是 safetensors 格式",
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelError(
-            "适配器权重已损坏", where=str(path), found=first_line(error), fix="重新下载这个文件"
-        ) from None
+        raise ModelError("适配器权重已损坏", where=str(path), found=first_line(error), fix="重新下载这个文件") from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ModelError("适配器权重不是张量表", where=str(path), found=type(weights).__name__)
     return weights

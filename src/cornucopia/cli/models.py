@@ -88,7 +88,12 @@ def run_new(argv: list[str]) -> int:
 
     summary = "从零造一个 LLaMA 结构的小模型：分词器由文本训练（字节回退、不做归一化），权重由种子随机生成。"
     options, _ = parse(
-        NewModel, argv, prog="cornucopia models new", summary=summary, positional="output_dir", positional_help="新模型的目录"
+        NewModel,
+        argv,
+        prog="cornucopia models new",
+        summary=summary,
+        positional="output_dir",
+        positional_help="新模型的目录",
     )
     texts = [record.text for path in options.text for record in read_records(path, rejects=False).records]
     count = create(options.output_dir, texts, options)
@@ -108,13 +113,19 @@ def run_show(argv: list[str]) -> int:
     state = (["已下架"] if entry.gone else []) + ([] if entry.verified else ["未核实是否仍在"])
     state += ["需在网页上同意许可，并设 HF_TOKEN"] if entry.gated else []
     rows = {
-        "名字": "、".join([entry.name, *entry.aliases]), "种类": _KINDS[entry.kind], "Hugging Face": entry.hf,
-        "ModelScope": entry.modelscope, "替代来源": "、".join(entry.alternatives), "许可": entry.licence,
+        "名字": "、".join([entry.name, *entry.aliases]),
+        "种类": _KINDS[entry.kind],
+        "Hugging Face": entry.hf,
+        "ModelScope": entry.modelscope,
+        "替代来源": "、".join(entry.alternatives),
+        "许可": entry.licence,
         "参数量": f"{entry.parameters} B" if entry.parameters else "",
         "下载": f"{entry.size_gb} GB" if entry.size_gb else "",
         "推理内存": f"16 位 {need.infer} GB，4 位 {need.infer4} GB" if need else "",
         "微调内存": f"LoRA 16 位 {need.lora} GB，QLoRA 4 位 {need.qlora} GB" if need else "",
-        "底座": entry.base, "状态": "、".join(state), "说明": entry.note,
+        "底座": entry.base,
+        "状态": "、".join(state),
+        "说明": entry.note,
         "下载命令": f"cornucopia models pull {entry.replaced_by or entry.name}",
     }
     print("\n".join(f"{label}：{value}" for label, value in rows.items() if value))
@@ -128,15 +139,23 @@ def run_pull(argv: list[str]) -> int:
     from cornucopia.models import catalogue
 
     options, _ = parse(
-        PullOptions, argv, prog="cornucopia models pull", positional="name",
+        PullOptions,
+        argv,
+        prog="cornucopia models pull",
+        positional="name",
         summary="下载模型：先告知大小，可断点续传，逐文件校验 SHA-256。",
         positional_help="目录里的名字，或「组织/名字」，或「ms:组织/名字」",
         examples="  cornucopia models pull Qwen2.5-0.5B-Instruct\n  cornucopia models pull llama-7b --hub mirror\n"
-                 "  cornucopia models pull ms:Qwen/Qwen3-4B --yes",
+        "  cornucopia models pull ms:Qwen/Qwen3-4B --yes",
     )
-    folder = catalogue.pull(options.name, site=options.hub or "", revision=options.revision,
-                            folder=Path(options.dir) if options.dir else None, include=options.include,
-                            agree=lambda size: options.yes or size < ASK_ABOVE or _agreed())
+    folder = catalogue.pull(
+        options.name,
+        site=options.hub or "",
+        revision=options.revision,
+        folder=Path(options.dir) if options.dir else None,
+        include=options.include,
+        agree=lambda size: options.yes or size < ASK_ABOVE or _agreed(),
+    )
     print(folder)
     return 0
 
@@ -170,16 +189,35 @@ def _show_local() -> None:
     from cornucopia.models import local
 
     models, adapters = local.list_models(), local.list_adapters()
-    rows = [(_short(model.folder) + ("（自带）" if model.bundled else ""), model.architecture, _count(model.parameters),
-             human(model.size), model.problem or "完整") for model in models]
+    rows = [
+        (
+            _short(model.folder) + ("（自带）" if model.bundled else ""),
+            model.architecture,
+            _count(model.parameters),
+            human(model.size),
+            model.problem or "完整",
+        )
+        for model in models
+    ]
     if rows:
         show_table("本地模型", ("目录", "结构", "参数量", "大小", "状态"), rows)
     else:
         say(f"{project_root() / 'base_models'} 下没有模型")
     if adapters:
-        show_table("本地适配器", ("目录", "底座", "类型", "大小", "状态"), [
-            (_short(one.folder), one.base, f"{one.kind} r={one.rank}" if one.rank else one.kind, human(one.size),
-             one.problem or "完整") for one in adapters])
+        show_table(
+            "本地适配器",
+            ("目录", "底座", "类型", "大小", "状态"),
+            [
+                (
+                    _short(one.folder),
+                    one.base,
+                    f"{one.kind} r={one.rank}" if one.rank else one.kind,
+                    human(one.size),
+                    one.problem or "完整",
+                )
+                for one in adapters
+            ],
+        )
     if any(model.problem == "下载未完成" for model in models):
         say("未完成的下载：再运行一次同样的 cornucopia models pull 即可续传")
     say("下载更多：cornucopia models list --all 看目录，cornucopia models pull 名字 下载")

@@ -91,7 +91,12 @@ def choose(files: list[RemoteFile], include: list[str]) -> list[RemoteFile]:
 
 
 def pull(
-    repo: str, target: Path, *, hub: str, revision: str | None = None, include: list[str] | None = None,
+    repo: str,
+    target: Path,
+    *,
+    hub: str,
+    revision: str | None = None,
+    include: list[str] | None = None,
     agree: Agree = lambda size: True,
 ) -> Marker:
     """Bring `repo` into `target`; a finished download is only looked over, an unfinished one goes on.
@@ -133,12 +138,17 @@ def _check_wanted(listing: Listing, wanted: list[RemoteFile], target: Path) -> N
         hub_transfer.safe_path(target, file.name)
     if all(any(fnmatch(file.name, pattern) for pattern in _ABOUT) for file in wanted):
         kinds = sorted({Path(file.name).suffix for file in listing.files if Path(file.name).suffix})
-        raise HubError("仓库里没有能用的权重文件", where=listing.repo, found="、".join(kinds[:12]) or "空仓库",
-                       fix="用 --include '*.gguf' 之类指定要下载的文件")
+        raise HubError(
+            "仓库里没有能用的权重文件",
+            where=listing.repo,
+            found="、".join(kinds[:12]) or "空仓库",
+            fix="用 --include '*.gguf' 之类指定要下载的文件",
+        )
 
 
-def _bring(web: Any, listing: Listing, wanted: list[RemoteFile], target: Path, requested: str,
-           include: list[str], agree: Agree) -> Marker:
+def _bring(
+    web: Any, listing: Listing, wanted: list[RemoteFile], target: Path, requested: str, include: list[str], agree: Agree
+) -> Marker:
     done = {file.name: digest for file in wanted if (digest := hub_transfer.present(target / file.name, file))}
     missing = sorted((file for file in wanted if file.name not in done), key=lambda file: file.size)
     left = sum(max(file.size, 0) - _part_size(target, file) for file in missing)
@@ -153,8 +163,15 @@ def _bring(web: Any, listing: Listing, wanted: list[RemoteFile], target: Path, r
     target.mkdir(parents=True, exist_ok=True)
     done.update(_fetch_all(web, listing, missing, target))
     files = [MarkedFile(name=f.name, size=(target / f.name).stat().st_size, sha256=done[f.name]) for f in wanted]
-    marker = Marker(hub=listing.hub, repo=listing.repo, revision=listing.revision, requested=requested, include=include,
-                    finished=datetime.now(UTC).isoformat(timespec="seconds"), files=files)
+    marker = Marker(
+        hub=listing.hub,
+        repo=listing.repo,
+        revision=listing.revision,
+        requested=requested,
+        include=include,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=files,
+    )
     write_json(target / MARKER, marker.model_dump())
     for stale in target.rglob("*.part"):
         stale.unlink()
@@ -167,6 +184,7 @@ def _fetch_all(web: Any, listing: Listing, missing: list[RemoteFile], target: Pa
     stop, lock, gained = threading.Event(), threading.Lock(), 0
     total = max(sum(max(file.size, 0) for file in missing) // 1_000_000, 1)
     with Progress(f"下载 {listing.repo.split('/')[-1]}（MB）", total) as bar, ThreadPoolExecutor(WORKERS) as pool:
+
         def count(size: int) -> None:
             nonlocal gained
             with lock:

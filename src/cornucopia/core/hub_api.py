@@ -113,8 +113,12 @@ def client(hub: str) -> Iterator[httpx.Client]:
     try:
         made = httpx.Client(headers=headers(hub), follow_redirects=True, timeout=httpx.Timeout(20.0, connect=15.0))
     except (ImportError, ValueError) as error:
-        raise HubError("代理设置用不了", where="环境变量 ALL_PROXY / HTTPS_PROXY", found=str(error).split(".")[0],
-                       fix="socks 代理先装：pip install 'httpx[socks]'；或改用 http:// 代理") from None
+        raise HubError(
+            "代理设置用不了",
+            where="环境变量 ALL_PROXY / HTTPS_PROXY",
+            found=str(error).split(".")[0],
+            fix="socks 代理先装：pip install 'httpx[socks]'；或改用 http:// 代理",
+        ) from None
     with made:
         yield made
 
@@ -142,8 +146,13 @@ def _list_hf(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Li
 def _hf_file(item: dict[str, Any], base: str) -> RemoteFile:
     name, lfs = str(item.get("rfilename", "")), item.get("lfs") or {}
     size = lfs.get("size", item.get("size"))
-    return RemoteFile(name, int(size if size is not None else -1), f"{base}/{quote(name)}",
-                      sha256=str(lfs.get("sha256") or ""), git_blob="" if lfs else str(item.get("blobId") or ""))
+    return RemoteFile(
+        name,
+        int(size if size is not None else -1),
+        f"{base}/{quote(name)}",
+        sha256=str(lfs.get("sha256") or ""),
+        git_blob="" if lfs else str(item.get("blobId") or ""),
+    )
 
 
 def _list_modelscope(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Listing:
@@ -208,15 +217,21 @@ def _gated(repo: str, found: str) -> HubError:
 
 
 def _missing(hub: str, repo: str, found: str) -> RepoMissing:
-    return RepoMissing("仓库不存在、已下架，或是私有的", where=f"{endpoint(hub)}/{repo}", found=found,
-                       fix=f"{other_hub(hub)}；私有仓库先 export HF_TOKEN=hf_...；目录见 cornucopia models list --all")
+    return RepoMissing(
+        "仓库不存在、已下架，或是私有的",
+        where=f"{endpoint(hub)}/{repo}",
+        found=found,
+        fix=f"{other_hub(hub)}；私有仓库先 export HF_TOKEN=hf_...；目录见 cornucopia models list --all",
+    )
 
 
 def other_hub(hub: str) -> str:
     """What to try when `hub` does not answer."""
     if hub == "modelscope":
         return "换一个站：--hub hf 或 --hub mirror"
-    return "换一个站：--hub modelscope" + ("" if hub == "mirror" else "，或 --hub mirror（即 HF_ENDPOINT=https://hf-mirror.com）")
+    return "换一个站：--hub modelscope" + (
+        "" if hub == "mirror" else "，或 --hub mirror（即 HF_ENDPOINT=https://hf-mirror.com）"
+    )
 
 
 class Busy(Exception):
@@ -251,6 +266,10 @@ def retrying(
             now = progress()
             tries, seen = (1 if now > seen else tries + 1), now
             if tries >= ATTEMPTS:
-                raise HubError("连不上模型站", where=endpoint(hub), found=str(error) or type(error).__name__,
-                               fix=f"{other_hub(hub)}；已下载的部分会保留，再运行同一条命令即可续传") from None
+                raise HubError(
+                    "连不上模型站",
+                    where=endpoint(hub),
+                    found=str(error) or type(error).__name__,
+                    fix=f"{other_hub(hub)}；已下载的部分会保留，再运行同一条命令即可续传",
+                ) from None
             (pause or time.sleep)(max(FIRST_WAIT * 2 ** (tries - 1), getattr(error, "after", 0.0)))

@@ -57,8 +57,15 @@ def present(target: Path, file: RemoteFile) -> str:
     return digest.hexdigest() if _matches(target, file, digest.hexdigest()) else ""
 
 
-def fetch(web: httpx.Client, hub: str, repo: str, file: RemoteFile, target: Path,
-          count: Callable[[int], None], stop: threading.Event) -> str:
+def fetch(
+    web: httpx.Client,
+    hub: str,
+    repo: str,
+    file: RemoteFile,
+    target: Path,
+    count: Callable[[int], None],
+    stop: threading.Event,
+) -> str:
     """Download `file` to `target`; returns its SHA-256.
 
     Args:
@@ -80,16 +87,27 @@ def fetch(web: httpx.Client, hub: str, repo: str, file: RemoteFile, target: Path
     if not _matches(part, file, digest):
         found, want = f"{part.stat().st_size} 字节，sha256 {digest[:16]}", (file.sha256 or file.git_blob)[:16]
         part.unlink()
-        raise HubError("下载的内容与模型站公布的校验值不符，已删除", where=file.name,
-                       found=f"{found}（应为 {file.size} 字节，{want or '未公布'}）",
-                       fix=f"再运行一次；仍不符就{other_hub(hub)}")
+        raise HubError(
+            "下载的内容与模型站公布的校验值不符，已删除",
+            where=file.name,
+            found=f"{found}（应为 {file.size} 字节，{want or '未公布'}）",
+            fix=f"再运行一次；仍不符就{other_hub(hub)}",
+        )
     part.replace(target)
     return digest
 
 
-def _complete(web: httpx.Client, hub: str, repo: str, file: RemoteFile, part: Path,
-              count: Callable[[int], None], stop: threading.Event) -> str:
+def _complete(
+    web: httpx.Client,
+    hub: str,
+    repo: str,
+    file: RemoteFile,
+    part: Path,
+    count: Callable[[int], None],
+    stop: threading.Event,
+) -> str:
     """Fill `part` up to the file's size, over as many requests as it takes; returns its SHA-256."""
+
     def size() -> int:
         return part.stat().st_size if part.exists() else 0
 
@@ -111,8 +129,16 @@ def _complete(web: httpx.Client, hub: str, repo: str, file: RemoteFile, part: Pa
     return digest.hexdigest()
 
 
-def _stream(web: httpx.Client, hub: str, repo: str, file: RemoteFile, part: Path, digest: hashlib._Hash,
-            count: Callable[[int], None], stop: threading.Event) -> hashlib._Hash:
+def _stream(
+    web: httpx.Client,
+    hub: str,
+    repo: str,
+    file: RemoteFile,
+    part: Path,
+    digest: hashlib._Hash,
+    count: Callable[[int], None],
+    stop: threading.Event,
+) -> hashlib._Hash:
     """One request for what `part` still lacks; returns the hash state to go on with."""
     import httpx
 

@@ -32,22 +32,20 @@ class GrowingLayer(DynamicLayer):
         length = self.get_seq_length()
         total = length + key_states.shape[-2]
         if not self._has_room(total):
-            self._buffers = [self._larger(old, new, total) for old, new in self._pairs(key_states, value_states)]
+            pairs = ((self.keys, key_states), (self.values, value_states))
+            self._buffers = [self._larger(old, new, total) for old, new in pairs]
         for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
             buffer[..., length:total, :] = new
         self.keys, self.values = (buffer[..., :total, :] for buffer in self._buffers)
         return self.keys, self.values
 
-    def _pairs(self, keys: torch.Tensor, values: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        return [(self.keys, keys), (self.values, values)]
-
     def _has_room(self, total: int) -> bool:
-        if not self._buffers or self.keys.data_ptr() != self._buffers[0].data_ptr():
+        if not self._buffers or self.keys is None or self.keys.data_ptr() != self._buffers[0].data_ptr():
             return False
         return self.keys.shape[0] == self._buffers[0].shape[0] and total <= self._buffers[0].shape[-2]
 
     @staticmethod
-    def _larger(old: torch.Tensor, new: torch.Tensor, total: int) -> torch.Tensor:
+    def _larger(old: Any, new: torch.Tensor, total: int) -> torch.Tensor:
         buffer = new.new_empty(*new.shape[:-2], total + max(ROOM, total // 4), new.shape[-1])
         if old.numel():
             buffer[..., : old.shape[-2], :] = old

@@ -1,1 +1,1 @@
-"""Models: the catalogue, what is on this disk, loading with dtype and quantisation. Knows nothing of data or training."""
+"""Models: the catalogue, what is on this disk, loading. Knows nothing of data or training."""

@@ -138,8 +138,13 @@ def resolve(name: str, site: str = "") -> Source:
 
 
 def pull(
-    name: str, *, site: str = "", revision: str | None = None, folder: Path | None = None,
-    include: list[str] | None = None, agree: hub.Agree = lambda size: True,
+    name: str,
+    *,
+    site: str = "",
+    revision: str | None = None,
+    folder: Path | None = None,
+    include: list[str] | None = None,
+    agree: hub.Agree = lambda size: True,
 ) -> Path:
     """Download `name` (see `resolve`) to base_models/ or `folder`; returns where it is.
 

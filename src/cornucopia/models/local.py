@@ -79,8 +79,15 @@ def read_model(folder: Path) -> LocalModel:
     elif not problem and not any((folder / name).is_file() for name in _TOKENIZERS):
         problem = "缺分词器"
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    return LocalModel(folder, str(named), sum(count or 0 for count in counts), size, problem,
-                      folder.resolve() == bundled_model().resolve(), marker.repo if marker else "")
+    return LocalModel(
+        folder,
+        str(named),
+        sum(count or 0 for count in counts),
+        size,
+        problem,
+        folder.resolve() == bundled_model().resolve(),
+        marker.repo if marker else "",
+    )
 
 
 def read_adapter(folder: Path) -> LocalAdapter:
@@ -92,8 +99,14 @@ def read_adapter(folder: Path) -> LocalAdapter:
     if present and present[0].suffix == ".safetensors" and _parameters(present[0]) is None:
         problem = "权重文件损坏或被截断"
     rank = config.get("r")
-    return LocalAdapter(folder, str(config.get("base_model_name_or_path") or ""), str(config.get("peft_type") or ""),
-                        rank if isinstance(rank, int) else 0, sum(path.stat().st_size for path in present), problem)
+    return LocalAdapter(
+        folder,
+        str(config.get("base_model_name_or_path") or ""),
+        str(config.get("peft_type") or ""),
+        rank if isinstance(rank, int) else 0,
+        sum(path.stat().st_size for path in present),
+        problem,
+    )
 
 
 def weight_files(folder: Path) -> tuple[list[Path], str]:
@@ -103,8 +116,10 @@ def weight_files(folder: Path) -> tuple[list[Path], str]:
     """
     if not (folder / "config.json").is_file():
         return [], "缺 config.json"
-    for index, single in (("model.safetensors.index.json", "model.safetensors"),
-                          ("pytorch_model.bin.index.json", "pytorch_model.bin")):
+    for index, single in (
+        ("model.safetensors.index.json", "model.safetensors"),
+        ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+    ):
         if (folder / index).is_file():
             shards = read_json(folder / index).get("weight_map")
             names = sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else []

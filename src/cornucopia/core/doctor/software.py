@@ -16,8 +16,23 @@ if TYPE_CHECKING:
 
 OLDEST = (3, 11)
 CENTRAL = ("torch", "transformers", "peft", "tokenizers", "accelerate", "safetensors")
-FONTS = ("Noto Sans CJK", "Source Han Sans", "WenQuanYi", "SimHei", "Microsoft YaHei", "PingFang", "Hiragino Sans GB",
-         "Heiti", "STHeiti", "SimSun", "Songti", "Sarasa", "LXGW", "Droid Sans Fallback", "Noto Serif CJK")
+FONTS = (
+    "Noto Sans CJK",
+    "Source Han Sans",
+    "WenQuanYi",
+    "SimHei",
+    "Microsoft YaHei",
+    "PingFang",
+    "Hiragino Sans GB",
+    "Heiti",
+    "STHeiti",
+    "SimSun",
+    "Songti",
+    "Sarasa",
+    "LXGW",
+    "Droid Sans Fallback",
+    "Noto Serif CJK",
+)
 
 
 def check_python() -> Row:
