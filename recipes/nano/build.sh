@@ -14,9 +14,8 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do heavy+=("$work/handbook.jsonl"); done
 [ -f "$work/init/config.json" ] || cornucopia models new "$work/init" --text "$work/corpus.jsonl" "${heavy[@]}"
 cornucopia train recipes/nano/general.yaml --resume
 cornucopia train recipes/nano/handbook.yaml --resume
-cornucopia train recipes/nano/anneal.yaml --resume
 mkdir -p base_models/nano
 for file in config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json; do
-  cp "$work/anneal/$file" base_models/nano/
+  cp "$work/handbook/$file" base_models/nano/
 done
 echo "base_models/nano 已更新：$(cksum <base_models/nano/model.safetensors)" >&2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import make_tokenizer
 
 from cornucopia.inference.text import StopFinder, TextStream, decode, first_stop
+from tiny_models import make_tokenizer
 
 BYTES = make_tokenizer()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import make_adapter, make_model
 
 from cornucopia.inference.engine import Request, Sampling
 from cornucopia.inference.transformers_engine import open_engines
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode_prompt
+from tiny_models import make_adapter, make_model
 
 QUESTIONS = ["什么是保险", "股票和基金有什么区别？请举例说明", "a", "贷款利率怎么算", "社保"]
 REQUESTS = [Request(f"r{i}", Record(messages=(Message("user", q),))) for i, q in enumerate(QUESTIONS)]
