@@ -59,7 +59,7 @@ def open_engines(
         if entry is not None:
             name, folder = f"adapter{number}", find_adapter(entry)
             own = read_meta(folder)
-            shared.model = attach(shared.model, loaded, folder, name)
+            shared.model = _in_base_dtype(attach(shared.model, loaded, folder, name), loaded.model.dtype)
         chosen = resolve_template(template or own.template, loaded.tokenizer, None if template else own.template_text)
         budget = batch_tokens or cache_tokens(loaded.model)
         identity = {
@@ -71,6 +71,14 @@ def open_engines(
         }  # fmt: skip
         engines.append(TransformersEngine(shared, name, loaded.tokenizer, chosen, budget, identity))
     return engines
+
+
+def _in_base_dtype(model: Any, dtype: Any) -> Any:
+    """Adapter weights in the base's dtype: PEFT keeps them in float32, which widens every input at every layer."""
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name and dtype.is_floating_point:
+            parameter.data = parameter.data.to(dtype)
+    return model
 
 
 @dataclass
