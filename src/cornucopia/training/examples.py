@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,7 @@ def _read_all(recipe: TrainRecipe, plan: DataPlan) -> tuple[list[Record], list[R
     for path, weight, size in zip(recipe.data_path, weights, sizes, strict=True):
         records, held = split_records(_read_one(path, recipe, plan), size, seed=recipe.seed)
         validation += held
-        train += _repeat(records, weight)
+        train += _repeat(records, weight, recipe.seed)
     if recipe.val_data:
         validation = _read_one(recipe.val_data, recipe, plan)
     return train, validation
@@ -99,9 +100,10 @@ def _val_sizes(size: float, files: int) -> list[float]:
     return [int(size) // files + (index < int(size) % files) for index in range(files)]
 
 
-def _repeat(records: list[Record], weight: float) -> list[Record]:
+def _repeat(records: list[Record], weight: float, seed: int) -> list[Record]:
+    """The records `weight` times over; the fraction is a random sample, as files are often sorted."""
     whole, part = int(weight), weight - int(weight)
-    return records * whole + records[: round(len(records) * part)]
+    return records * whole + random.Random(seed).sample(records, round(len(records) * part))
 
 
 def _read_one(path: str, recipe: TrainRecipe, plan: DataPlan) -> list[Record]:

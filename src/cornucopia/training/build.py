@@ -1,0 +1,144 @@
+"""The model with what is to be trained switched on, and the Hugging Face Trainer around it.
+
+Knows nothing of output folders, of saving, or of what to do when memory runs out.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from cornucopia.adapters.load import attach
+from cornucopia.core.console import say
+from cornucopia.core.device import choose_device, choose_dtype
+from cornucopia.models.load import Base, find_model
+from cornucopia.models.memory import read_shape
+from cornucopia.training.examples import DataPlan
+from cornucopia.training.plan import total_steps
+from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.start import starting_adapter
+
+
+def trainable(recipe: TrainRecipe, base: Base) -> Any:
+    """The model with what is to be trained switched on."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    from cornucopia.models.families import lora_targets
+
+    model = base.model
+    model.config.use_cache = False
+    if recipe.method == "full":
+        return model.float().train()
+    if recipe.base_bits:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
+    elif recipe.gradient_checkpointing:
+        model.enable_input_require_grads()
+    given = starting_adapter(recipe)
+    if given:
+        model = attach(model, base, given, "default")
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+        return model
+    config = LoraConfig(
+        r=recipe.lora_r,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        bias="none",
+        task_type="CAUSAL_LM",
+        target_modules=lora_targets(model, recipe.lora_target_modules),
+    )
+    return get_peft_model(model, config)
+
+
+def make_trainer(
+    recipe: TrainRecipe, output: Path, plan: DataPlan, base: Base, model: Any, callbacks: list[Any]
+) -> Any:
+    """The Trainer, on the fast step where the model can take it."""
+    from transformers import PrinterCallback
+
+    from cornucopia.training.batches import Collator
+    from cornucopia.training.fast import speed_up
+    from cornucopia.training.trainer import AnswerTrainer
+
+    collator = Collator(packed=False, pad_id=base.tokenizer.pad_token_id or 0)
+    if recipe.packing:
+        reason = speed_up(model)
+        collator.packed = not reason
+        say(
+            f"这个模型不能用无填充训练（{reason}），用普通填充"
+            if reason
+            else "无填充训练：每步的多条拼成一行，互不可见"
+        )
+    trainer = AnswerTrainer(
+        model=model,
+        args=_arguments(recipe, output, plan, collator.packed),
+        data_collator=collator,
+        callbacks=callbacks,
+        train_dataset=plan.train,
+        eval_dataset=plan.validation or None,
+        sampler_settings=(recipe.seed, recipe.batch_size, recipe.group_by_length),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    steps = total_steps(recipe, len(plan.train))
+    device = choose_device(recipe.device)
+    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
+    trackers = sorted(set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set()))
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(output / "tensorboard")
+    for key, value in (
+        ("WANDB_PROJECT", recipe.wandb_project),
+        ("WANDB_WATCH", recipe.wandb_watch),
+        ("WANDB_LOG_MODEL", recipe.wandb_log_model),
+    ):
+        if value:
+            os.environ[key] = value
+    validate = bool(plan.validation)
+    every = min(recipe.eval_steps, steps)  # a checkpoint can be the best only where it was validated
+    return TrainingArguments(
+        output_dir=str(output),
+        run_name=recipe.wandb_run_name or output.name,
+        report_to=trackers or "none",
+        per_device_train_batch_size=recipe.micro,
+        per_device_eval_batch_size=recipe.micro,
+        gradient_accumulation_steps=max(recipe.batch_size // (recipe.micro * world), 1),
+        num_train_epochs=recipe.num_epochs,
+        max_steps=recipe.max_steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler_type,
+        warmup_steps=math.ceil(recipe.warmup_ratio * steps),
+        weight_decay=recipe.weight_decay,
+        adam_beta2=recipe.adam_beta2,
+        max_grad_norm=recipe.max_grad_norm,
+        optim=recipe.optim,
+        activation_checkpointing=recipe.gradient_checkpointing,
+        logging_steps=min(recipe.logging_steps, max(steps // 4, 1)),  # a short run has a curve too
+        save_steps=-(-recipe.save_steps // every) * every if validate else recipe.save_steps,
+        save_total_limit=recipe.save_total_limit,
+        eval_strategy="steps" if validate else "no",
+        eval_steps=every if validate else None,
+        load_best_model_at_end=validate,
+        metric_for_best_model="eval_loss" if validate else None,
+        greater_is_better=False if validate else None,
+        include_num_input_tokens_seen="all" if packed else "non_padding",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=0,
+        ddp_find_unused_parameters=False if world > 1 else None,
+        average_tokens_across_devices=world > 1,
+    )
