@@ -9,7 +9,7 @@ from families import make, with_lora
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.batches import pack_row
-from cornucopia.training.fast import slow_down, speed_up
+from cornucopia.training.fast import extras, slow_down, speed_up
 from cornucopia.training.trainer import answer_loss
 
 FAST = ("llama", "qwen2", "qwen3", "mistral", "glm4")
@@ -115,4 +115,40 @@ def test_documents_that_leak_into_each_other_are_noticed(monkeypatch):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(0.2)
-    assert "损失" in speed_up(model)
+    assert "不同" in speed_up(model) or "改变" in speed_up(model)
+    assert extras(model) == set()
+
+
+def test_every_part_is_on_where_it_applies():
+    for family, parts in {"llama": {"packed", "lora", "rows"}, "glm4": {"packed", "lora"}, "bloom": set()}.items():
+        model = with_lora(make(family), family)
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        speed_up(model)
+        assert extras(model) == parts, family
+        assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+        slow_down(model)
+        assert extras(model) == set() and not any("forward" in m.__dict__ for m in model.modules())
+
+
+def test_a_part_that_computes_something_else_is_left_out(monkeypatch):
+    from cornucopia.kernels import lora_linear as kernel
+
+    def wrong(x, weight, bias, down, up, kept=None):
+        return x @ weight.T + (x @ down.T) @ up.T * 1.5
+
+    monkeypatch.setattr(kernel, "lora_linear", wrong)
+    model = with_lora(make("llama"), "llama")
+    assert speed_up(model) == "" and extras(model) == {"packed", "rows"}
+
+
+def test_one_document_does_not_change_anothers_gradient():
+    """The gradient of the second document's answer is the same whatever the first one says."""
+    model = with_lora(make("llama"), "llama")
+    assert speed_up(model) == ""
+    first, second, third = examples((9, 23, 11))
+    silent = [Example(e.input_ids, [IGNORE] * len(e.input_ids)) for e in (first, third)]
+    found = [gradients(model, answer_loss(model, pack_row([other, second]), 1)) for other in silent]
+    alone = gradients(model, answer_loss(model, pack_row([second]), 1))
+    for name, gradient in alone.items():
+        assert torch.allclose(found[0][name], gradient, rtol=1e-4, atol=1e-6), name
+        assert torch.allclose(found[1][name], gradient, rtol=1e-4, atol=1e-6), name

@@ -1,13 +1,16 @@
 """Switch a model to the fast training step, after proving on it that the result is the same.
 
 The step: documents of a micro-batch in one row without padding (kernels.packed_attention), and the output layer
-only on trained positions, fused with the loss (kernels.linear_cross_entropy). A model that gives another loss this
-way, or refuses, keeps the plain path, and the run says why.
+only on trained positions, fused with the loss (kernels.linear_cross_entropy). On top of it, where the model allows:
+LoRA fused with its frozen map (kernels.lora_linear), and the last layer on trained positions only
+(kernels.trained_rows). A model that gives another loss or gradient with one of them keeps what it had before.
 """
 
 from __future__ import annotations
 
 import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,13 +19,20 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from cornucopia.core.errors import first_line
 from cornucopia.kernels import packed_attention
 from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
+from cornucopia.kernels.lora_linear import patch_lora
+from cornucopia.kernels.trained_rows import patch_last_layer, select_rows
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.batches import pack_row
 from cornucopia.training.trainer import answer_loss
 
-TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}  # relative, of the summed loss
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}  # relative, of the summed loss and of the gradient
 ROUGH = 2e-2  # bfloat16 and float16 sums of a dozen terms differ by less
+REFUSALS = (TypeError, ValueError, RuntimeError, KeyError, IndexError, AttributeError)
+PROBED = 64  # so many trained tensors, the smallest first, have their gradients compared
+FEW_ROWS = 0.9  # with more trained positions than this share, the last layer runs whole
+
+Undo = Callable[[], Any]
 
 
 def speed_up(model: Any) -> str:
@@ -32,46 +42,145 @@ def speed_up(model: Any) -> str:
         model: a causal language model, or a PEFT model around one.
 
     Returns:
-        "" when the fast step is on, else the reason why not (Chinese).
+        "" when the fast step is on, else the reason why not (Chinese). What is on beside it: `extras(model)`.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    attention, training = base.config._attn_implementation, model.training
-    base._plain_attention = attention
+    base = _base(model)
+    slow_down(model)
+    training = model.training
     model.eval()
-    try:
-        reason = _probe(model, base)
-    except (TypeError, ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
-        reason = first_line(error, 120)
+    with _stirred(model):
+        documents = [_document(n, base.config.get_text_config().vocab_size) for n in (7, 12, 5)]
+        base._fast_undo = {}
+        try:
+            expected = _alone(model, documents)
+            reason = _switch(model, expected, documents, "packed", lambda: _patch_packed(base))
+            if not reason:
+                _switch(model, expected, documents, "lora", lambda: _patch_all_lora(model))
+                _switch(model, expected, documents, "rows", lambda: _patch_rows(base))
+        except REFUSALS as error:
+            reason = first_line(error, 120)
     model.train(training)
-    if reason:
-        base.config._attn_implementation = attention
-        base.__dict__.pop("forward", None)
     return reason
+
+
+def extras(model: Any) -> set[str]:
+    """Which parts of the fast step are on: "packed", "lora" (fused LoRA), "rows" (short last layer)."""
+    return set(getattr(_base(model), "_fast_undo", ()))
 
 
 def slow_down(model: Any) -> None:
     """Give the model its own forward pass and attention back, for saving and generating."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if base.__dict__.pop("forward", None) is not None:
-        base.config._attn_implementation = base._plain_attention
+    parts = _base(model).__dict__.pop("_fast_undo", {})
+    for undo in reversed(parts.values()):
+        undo()
 
 
-def _probe(model: Any, base: Any) -> str:
-    """Two checks: the same loss as documents alone; and the first document's words move no other's loss."""
-    documents = [_document(n, base.config.get_text_config().vocab_size) for n in (7, 12, 5)]
-    dtype = base.get_input_embeddings().weight.dtype
-    tolerance = ROUGH if getattr(base, "is_quantized", False) else TOLERANCE.get(dtype, ROUGH)
-    alone = sum(_loss(model, collate([document], 0)) for document in documents)
+def _base(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _switch(
+    model: Any, expected: tuple[float, torch.Tensor], documents: list[Example], name: str, patch: Callable[[], Undo]
+) -> str:
+    """Switch one part on, and off again if the result differs; returns why (Chinese), or ""."""
+    parts = _base(model)._fast_undo
+    try:
+        parts[name] = patch()
+        reason = _difference(model, expected, documents)
+    except REFUSALS as error:
+        reason = first_line(error, 120)
+    if reason and name in parts:
+        parts.pop(name)()
+    return reason
+
+
+def _patch_packed(base: Any) -> Undo:
+    attention = base.config._attn_implementation
+
+    def undo() -> None:
+        base.config._attn_implementation = attention
+        base.__dict__.pop("forward", None)
+
     base.config._attn_implementation = packed_attention.register()
     base.forward = types.MethodType(_fused_forward, base)
-    together = _loss(model, pack_row(documents))
-    if abs(together - alone) > tolerance * max(1.0, abs(alone)):
-        return f"损失不同：{together:.4f} 与 {alone:.4f}"
+    return undo
+
+
+def _patch_all_lora(model: Any) -> Undo:
+    """All LoRA layers or none."""
+    undos: list[Undo] = []
+    try:
+        for module in model.modules():
+            if hasattr(module, "lora_A"):
+                undos.append(patch_lora(module))
+    except REFUSALS:
+        for undo in undos:
+            undo()
+        raise
+    if not undos:
+        raise ValueError("no LoRA")
+    return lambda: [undo() for undo in undos]
+
+
+def _patch_rows(base: Any) -> Undo:
+    return patch_last_layer(base.get_decoder().layers[-1])
+
+
+def _alone(model: Any, documents: list[Example]) -> tuple[float, torch.Tensor]:
+    """Summed loss of documents one by one, and the gradient of the smallest trained tensors."""
+    results = [_loss_and_gradient(model, collate([document], 0)) for document in documents]
+    return sum(loss for loss, _ in results), torch.stack([gradient for _, gradient in results]).sum(0)
+
+
+def _difference(model: Any, expected: tuple[float, torch.Tensor], documents: list[Example]) -> str:
+    """Two checks: loss and gradient of documents alone; and the first document's words move no other's loss."""
+    tolerance = _tolerance(_base(model))
+    loss, gradient = expected
+    together, slope = _loss_and_gradient(model, pack_row(documents))
+    if abs(together - loss) > tolerance * max(1.0, abs(loss)):
+        return f"损失不同：{together:.4f} 与 {loss:.4f}"
+    apart = float((slope - gradient).norm() / gradient.norm().clamp(min=1e-12))
+    if apart > 10 * tolerance:
+        return f"梯度不同：相差 {apart:.1%}"
     rest = _loss(model, pack_row([_silent(documents[0]), *documents[1:]]))
     changed = _loss(model, pack_row([_silent(_document(7, 3)), *documents[1:]]))
     if abs(rest - changed) > tolerance / 100 * max(1.0, abs(rest)):
         return f"前一条改变了后一条的损失：{rest:.6f} 与 {changed:.6f}"
     return ""
+
+
+def _tolerance(base: Any) -> float:
+    dtype = base.get_input_embeddings().weight.dtype
+    return ROUGH if getattr(base, "is_quantized", False) else TOLERANCE.get(dtype, ROUGH)
+
+
+def _loss_and_gradient(model: Any, batch: dict[str, torch.Tensor]) -> tuple[float, torch.Tensor]:
+    """Loss, and the gradient of the probed parameters as one vector (the others are frozen meanwhile)."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    probed = sorted(trained, key=lambda parameter: parameter.numel())[:PROBED]
+    loss = answer_loss(model, _to(batch, next(model.parameters()).device), 1)
+    gradients = torch.autograd.grad(loss, probed, allow_unused=True)
+    return float(loss.detach()), torch.cat(
+        [(torch.zeros_like(p) if g is None else g).float().flatten() for p, g in zip(probed, gradients, strict=True)]
+    )
+
+
+@contextmanager
+def _stirred(model: Any) -> Iterator[None]:
+    """LoRA's B, zero before training, filled with noise, so that a wrong LoRA product shows in the loss."""
+    kept = {name: p.detach().clone() for name, p in model.named_parameters() if ".lora_B." in name}
+    generator = torch.Generator().manual_seed(0)
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, value in kept.items():
+            noise = torch.randn(value.shape, generator=generator) * parameters[name].shape[1] ** -0.5 * 0.1
+            parameters[name].copy_(value + noise.to(value))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in kept.items():
+                parameters[name].copy_(value)
 
 
 def _loss(model: Any, batch: dict[str, torch.Tensor]) -> float:
@@ -101,15 +210,17 @@ def _fused_forward(
 ) -> CausalLMOutputWithPast:
     """Loss (summed over targets) of one packed row; see `pack_row` for the shapes."""
     decoder = self.get_decoder()
+    short = "rows" in self._fast_undo and logits_to_keep.numel() < FEW_ROWS * input_ids.shape[1]
+    if "rows" in self._fast_undo:
+        decoder.layers[-1].rows = logits_to_keep if short else None
     hidden = decoder(
         input_ids=input_ids, position_ids=position_ids, cu_seq_lens_q=cu_seq_lens_q, use_cache=False
     ).last_hidden_state[0]
     output = self.get_output_embeddings()
     if getattr(output, "bias", None) is not None or type(output) is not torch.nn.Linear:
         raise ValueError("输出层不是普通的线性层")
-    return CausalLMOutputWithPast(
-        loss=linear_cross_entropy(hidden.index_select(0, logits_to_keep), output.weight, targets)
-    )
+    trained = hidden if short else select_rows(hidden, logits_to_keep)
+    return CausalLMOutputWithPast(loss=linear_cross_entropy(trained, output.weight, targets))
 
 
 def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
