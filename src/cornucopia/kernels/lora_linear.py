@@ -57,8 +57,8 @@ def draw_dropout(shape: tuple[int, int], probability: float, device: torch.devic
         device: of the result.
 
     Returns:
-        (T, I) uint8 of 0 and 1, or None for probability 0. On CPU the bits come from NumPy's SFC64, several times faster
-        than torch's Bernoulli and seeded from torch's generator, so that a resumed run draws the same.
+        (T, I) uint8 of 0 and 1, or None for probability 0. On CPU the bits come from NumPy's SFC64, several times
+        faster than torch's Bernoulli and seeded from torch's generator, so that a resumed run draws the same.
     """
     if probability == 0:
         return None
