@@ -43,6 +43,17 @@ def test_seven_day_redemption_fee() -> None:
     assert values("赎回反算", target=1182, nav="1.2", days=6, rate="0.5%")["份额"] == 1000
 
 
+def test_redemption_fee_tiers_from_2026() -> None:
+    """《公开募集证券投资基金销售费用管理规定》 from 2026-01-01: under 7, 30, 180 days at least 1.5%, 1%, 0.5%."""
+    order = {"shares": 1000, "nav": "1", "rate": "0.1%", "kind": "股票或混合"}
+    days = {6: 15, 7: 10, 29: 10, 30: 5, 179: 5, 180: 1}
+    assert {held: values("基金赎回", **order, days=held, on="2026-01-01")["赎回费"] for held in days} == days
+    assert values("基金赎回", **order, days=7, on="2025-12-31")["赎回费"] == 1
+    # A bond or index fund held by a person, or a fund of unknown kind: after 7 days its contract decides.
+    assert values("基金赎回", **(order | {"kind": "一般"}), days=7)["赎回费"] == 1
+    assert values("赎回反算", target=990, nav="1", days=7, rate="0", kind="股票或混合")["份额"] == 1000
+
+
 def test_risk_by_hand() -> None:
     assert values("最大回撤", navs=["1", "1.2", "0.9", "1.3", "1.1"])["最大回撤"] == Decimal("0.25")
     # Mean 1%, sample deviation 1%: (12% − 3%) / (1%·√12) = 2.5981

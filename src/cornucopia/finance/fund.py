@@ -9,11 +9,13 @@ from cornucopia.core.config import Config, option
 from cornucopia.finance import rules
 from cornucopia.finance.calculator import Calculator, Result, Value, money
 from cornucopia.finance.decimals import percent, plain, rounded, yuan
-from cornucopia.finance.fields import Money, Number, Rate, Whole
+from cornucopia.finance.fields import Day, Money, Number, Rate, Whole
 
 _OUTSIDE = (
     "证监基金字〔2007〕10号《关于统一规范证券投资基金认（申）购费用及认（申）购份额计算方法有关问题的通知》（价外法）"
 )
+_FLOOR = "bank.fund_redemption_floor"
+_KIND = "基金类别：一般（类别不明，或个人持有的指数、债券基金，只查不足7天），股票或混合（各档都查），货币或ETF（不查）"
 
 
 class Subscription(Config):
@@ -39,7 +41,8 @@ class Redemption(Config):
     nav: Number = option(..., "确认日单位净值，元", gt=0, le=10000)
     days: Whole = option(..., "持有天数", ge=0, le=36500)
     rate: Rate = option(..., "合同约定的赎回费率（这个持有期），如 0.5%", ge=0, le=Decimal("0.05"))
-    kind: Literal["一般", "货币或ETF"] = option("一般", "基金类别：一般，货币或ETF（不适用7天1.5%的规定）")
+    kind: Literal["一般", "股票或混合", "货币或ETF"] = option("一般", _KIND)
+    on: Day | None = option(None, "赎回日期；不写按最近的规则", aliases=("date",))
 
 
 class RedemptionFor(Config):
@@ -49,7 +52,8 @@ class RedemptionFor(Config):
     nav: Number = option(..., "确认日单位净值，元", gt=0, le=10000)
     days: Whole = option(..., "持有天数", ge=0, le=36500)
     rate: Rate = option(..., "合同约定的赎回费率（这个持有期）", ge=0, le=Decimal("0.05"))
-    kind: Literal["一般", "货币或ETF"] = option("一般", "基金类别")
+    kind: Literal["一般", "股票或混合", "货币或ETF"] = option("一般", _KIND)
+    on: Day | None = option(None, "赎回日期；不写按最近的规则", aliases=("date",))
 
 
 def subscribe(order: Subscription) -> Result:
@@ -74,16 +78,21 @@ def subscribe_for(order: SubscriptionFor) -> Result:
     return Result({"申购金额": money(amount), "申购费": money(amount - net)}, steps, _OUTSIDE)
 
 
-def _redemption_rate(days: int, rate: Decimal, kind: str) -> tuple[Decimal, str]:
-    """The rate that applies and why: less than 7 days costs at least 1.5%."""
-    rule = rules.at("bank.fund_short_holding").value
-    if kind == "一般" and days < rule["days"] and rate < rule["rate"]:
-        return rule["rate"], f"持有{days}天、不足{rule['days']}天，赎回费率不低于{percent(rule['rate'])}"
-    return rate, f"持有{days}天，赎回费率{percent(rate)}"
+def _redemption_rate(order: Redemption | RedemptionFor) -> tuple[Decimal, str]:
+    """The rate that applies and why: the contract's, or the lowest the rule allows for so short a holding.
+
+    The first tier binds every fund but money funds and ETFs; index and bond funds of individuals are free of the rest.
+    """
+    tiers = rules.at(_FLOOR, order.on).value
+    checked = {"一般": tiers[:1], "股票或混合": tiers, "货币或ETF": []}[order.kind]
+    for days, floor in checked:
+        if order.days < days and order.rate < floor:
+            return floor, f"持有{order.days}天、不足{days}天，赎回费率不低于{percent(floor)}"
+    return order.rate, f"持有{order.days}天，赎回费率{percent(order.rate)}"
 
 
 def redeem(order: Redemption) -> Result:
-    rate, why = _redemption_rate(order.days, order.rate, order.kind)
+    rate, why = _redemption_rate(order)
     gross = rounded(order.shares * order.nav)
     fee = rounded(gross * rate)
     steps = [
@@ -94,12 +103,12 @@ def redeem(order: Redemption) -> Result:
     return Result(
         {"到手金额": money(gross - fee), "赎回费": money(fee), "赎回总额": money(gross)},
         steps,
-        f"基金合同赎回费条款；{rules.cite('bank.fund_short_holding')}",
+        f"基金合同赎回费条款；{rules.cite(_FLOOR, day=order.on)}",
     )
 
 
 def redeem_for(order: RedemptionFor) -> Result:
-    rate, why = _redemption_rate(order.days, order.rate, order.kind)
+    rate, why = _redemption_rate(order)
     gross = order.target / (1 - rate)
     shares = rounded(gross / order.nav)
     steps = [
@@ -110,7 +119,7 @@ def redeem_for(order: RedemptionFor) -> Result:
     return Result(
         {"份额": Value(shares, "份"), "赎回费": money(gross - order.target)},
         steps,
-        f"基金合同赎回费条款；{rules.cite('bank.fund_short_holding')}",
+        f"基金合同赎回费条款；{rules.cite(_FLOOR, day=order.on)}",
     )
 
 
