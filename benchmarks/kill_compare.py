@@ -9,128 +9,59 @@ the models once and kills forked children instead of whole commands.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from kill_infer import _fail, _until_more_than, _wait
-
-Cells = dict[tuple[str, str], dict[str, object]]
-
-
-def main() -> int:
-    """Run the trial; 0 when nothing was lost, doubled or changed."""
-    options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        reference, out = Path(folder) / "whole", Path(folder) / "cut"
-        start = _forked(options) if options.fork else _command(options)
-        if _wait(start(reference)) != 0:
-            return _fail("the uninterrupted run failed")
-        whole = _cells(reference)
-        kills = _kill_often(start, out, len(whole), options)
-        if kills is None:
-            return 1
-        if _wait(start(out)) != 0:
-            return _fail("the last run failed")
-        if _cells(out) != whole or list(_cells(out)) != list(whole):
-            return _fail("the resumed result differs from the uninterrupted one")
-    print(f"ok: {kills} kills, {len(whole)} cells, identical")
-    return 0
+from killing import State, Trial, by_key, fork, read_options, read_rows, spawn
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", required=True)
-    parser.add_argument("--adapter", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--max-new-tokens", type=int, default=48)
-    parser.add_argument("--batch-tokens", type=int, default=1500, help="small: many batches, many points to die at")
-    parser.add_argument("--temperature", type=float, default=0.8)
-    parser.add_argument("--fork", action="store_true")
-    return parser.parse_args()
+class CompareTrial(Trial):
+    """A base and the base with an adapter answer the questions."""
 
+    unit = "cells"
 
-def _kill_often(start: Callable[[Path], int], out: Path, total: int, options: argparse.Namespace) -> int | None:
-    """Kill and resume; the number of kills that hit a running process, or None when a cell was lost."""
-    generator, hits, tries, before = random.Random(options.seed), 0, 0, Cells()
-    while hits < options.kills and tries < options.kills * 3:
-        tries += 1
-        if len(before) >= total:  # all answered: begin anew, to be killed again
-            shutil.rmtree(out)
-            before = {}
-        pid = start(out)
-        _until_more_than(out / "answers.jsonl", generator.randrange(len(before), total), pid)
-        time.sleep(generator.random() * 0.01)
-        os.kill(pid, signal.SIGKILL)
-        hits += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-        after = _cells(out)
-        if any(after.get(key) != cell for key, cell in before.items()):
-            _fail(f"a cell was lost or changed by kill {hits}")
-            return None
-        before = after
-        print(f"kill {hits}: {len(after)}/{total} cells", flush=True)
-    return hits
+    def start(self, out: Path) -> int:
+        given = self.options
+        contestants = [f"base={given.base}", f"tuned={given.base}+{given.adapter}"]
+        if given.fork:
+            self._loaded  # noqa: B018 - before the fork
+            return fork(lambda: self._compare_in_child(out, contestants), out)
+        words = ["compare", "--questions", given.data, "--device", "cpu", "--output-dir", str(out)]
+        words += [word for contestant in contestants for word in ("--contestant", contestant)]
+        for name in ("max_new_tokens", "batch_tokens", "temperature"):
+            words += [f"--{name}", str(getattr(given, name))]
+        return spawn(words, out)
 
+    @cached_property
+    def _loaded(self) -> tuple[dict[str, Any], Any]:
+        from cornucopia.inference.transformers_engine import open_engines
+        from cornucopia.records.read import read_records
 
-def _cells(folder: Path) -> Cells:
-    """Whole lines by contestant and question, without the measured seconds; a doubled cell ends the trial."""
-    path = folder / "answers.jsonl"
-    rows = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]] if path.exists() else []
-    cells = {(row["contestant"], row["id"]): {**row, "seconds": None} for row in rows}
-    if len(cells) != len(rows):
-        raise SystemExit(_fail(f"{len(rows) - len(cells)} doubled cells"))
-    return cells
+        given = self.options
+        engines = open_engines(given.base, [None, given.adapter], batch_tokens=given.batch_tokens, device="cpu")
+        return dict(zip(("base", "tuned"), engines, strict=True)), read_records(given.data, rejects=False).records
 
+    def _compare_in_child(self, out: Path, contestants: list[str]) -> None:
+        from cornucopia.comparison.recipe import CompareRecipe
+        from cornucopia.comparison.run import compare
 
-def _contestants(options: argparse.Namespace) -> list[str]:
-    return [f"base={options.base}", f"tuned={options.base}+{options.adapter}"]
+        engines, records = self._loaded
+        values = {name: getattr(self.options, name) for name in ("max_new_tokens", "temperature")}
+        values |= {"questions": self.options.data, "contestants": contestants, "output_dir": str(out)}
+        compare(CompareRecipe.build(values), records, lambda group, _: [engines[one.name] for one in group])
 
+    def rows_file(self, out: Path) -> Path:
+        return out / "answers.jsonl"
 
-def _command(options: argparse.Namespace) -> Callable[[Path], int]:
-    words = [sys.executable, "-m", "cornucopia", "compare", "--questions", options.data, "--device", "cpu"]
-    words += [word for contestant in _contestants(options) for word in ("--contestant", contestant)]
-    for name in ("max_new_tokens", "batch_tokens", "temperature"):
-        words += [f"--{name}", str(getattr(options, name))]
+    def state(self, out: Path) -> State:
+        rows = [{**row, "seconds": None} for row in read_rows(self.rows_file(out))]
+        return by_key(rows, lambda row: (row["contestant"], row["id"]))
 
-    def start(out: Path) -> int:
-        return subprocess.Popen([*words, "--output-dir", str(out)], stdout=subprocess.DEVNULL).pid
-
-    return start
-
-
-def _forked(options: argparse.Namespace) -> Callable[[Path], int]:
-    from cornucopia.comparison.recipe import CompareRecipe
-    from cornucopia.comparison.run import compare
-    from cornucopia.inference.transformers_engine import open_engines
-    from cornucopia.records.read import read_records
-
-    engines = open_engines(options.base, [None, options.adapter], batch_tokens=options.batch_tokens, device="cpu")
-    by_name = dict(zip(("base", "tuned"), engines, strict=True))
-    values = {"questions": options.data, "contestants": _contestants(options)}
-    values |= {"max_new_tokens": options.max_new_tokens, "temperature": options.temperature}
-    records = read_records(options.data, rejects=False).records
-
-    def start(out: Path) -> int:
-        pid = os.fork()
-        if pid == 0:
-            recipe = CompareRecipe.build({**values, "output_dir": str(out)})
-            compare(recipe, records, lambda group, _: [by_name[contestant.name] for contestant in group])
-            os._exit(0)
-        return pid
-
-    return start
+    def same(self, whole: Path, cut: Path) -> bool:
+        return list(self.state(cut).items()) == list(self.state(whole).items())
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sizes = {"max_new_tokens": 48, "batch_tokens": 1500}  # small batches: many points to die at
+    raise SystemExit(CompareTrial(read_options(__doc__, ("base", "adapter", "data"), **sizes, temperature=0.8)).run())
