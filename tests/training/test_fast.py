@@ -15,6 +15,9 @@ from cornucopia.training.trainer import answer_loss
 FAST = ("llama", "qwen2", "qwen3", "mistral", "glm4")
 
 
+PARTS = {"llama": {"packed", "lora", "norm", "rows"}, "glm4": {"packed", "lora", "norm"}, "bloom": set()}
+
+
 def examples(lengths=(9, 23, 4, 17)):
     generator = torch.Generator().manual_seed(3)
     made = []
@@ -120,7 +123,7 @@ def test_documents_that_leak_into_each_other_are_noticed(monkeypatch):
 
 
 def test_every_part_is_on_where_it_applies():
-    for family, parts in {"llama": {"packed", "lora", "rows"}, "glm4": {"packed", "lora"}, "bloom": set()}.items():
+    for family, parts in PARTS.items():
         model = with_lora(make(family), family)
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         speed_up(model)
@@ -138,7 +141,7 @@ def test_a_part_that_computes_something_else_is_left_out(monkeypatch):
 
     monkeypatch.setattr(kernel, "lora_linear", wrong)
     model = with_lora(make("llama"), "llama")
-    assert speed_up(model) == "" and extras(model) == {"packed", "rows"}
+    assert speed_up(model) == "" and extras(model) == PARTS["llama"] - {"lora"}
 
 
 def test_one_document_does_not_change_anothers_gradient():

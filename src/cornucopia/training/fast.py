@@ -2,8 +2,8 @@
 
 The step: documents of a micro-batch in one row without padding (kernels.packed_attention), and the output layer
 only on trained positions, fused with the loss (kernels.linear_cross_entropy). On top of it, where the model allows:
-LoRA fused with its frozen map (kernels.lora_linear), and the last layer on trained positions only
-(kernels.trained_rows). A model that gives another loss or gradient with one of them keeps what it had before.
+LoRA fused with its frozen map (kernels.lora_linear), norms that keep nothing (kernels.rms_norm), and the last layer on
+trained positions only (kernels.trained_rows). A part that gives another loss or gradient is left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from cornucopia.core.errors import first_line
 from cornucopia.kernels import packed_attention
 from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
 from cornucopia.kernels.lora_linear import patch_lora
+from cornucopia.kernels.rms_norm import patch_norm
 from cornucopia.kernels.trained_rows import patch_last_layer, select_rows
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
@@ -55,7 +56,8 @@ def speed_up(model: Any) -> str:
             expected = _alone(model, documents)
             reason = _switch(model, expected, documents, "packed", lambda: _patch_packed(base))
             if not reason:
-                _switch(model, expected, documents, "lora", lambda: _patch_all_lora(model))
+                _switch(model, expected, documents, "lora", lambda: _patch_each(model, _is_lora, patch_lora))
+                _switch(model, expected, documents, "norm", lambda: _patch_each(model, _is_norm, patch_norm))
                 _switch(model, expected, documents, "rows", lambda: _patch_rows(base))
         except REFUSALS as error:
             reason = first_line(error, 120)
@@ -64,7 +66,7 @@ def speed_up(model: Any) -> str:
 
 
 def extras(model: Any) -> set[str]:
-    """Which parts of the fast step are on: "packed", "lora" (fused LoRA), "rows" (short last layer)."""
+    """Which parts of the fast step are on: "packed", "lora" (fused), "norm", "rows" (short last layer)."""
     return set(getattr(_base(model), "_fast_undo", ()))
 
 
@@ -106,20 +108,26 @@ def _patch_packed(base: Any) -> Undo:
     return undo
 
 
-def _patch_all_lora(model: Any) -> Undo:
-    """All LoRA layers or none."""
+def _patch_each(model: Any, chosen: Callable[[Any], bool], patch: Callable[[Any], Undo]) -> Undo:
+    """All modules of a kind or none."""
     undos: list[Undo] = []
     try:
-        for module in model.modules():
-            if hasattr(module, "lora_A"):
-                undos.append(patch_lora(module))
+        undos += [patch(module) for module in model.modules() if chosen(module)]
     except REFUSALS:
         for undo in undos:
             undo()
         raise
     if not undos:
-        raise ValueError("no LoRA")
+        raise ValueError("no such layer")
     return lambda: [undo() for undo in undos]
+
+
+def _is_lora(module: Any) -> bool:
+    return hasattr(module, "lora_A")
+
+
+def _is_norm(module: Any) -> bool:
+    return type(module).__name__.endswith("RMSNorm")
 
 
 def _patch_rows(base: Any) -> Undo:
