@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cornucopia.finance import rules
+from cornucopia.finance.decimals import percent, plain
 from cornucopia.records.overlap import near_duplicates
 from cornucopia.records.schema import Record
 
@@ -94,6 +97,34 @@ def test_no_article_repeats_another(articles):
     names = list(articles)
     pairs = near_duplicates([Record(text=body) for _, body in articles.values()], threshold=0.2)
     assert not pairs, [(str(names[pair.left]), str(names[pair.right]), pair.similarity) for pair in pairs]
+
+
+def _sayings():
+    """Article -> what it has to say if it agrees with the calculators' rule tables."""
+    tiers = rules.at("bank.fund_redemption_floor").value
+    months = rules.at("social.payout_months").value
+    fund, shares = rules.at("social.housing_fund").value, rules.at("stock.new_share").value
+    brackets = rules.at("tax.annual_brackets").value
+    return {
+        "fund/03-short-holding-fee": [f"少于{days}日不低于{percent(rate)}" for days, rate in tiers],
+        "social-security/12-pension-formula": [f"{age}岁{months[age]}" for age in (50, 55, 58, 60, 61, 62, 63, 65)],
+        "social-security/31-housing-fund-contribution": [f"不低于{percent(fund['floor'])}", percent(fund["ceiling"])],
+        "stock/05-trading-fees": [percent(rules.at(f"stock.{name}").value) for name in ("stamp_duty", "transfer_fee")],
+        "stock/14-ipo-subscription": [f"每{shares['step']}元市值", f"一个单位是{shares['lot']}股"],
+        "tax-bond-macro/01-personal-income-tax-rates": [
+            f"{plain(low / 10000)}万到{plain(high / 10000)}万元{percent(rate)}"
+            for (low, _, _), (high, rate, _) in pairwise(brackets)
+            if high
+        ],
+        "tax-bond-macro/10-personal-pension-tax": [percent(rules.at("tax.private_pension").value["rate"])],
+    }
+
+
+def test_handbook_and_rule_tables_agree(articles):
+    for name, sayings in _sayings().items():
+        body = articles[Path(f"{name}.md")][1]
+        missing = [saying for saying in sayings if saying not in body]
+        assert not missing, (name, missing)
 
 
 def test_no_article_promises_profit(articles):

@@ -19,6 +19,7 @@ TRAINING_KINDS = {"qa", "calc", "task", "multi-turn", "conduct"}
 HELD_OUT_KINDS = {"paraphrase", "unseen", "conduct", "calc", "task"}
 REFERENCES = {"article", "of", "task", "calculator", "inputs"}
 MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+YEAR = re.compile(r"(?<!\d)(19|20)\d\d(?!\d)")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,11 @@ def test_references_lead_somewhere(training, both):
         assert article is None or (ROOT / "handbook" / f"{article}.md").is_file(), (record.id, article)
         assert origin is None or (origin in by_id and by_id[origin].domain == record.domain), (record.id, origin)
         assert (record.kind == "paraphrase") == (origin is not None), record.id
+
+
+def test_every_answer_can_be_traced_to_a_dated_source_or_a_calculator(both):
+    untraced = [r.id for r in both if not YEAR.search(r.source) and "calculator" not in r.extra]
+    assert not untraced
 
 
 def test_every_calculated_answer_can_be_calculated_again(both):
