@@ -59,7 +59,7 @@ def make_trainer(
     from transformers import PrinterCallback
 
     from cornucopia.training.batches import Collator
-    from cornucopia.training.fast import speed_up
+    from cornucopia.training.fast import EXTRAS, extras, speed_up
     from cornucopia.training.trainer import AnswerTrainer
 
     collator = Collator(packed=False, pad_id=base.tokenizer.pad_token_id or 0)
@@ -71,6 +71,9 @@ def make_trainer(
             if reason
             else "无填充训练：每步的多条拼成一行，互不可见"
         )
+        faster = [text for name, text in EXTRAS.items() if name in extras(model)]
+        if faster:
+            say(f"加速（已在这个模型上核对过损失和梯度）：{'、'.join(faster)}")
     trainer = AnswerTrainer(
         model=model,
         args=_arguments(recipe, output, plan, collator.packed),

@@ -33,6 +33,8 @@ REFUSALS = (TypeError, ValueError, RuntimeError, KeyError, IndexError, Attribute
 PROBED = 64  # so many trained tensors, the smallest first, have their gradients compared
 FEW_ROWS = 0.9  # with more trained positions than this share, the last layer runs whole
 
+EXTRAS = {"lora": "LoRA 与冻结权重合并计算", "norm": "归一化不留中间值", "rows": "末层只算要学的位置"}
+
 Undo = Callable[[], Any]
 
 
@@ -43,7 +45,8 @@ def speed_up(model: Any) -> str:
         model: a causal language model, or a PEFT model around one.
 
     Returns:
-        "" when the fast step is on, else the reason why not (Chinese). What is on beside it: `extras(model)`.
+        "" when packed rows can be used, else the reason why not (Chinese); batches must then be padded ones. The parts
+        that are on either way: `extras(model)`.
     """
     base = _base(model)
     slow_down(model)
@@ -55,9 +58,9 @@ def speed_up(model: Any) -> str:
         try:
             expected = _alone(model, documents)
             reason = _switch(model, expected, documents, "packed", lambda: _patch_packed(base))
+            _switch(model, expected, documents, "lora", lambda: _patch_each(model, _is_lora, patch_lora))
+            _switch(model, expected, documents, "norm", lambda: _patch_each(model, _is_norm, patch_norm))
             if not reason:
-                _switch(model, expected, documents, "lora", lambda: _patch_each(model, _is_lora, patch_lora))
-                _switch(model, expected, documents, "norm", lambda: _patch_each(model, _is_norm, patch_norm))
                 _switch(model, expected, documents, "rows", lambda: _patch_rows(base))
         except REFUSALS as error:
             reason = first_line(error, 120)
@@ -91,8 +94,9 @@ def _switch(
         reason = _difference(model, expected, documents)
     except REFUSALS as error:
         reason = first_line(error, 120)
-    if reason and name in parts:
-        parts.pop(name)()
+    undo = parts.pop(name, None) if reason else None
+    if undo:
+        undo()
     return reason
 
 
@@ -141,15 +145,18 @@ def _alone(model: Any, documents: list[Example]) -> tuple[float, torch.Tensor]:
 
 
 def _difference(model: Any, expected: tuple[float, torch.Tensor], documents: list[Example]) -> str:
-    """Two checks: loss and gradient of documents alone; and the first document's words move no other's loss."""
+    """Two checks: loss and gradient of documents alone; and, packed, the first one's words move no other's loss."""
     tolerance = _tolerance(_base(model))
     loss, gradient = expected
-    together, slope = _loss_and_gradient(model, pack_row(documents))
+    packed = "packed" in _base(model)._fast_undo
+    together, slope = _loss_and_gradient(model, pack_row(documents) if packed else collate(documents, 0))
     if abs(together - loss) > tolerance * max(1.0, abs(loss)):
         return f"损失不同：{together:.4f} 与 {loss:.4f}"
     apart = float((slope - gradient).norm() / gradient.norm().clamp(min=1e-12))
     if apart > 10 * tolerance:
         return f"梯度不同：相差 {apart:.1%}"
+    if not packed:
+        return ""
     rest = _loss(model, pack_row([_silent(documents[0]), *documents[1:]]))
     changed = _loss(model, pack_row([_silent(_document(7, 3)), *documents[1:]]))
     if abs(rest - changed) > tolerance / 100 * max(1.0, abs(rest)):
