@@ -67,12 +67,37 @@ def test_repetition_is_a_share(text):
     assert 0 <= repetition(text) < 1
 
 
+def numbers(answer, **cell):
+    pair = BY_KEY["numbers"].of({"answer": answer, "question": "", "golden": "", **cell})
+    return pair and pair[0] / pair[1]
+
+
+def test_numbers_of_a_cell_are_judged_by_the_golden_answer_or_the_calculator():
+    asked = {"question": "退货险的10万保额怎么赔？", "golden": "等待期90天，最高10万元，赔80%。"}
+    assert numbers("90天，80%", **asked) == 1 and numbers("不清楚。", **asked) == 0 and numbers("90天", **asked) == 0.5
+    assert numbers("30天", golden="30天", material="30天") == 1  # a task on its material
+    assert numbers("涨到8元", golden="没有数字") is None and numbers("涨到8元") is None
+    inputs = {"principal": "1000000", "rate": "0.049", "months": "360"}
+    made = {"kind": "calc", "calculator": "等额本息", "inputs": inputs, "golden": "每月还1元"}
+    assert numbers("每月还5307.27元", **made) == 1 and numbers("每月还1元", **made) == 0 and numbers("", **made) == 0
+    assert numbers("这么算", golden="", calculator="等额本息", inputs=inputs) == 0
+
+
+@pytest.mark.parametrize("made", [
+    {"calculator": 5, "inputs": {}}, {"calculator": "没有这个", "inputs": {}}, {"calculator": "等额本息"},
+    {"calculator": "等额本息", "inputs": [1]}, {"calculator": "等额本息", "inputs": {"principal": None, "x": {}}},
+])  # fmt: skip
+def test_a_calculator_that_cannot_run_leaves_the_golden_answer(made):
+    assert numbers("3元", golden="3元", **made) == 1 and numbers("4元", golden="3元", **made) == 0
+
+
 def test_values_of_a_cell():
-    cell = {"answer": "保险。", "golden": "保险", "finish_reason": "length", "completion_tokens": 10, "seconds": 4.0,
+    cell = {"answer": "保5天。", "golden": "保5天", "finish_reason": "length", "completion_tokens": 10, "seconds": 4.0,
             "golden_nll": 2 * math.log(3), "golden_tokens": 2, "error": ""}  # fmt: skip
     values = {key: float(metric.value(*metric.of(cell))) for key, metric in BY_KEY.items()}
     assert values == pytest.approx({
-        "f1": 1, "rouge_l": 1, "perplexity": 3, "length": 3, "repetition": 0, "empty": 0, "cut_off": 1, "speed": 2.5,
+        "f1": 1, "rouge_l": 1, "numbers": 1, "perplexity": 3, "length": 4, "repetition": 0, "empty": 0, "cut_off": 1,
+        "speed": 2.5,
     })  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
 from cornucopia.comparison.report import write_report
 from cornucopia.comparison.run import compare
 from cornucopia.comparison.summary import differ, summarise
-from cornucopia.comparison.table import escape, markdown, show_summary
+from cornucopia.comparison.table import escape, markdown, markdown_scores, show_summary
 from cornucopia.core.errors import ModelError
 from cornucopia.records.schema import Message, Record
 
@@ -76,7 +76,7 @@ def test_small_and_broken_comparisons_still_make_a_page(tmp_path, records, answe
     comparison, summary = made(tmp_path, records, 甲=answer)
     assert len(data_of(page_of(tmp_path, comparison, summary))["rows"]) == 1 and summary.conclusion
     show_summary(comparison, summary)
-    assert "甲" in capsys.readouterr().out
+    assert ("甲" in capsys.readouterr().out) != isinstance(answer, ModelError)  # no scores, no line
 
 
 def test_the_conclusion_is_as_strong_as_the_interval(tmp_path):
@@ -93,7 +93,7 @@ def test_the_conclusion_is_as_strong_as_the_interval(tmp_path):
     _, few = made(tmp_path / "5", records[:5], 基座=lambda q: "不知道", 调优=golden.get)
     assert "只有 5 道题" in few.conclusion[1]
     _, failed = made(tmp_path / "6", records, 基座=golden.get, 调优=ModelError("坏"))
-    assert "20/20 题出错" in failed.conclusion[-1] and "比「基座」" not in "".join(failed.conclusion)
+    assert "20 题全部出错" in failed.conclusion[-1] and "比「基座」" not in "".join(failed.conclusion)
     _, cut = made(tmp_path / "7", records, 基座=lambda q: "长" * 300)
     assert "截断" in cut.conclusion[-1]
 
@@ -103,7 +103,56 @@ def test_groups_by_domain_and_kind_add_up(tmp_path):
     assert {name: lines[0].values["f1"].count for name, lines in summary.by_domain.items()} == dict.fromkeys(
         ["保险", "股票", "基金", "贷款", "社保"], 2
     )
-    assert {name: lines[1].differences["f1"].count for name, lines in summary.by_kind.items()} == {"unseen": 5, "qa": 5}
+    assert {name: lines[1].differences["f1"].count for name, lines in summary.by_kind.items()} == {
+        "问答": 5,
+        "没练过的事实": 5,
+    }
+
+
+def numbered(kind: str, number: int) -> Record:
+    turns = (Message("user", f"{kind}第{number}问？"), Message("assistant", f"等待期{number + 30}天。"))
+    return Record(turns, id=f"{kind}{number}", domain="保险", kind=kind)
+
+
+def test_scores_by_kind_are_printed_and_written(tmp_path, capsys):
+    inputs = {"principal": "1000000", "rate": "0.049", "months": "360"}
+    turns = (Message("user", "月供多少？"), Message("assistant", "5307.27元"))
+    sums = Record(turns, id="c", kind="calc", extra={"calculator": "等额本息", "inputs": inputs})
+    records = [*(numbered(kind, n) for kind in ("own", "unseen", "paraphrase") for n in range(4)), sums]
+    golden = {record.question: record.golden for record in records}
+    engines = {"基座": lambda q: "要等900天，每月还3元", "调优": golden.get, "坏": ModelError("坏")}
+    comparison, summary = made(tmp_path, records, **engines)
+    assert list(summary.by_kind) == ["转述", "没练过的事实", "计算", "own"]  # known ones first, in the reader's words
+    shares = {kind: [line.values["numbers"].value for line in lines] for kind, lines in summary.by_kind.items()}
+    assert shares == {kind: [0.0, 1.0, None] for kind in summary.by_kind}
+    show_summary(comparison, summary)
+    printed, written = capsys.readouterr(), markdown_scores(comparison, summary)
+    for text in (printed.out, written):
+        assert "按题型" in text and "没练过的事实" in text and "100%" in text and "坏" not in text
+    assert "数字正确率 0% → 100%，差 +100 个百分点" in printed.err and "「坏」13 题全部出错" in printed.err
+    assert "| 没练过的事实 | 基座 | " in written and "\n|  | 调优 | 1.00 \\[1.00, 1.00\\] | 4 | 100% " in written
+    cells = data_of(page_of(tmp_path, comparison, summary))["rows"][-1]["cells"]
+    assert [cell["numbers"] for cell in cells] == [0, 1, None] and "月供5307.27元" in cells[0]["numbers_note"]
+    assert cells[0]["strays"] == [[10, 12]] and cells[1]["strays"] == []
+
+
+def test_without_kinds_there_are_no_tables_by_kind(tmp_path, capsys):
+    records = [Record(numbered("", n).messages) for n in range(4)]
+    comparison, summary = made(tmp_path, records, 甲=lambda q: "等30天")
+    show_summary(comparison, summary)
+    assert "题型" not in capsys.readouterr().out + markdown_scores(comparison, summary)
+    assert 'id="kinds"' not in (page := page_of(tmp_path, comparison, summary)) and 'id="domains"' not in page
+
+
+def test_the_first_may_fail_and_the_rest_is_still_told(tmp_path):
+    _, summary = made(tmp_path, make_records(12), 坏=ModelError("坏"), 甲=lambda q: "先看条款")
+    assert summary.conclusion[0].startswith("「甲」的字符F1 是 ") and "「坏」12 题全部" in summary.conclusion[1]
+
+
+def test_stray_numbers_are_placed_as_the_page_counts(tmp_path):
+    record = numbered("qa", 0)
+    comparison, summary = made(tmp_path, [record], 甲=lambda q: "😀等9天")
+    assert data_of(page_of(tmp_path, comparison, summary))["rows"][0]["cells"][0]["strays"] == [[3, 5]]
 
 
 def test_perplexity_is_not_compared_over_different_bases(tmp_path):

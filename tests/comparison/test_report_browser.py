@@ -39,7 +39,13 @@ def _make(folder: Path) -> Path:
 
     def tuned(question: str) -> str:
         place = list(golden).index(question)
-        return EVIL if question.startswith("脚本") else golden[question][:8] if place % 3 == 0 else golden[question]
+        return (
+            EVIL
+            if question.startswith("脚本")
+            else golden[question][:8]
+            if place % 3 == 0
+            else f"{golden[question]}每年收12.5%。"
+        )
 
     names = ("基座", "调优<i>", "坏的")
     engines = dict(zip(names, (FakeEngine(base), FakeEngine(tuned), ModelError("适配器坏了")), strict=True))
@@ -84,6 +90,22 @@ def test_filter_by_domain_and_kind(page):
     page.choose("#kind", "问答")
     assert page.run(SHOWN) == ["q5", "q15"]
     assert page.run("return document.getElementById('count').textContent") == "2 / 24 题"
+
+
+def test_kinds_are_told_apart_and_domains_fold_away(page):
+    rows = "return [...document.querySelectorAll('#kinds tbody th')].map((th) => th.textContent)"
+    assert page.run(rows) == ["问答", "没练过的事实"]
+    visible = "return document.querySelector('#domains table').checkVisibility()"
+    assert not page.run(visible)
+    page.click("#domains summary")
+    assert page.run(visible)
+
+
+def test_numbers_without_support_are_marked(page):
+    marked = "return [...document.querySelectorAll('.stray')].map((node) => node.textContent)"
+    assert set(page.run(marked)) == {"12.5%"}
+    page.click("label:has(#strays)")
+    assert page.run(marked) == []
 
 
 def test_only_what_differs(page):

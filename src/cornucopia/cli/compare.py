@@ -27,13 +27,14 @@ def run(argv: list[str]) -> int:
     from cornucopia.comparison.report import write_report
     from cornucopia.comparison.run import compare
     from cornucopia.comparison.summary import summarise
-    from cornucopia.comparison.table import markdown, show_summary
+    from cornucopia.comparison.table import markdown, markdown_scores, show_summary
     from cornucopia.records.read import read_records
 
     comparison = compare(recipe, read_records(recipe.questions).records)
     summary = summarise(comparison)
     folder = Path(recipe.output_dir)
-    write_text(folder / "answers.md", markdown(comparison))
+    scores = markdown_scores(comparison, summary)
+    write_text(folder / "answers.md", f"{scores}## 回答\n\n{markdown(comparison)}" if scores else markdown(comparison))
     write_report(folder / "report.html", comparison, summary)
     show_summary(comparison, summary)
     console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")

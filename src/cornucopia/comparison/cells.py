@@ -143,10 +143,14 @@ class Comparison:
 def describe(contestant: str, question: Question) -> Cell:
     """The part of a cell that the question and the column's name decide."""
     record = question.record
-    material = next((m.material for m in reversed(record.messages) if m.role == "user"), "")
+    turns = record.prompt().messages
+    known: dict[str, Any] = {"history": "\n".join(text for m in turns[:-1] for text in (m.content, m.material) if text)}
+    known |= {key: record.extra.get(key) for key in ("calculator", "inputs")}  # what made the question
     return {
-        "contestant": contestant, "id": question.id, "question": record.question, "material": material,
+        "contestant": contestant, "id": question.id, "question": record.question,
+        "material": next((m.material for m in reversed(turns) if m.role == "user"), ""),
         "domain": record.domain, "kind": record.kind, "golden": record.golden,
+        **{key: value for key, value in known.items() if value},
     }  # fmt: skip
 
 

@@ -46,8 +46,8 @@ def bars(metric: Metric, items: Sequence[Bar], width: int = 560) -> str:
     return _svg(width, len(items) * _ROW + 26, f"{metric.label}：{_spoken(metric, items)}", parts)
 
 
-def grouped(metric: Metric, groups: Mapping[str, Sequence[Bar]], width: int = 1120) -> str:
-    """Upright bars, one group a domain, one bar a contestant, each with its interval."""
+def grouped(metric: Metric, groups: Mapping[str, Sequence[Bar]], heading: str, width: int = 1120) -> str:
+    """Upright bars, one group a domain or kind, one bar a contestant, each with its interval."""
     shown = dict(list(groups.items())[:MAX_GROUPS])
     top = _scale([item.score for items in shown.values() for item in items], metric)
     room = (width - 50) / max(len(shown), 1)
@@ -61,7 +61,7 @@ def grouped(metric: Metric, groups: Mapping[str, Sequence[Bar]], width: int = 11
         parts.append(f'<text class="name" {where} y="{_BASELINE + 20}">{escape(_short(name))}</text>')
         parts.append(f'<text class="tick" {where} y="{_BASELINE + 35}">{count} 题</text>')
     spoken = "；".join(f"{name} {_spoken(metric, items)}" for name, items in shown.items())
-    return _svg(width, _GROUP_HEIGHT, f"按领域的{metric.label}：{spoken}", parts)
+    return _svg(width, _GROUP_HEIGHT, f"{heading}：{spoken}", parts)
 
 
 def _upright(metric: Metric, item: Bar, x: float, width: float, top: float, group: str) -> str:
@@ -93,7 +93,9 @@ def _axis_horizontal(metric: Metric, top: float, span: int, height: int) -> str:
     for value in _ticks(top):
         x = _x(value, top, span)
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{height}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{height + 18}" text-anchor="middle">{_tick(value)}</text>')
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{height + 18}" text-anchor="middle">{_tick(metric, value)}</text>'
+        )
     return "".join(parts)
 
 
@@ -102,7 +104,7 @@ def _axis_vertical(metric: Metric, top: float, width: int) -> str:
     for value in _ticks(top):
         y = _y(value, top)
         parts.append(f'<line class="grid" x1="44" y1="{y:.1f}" x2="{width}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="36" y="{y + 4:.1f}" text-anchor="end">{_tick(value)}</text>')
+        parts.append(f'<text class="tick" x="36" y="{y + 4:.1f}" text-anchor="end">{_tick(metric, value)}</text>')
     return "".join(parts)
 
 
@@ -117,7 +119,9 @@ def _ticks(top: float) -> list[float]:
     return [top * step / 4 for step in range(5)]
 
 
-def _tick(value: float) -> str:
+def _tick(metric: Metric, value: float) -> str:
+    if metric.percent:
+        return metric.show(value)
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cornucopia.finance.score import NumberScore, score_numbers
+
 Pair = tuple[float, float]
 
 
@@ -129,6 +131,24 @@ def _against_golden(score: Callable[[str, str], float]) -> Callable[[dict[str, A
     return lambda cell: (score(cell["answer"], cell["golden"]), 1.0) if _answered(cell) and cell.get("golden") else None
 
 
+def number_score(cell: dict[str, Any]) -> NumberScore | None:
+    """What became of the answer's numbers (see finance/score.py); None when there is nothing to judge them by."""
+    calculator, inputs = cell.get("calculator"), cell.get("inputs")
+    made = isinstance(calculator, str) and isinstance(inputs, dict)
+    if not _answered(cell) or not (cell.get("golden") or made):
+        return None
+    return score_numbers(
+        cell["answer"], question=cell.get("question", ""), golden=cell.get("golden", ""),
+        given="\n".join(cell[key] for key in ("history", "material") if cell.get(key)),
+        calculator=calculator if made else None, inputs=inputs if made else None,
+    )  # fmt: skip
+
+
+def _numbers(cell: dict[str, Any]) -> Pair | None:
+    score = number_score(cell)
+    return (score.share, 1.0) if score and score.share is not None else None
+
+
 def _golden_loss(cell: dict[str, Any]) -> Pair | None:
     tokens, loss = cell.get("golden_tokens") or 0, cell.get("golden_nll")
     return (float(loss), float(tokens)) if _answered(cell) and tokens and loss is not None else None
@@ -142,6 +162,9 @@ def _speed(cell: dict[str, Any]) -> Pair | None:
 METRICS = (
     Metric("f1", "字符F1", "回答与参考答案共有的字有多少，0 到 1", _against_golden(character_f1), "up"),
     Metric("rouge_l", "ROUGE-L", "回答与参考答案按顺序共有的字有多少，0 到 1", _against_golden(rouge_l), "up"),
+    Metric("numbers", "数字正确率",
+           "参考答案里的数字说对了几成，说错的要扣分，一个不说得 0；计算题由计算器判，全对得 1，否则得 0",
+           _numbers, "up", percent=True),
     Metric("perplexity", "参考困惑度", "模型对参考答案的困惑度，越低越熟悉；词表不同的模型之间不可比",
            _golden_loss, "down"),
     Metric("length", "平均字数", "回答的字符数", _of_answer(lambda cell: len(cell["answer"])), digits=0),

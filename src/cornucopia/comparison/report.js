@@ -5,8 +5,9 @@
   const names = data.contestants;
   const $ = (id) => document.getElementById(id);
   const grid = $("grid");
+  const hasNumbers = data.rows.some((row) => row.cells.some((cell) => cell.numbers !== null));
   const hasGolden = data.rows.some((row) => row.golden);
-  const controls = ["search", "domain", "kind", "sort", "differ", "marks", "expand", "size"].filter((id) => $(id));
+  const controls = ["search", "domain", "kind", "sort", "differ", "marks", "strays", "expand", "size"].filter((id) => $(id));
   const LONGEST = 4e6; // characters of one answer times those of the golden answer, above which no marks are computed
   data.rows.forEach((row, order) => {
     row.order = order;
@@ -46,6 +47,7 @@
       group.label = name;
       option(`f1-${i}`, `${name}：F1 从高到低`, group);
       option(`-f1-${i}`, `${name}：F1 从低到高`, group);
+      if (hasNumbers) option(`-numbers-${i}`, `${name}：数字正确率从低到高`, group);
       if (i) option(`gap-${i}`, `${name}：比「${names[0]}」好得最多`, group);
       if (i) option(`-gap-${i}`, `${name}：比「${names[0]}」差得最多`, group);
       $("sort").append(group);
@@ -55,9 +57,10 @@
   // ---- choosing rows
   function order(rows, how) {
     if (how === "domain") return rows.sort((a, b) => a.domain.localeCompare(b.domain, "zh") || a.order - b.order);
-    const [, minus, what, index] = /^(-?)(f1|gap)-(\d+)$/.exec(how) || [];
+    const [, minus, what, index] = /^(-?)(f1|numbers|gap)-(\d+)$/.exec(how) || [];
     if (!what || !names[index]) return rows;
     const value = (row) => {
+      if (what === "numbers") return row.cells[index].numbers ?? null;
       const f1 = row.cells[index].f1;
       if (f1 === null || (what === "gap" && row.cells[0].f1 === null)) return null;
       return what === "f1" ? f1 : f1 - row.cells[0].f1;
@@ -112,13 +115,15 @@
     return found;
   }
 
-  function write(node, text, marked, words) {
+  function write(node, text, marked, words, strays = []) {
     const found = hits(text, words);
+    const odd = new Uint8Array(text.length);
+    for (const [start, end] of strays) odd.fill(1, start, end);
     for (let i = 0; i < text.length;) {
       let j = i + 1;
-      while (j < text.length && found[j] === found[i] && (!marked || marked[j] === marked[i])) j++;
+      while (j < text.length && found[j] === found[i] && odd[j] === odd[i] && (!marked || marked[j] === marked[i])) j++;
       const piece = text.slice(i, j);
-      const kind = [marked && marked[i] ? "m" : "", found[i] ? "hit" : ""].join(" ").trim();
+      const kind = [marked && marked[i] ? "m" : "", odd[i] ? "stray" : "", found[i] ? "hit" : ""].filter(Boolean).join(" ");
       node.append(kind ? el(found[i] ? "mark" : "span", kind, piece) : document.createTextNode(piece));
       i = j;
     }
@@ -146,6 +151,8 @@
     const add = (text, className, title) => { const node = el("span", className, text); if (title) node.title = title; foot.append(node); };
     if (cell.f1 !== null) add(`F1 ${cell.f1.toFixed(2)}`, best ? "score best" : "score", best ? "这一题的最高分" : "");
     if (cell.rouge_l !== null) add(`ROUGE-L ${cell.rouge_l.toFixed(2)}`, "score");
+    if (cell.numbers !== null) add(`数字 ${Math.round(100 * cell.numbers)}%`, cell.numbers < 1 ? "numbers low" : "numbers", cell.numbers_note);
+    else if (cell.strays.length) add(`没依据的数字 ${cell.strays.length}`, "numbers", cell.numbers_note);
     add(`${[...cell.answer].length} 字`, "", `${cell.tokens} 个词元${cell.speed ? `，每秒 ${cell.speed.toFixed(1)} 个` : ""}`);
     if (cell.perplexity !== "—") add(`困惑度 ${cell.perplexity}`, "", "对参考答案的困惑度");
     if (cell.finish === "length") add("截断", "flag", "到长度上限还没说完");
@@ -161,7 +168,7 @@
       return td;
     }
     const marked = marks && row.golden ? matches(cell.answer, row.golden) : null;
-    td.append(cell.answer ? write(el("div", "text"), cell.answer, marked, words) : el("div", "text empty", "（空）"));
+    td.append(cell.answer ? write(el("div", "text"), cell.answer, marked, words, $("strays") && $("strays").checked ? cell.strays : []) : el("div", "text empty", "（空）"));
     if (cell.f1 !== null) {
       const meter = el("span", "meter");
       const level = el("i", `c${index}`);
@@ -280,10 +287,10 @@
   // A leading = + - @ would be run by a spreadsheet as a formula.
   const quote = (text) => `"${String(text ?? "").replace(/^(?=[=+\-@\t\r])/, "'").replace(/"/g, '""')}"`;
   function exportCsv() {
-    const head = ["id", "领域", "题型", "问题", "材料", "参考答案", ...names, ...names.map((name) => `${name} F1`)];
+    const head = ["id", "领域", "题型", "问题", "材料", "参考答案", ...names, ...names.map((name) => `${name} F1`), ...names.map((name) => `${name} 数字正确率`)];
     const number = (x) => (x === null ? "" : x);
     const lines = shown.map((row) => [...[row.id, row.domain, row.kind, row.question, row.material, row.golden,
-      ...row.cells.map((c) => (c.error ? `出错：${c.error}` : c.answer))].map(quote), ...row.cells.map((c) => number(c.f1))]);
+      ...row.cells.map((c) => (c.error ? `出错：${c.error}` : c.answer))].map(quote), ...row.cells.map((c) => number(c.f1)), ...row.cells.map((c) => number(c.numbers))]);
     save("answers.csv", "text/csv", "\ufeff" + [head.map(quote), ...lines].map((line) => line.join(",")).join("\r\n") + "\r\n");
   }
   function exportJsonl() {

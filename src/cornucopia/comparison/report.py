@@ -17,15 +17,13 @@ from typing import Any
 
 from cornucopia import __version__
 from cornucopia.comparison.cells import Cell, Comparison
-from cornucopia.comparison.charts import MAX_GROUPS, Bar, bars, grouped
+from cornucopia.comparison.charts import Bar, bars, grouped
 from cornucopia.comparison.interval import Estimate
-from cornucopia.comparison.metrics import METRICS, Metric, Pair
-from cornucopia.comparison.summary import GROUPED, Line, Summary, differ
+from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
+from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
 
 _HERE = Path(__file__).parent
-# Kinds the bundled questions use, as the reader sees them.
-KINDS = {"qa": "问答", "paraphrase": "换说法", "unseen": "未见过", "conduct": "合规"}
 _BY_KEY = {metric.key: metric for metric in METRICS}
 
 
@@ -51,8 +49,10 @@ def write_report(
         policy=_policy(style, script), style=style, script=script, data=_json(_data(comparison, summary)),
         comparison=comparison, summary=summary, metrics=shown, lead=shown[0] if shown else None,
         cards=_cards(comparison, summary),
-        charts=_charts(summary), groups=_groups(summary), golden=any(q.record.golden for q in comparison.questions),
-        settings=_settings(comparison), versions=versions(), show=show_interval, show_gap=show_gap, domains=MAX_GROUPS,
+        charts=_charts(summary), domains=_group_table(summary.by_domain), kinds=_group_table(summary.by_kind),
+        grouped=[_BY_KEY[key] for key in GROUPED], numbers=_BY_KEY["numbers"],
+        golden=any(q.record.golden for q in comparison.questions),
+        settings=_settings(comparison), versions=versions(), show=show_interval,
     )  # fmt: skip
     write_text(path, page)
 
@@ -141,8 +141,17 @@ def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
     return {
         "answer": cell.get("answer", ""), "error": cell.get("error", ""), "finish": cell.get("finish_reason", ""),
         "tokens": cell.get("completion_tokens", 0), "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
-        **{key: value(key) for key in ("f1", "rouge_l", "repetition", "speed")},
+        **{key: value(key) for key in ("f1", "rouge_l", "numbers", "repetition", "speed")}, **_strays(cell),
     }  # fmt: skip
+
+
+def _strays(cell: Cell) -> dict[str, Any]:
+    """Where the answer's unsupported numbers stand, as the page's script counts characters (UTF-16)."""
+    score = number_score(cell)
+    if not score:
+        return {"strays": [], "numbers_note": ""}
+    places = [[len(cell["answer"][:at].encode("utf-16-le")) // 2 for at in span] for span in score.strays]
+    return {"strays": places, "numbers_note": score.explanation}
 
 
 def _shown(summary: Summary) -> list[Metric]:
@@ -161,14 +170,14 @@ def _cards(comparison: Comparison, summary: Summary) -> list[dict[str, Any]]:
     return cards
 
 
-def _charts(summary: Summary) -> list[tuple[str, str]]:
-    charts = [
-        (_BY_KEY[key].label, bars(_BY_KEY[key], _bars(summary.overall, key)))
-        for key in GROUPED if any(line.values[key].count for line in summary.overall)
-    ]  # fmt: skip
-    if charts and len(summary.by_domain) > 1:
-        groups = {name: _bars(lines, "f1") for name, lines in summary.by_domain.items()}
-        charts.append(("各领域的字符F1", grouped(_BY_KEY["f1"], groups)))
+def _charts(summary: Summary) -> list[tuple[str, str, bool]]:
+    """(heading, drawing, whether it takes the whole width)."""
+    keys = [key for key in ("f1", "numbers", "rouge_l") if any(line.values[key].count for line in summary.overall)]
+    charts = [(_BY_KEY[key].label, bars(_BY_KEY[key], _bars(summary.overall, key)), False) for key in keys[:2]]
+    for heading, groups in (("各题型的字符F1", summary.by_kind), ("各领域的字符F1", summary.by_domain)):
+        if charts and len(groups) > 1:
+            drawn = grouped(_BY_KEY["f1"], {name: _bars(lines, "f1") for name, lines in groups.items()}, heading)
+            charts.append((heading, drawn, True))
     return charts
 
 
@@ -176,22 +185,21 @@ def _bars(lines: Sequence[Line], key: str) -> list[Bar]:
     return [Bar(line.name, place, line.values[key]) for place, line in enumerate(lines)]
 
 
-def _groups(summary: Summary) -> list[tuple[str, list[tuple[str, str, list[dict[str, str]]]]]]:
-    """(heading, [(group, number of questions, a cell for each contestant)]) for the tables by domain and by kind."""
-    metric, tables = _BY_KEY["f1"], []
-    for heading, groups in (("领域", summary.by_domain), ("题型", summary.by_kind)):
-        rows = []
-        for name, lines in groups.items():
-            scores = [(line.values["f1"], line.differences["f1"]) for line in lines]
-            cells = [
-                {"value": metric.show(score.value), "interval": show_interval(metric, score),
-                 "gap": show_gap(metric, gap), "verdict": verdict(metric, gap)}
-                for score, gap in scores
-            ]  # fmt: skip
-            rows.append((KINDS.get(name, name), str(max(score.count for score, _ in scores)), cells))
-        if rows:
-            tables.append((heading, rows))
-    return tables
+def _group_table(groups: dict[str, list[Line]]) -> list[tuple[str, list[dict[str, str]]]]:
+    """(group, a cell for each metric and contestant) for the tables by kind and by domain; empty for a lone group."""
+    if len(groups) < 2:
+        return []
+    return [
+        (name, [_group_cell(_BY_KEY[key], line) for key in GROUPED for line in lines]) for name, lines in groups.items()
+    ]
+
+
+def _group_cell(metric: Metric, line: Line) -> dict[str, str]:
+    score, gap = line.values[metric.key], line.differences[metric.key]
+    return {
+        "value": metric.show(score.value), "interval": show_interval(metric, score), "count": str(score.count),
+        "gap": show_gap(metric, gap), "verdict": verdict(metric, gap),
+    }  # fmt: skip
 
 
 def _settings(comparison: Comparison) -> list[tuple[str, dict[str, str]]]:

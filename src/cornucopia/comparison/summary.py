@@ -12,7 +12,13 @@ from cornucopia.comparison.interval import FEW, Estimate, difference, estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, normalise
 from cornucopia.comparison.recipe import Contestant
 
-GROUPED = ("f1", "rouge_l")  # the metrics also shown by domain and by kind
+GROUPED = ("f1", "numbers")  # the metrics also shown by domain and by kind
+# Kinds the bundled questions use, in this order, as the reader sees them; others follow under their own names.
+KINDS = {
+    "qa": "问答", "paraphrase": "转述", "unseen": "没练过的事实", "calc": "计算", "conduct": "合规", "task": "任务",
+    "multi-turn": "多轮", "choice": "选择题",
+}  # fmt: skip
+_LEADING = tuple(metric for metric in METRICS if metric.key in GROUPED)
 _OFTEN = 0.2  # from this share on, cut-off or empty answers are worth a word
 
 
@@ -25,10 +31,16 @@ class Line:
     differences: dict[str, Estimate]
     failed: int
 
+    @property
+    def scored(self) -> bool:
+        """Whether there is anything to show; not so for a contestant that did not open."""
+        return any(score.count for score in self.values.values())
+
 
 @dataclass(frozen=True)
 class Summary:
-    """All lines: `overall` in the order of the contestants; groups by domain and by kind; sentences to read first."""
+    """All lines: `overall` in the order of the contestants; groups by domain and by kind (in the reader's words);
+    sentences to read first."""
 
     overall: list[Line]
     by_domain: dict[str, list[Line]]
@@ -47,9 +59,8 @@ def summarise(comparison: Comparison) -> Summary:
     }
     everything = range(len(comparison.questions))
     overall = _lines(comparison, scores, everything, METRICS)
-    grouped = tuple(metric for metric in METRICS if metric.key in GROUPED)
     groups = [
-        {name: _lines(comparison, scores, rows, grouped) for name, rows in _rows_by(comparison, field).items()}
+        {name: _lines(comparison, scores, rows, _LEADING) for name, rows in _rows_by(comparison, field).items()}
         for field in ("domain", "kind")
     ]
     return Summary(overall, groups[0], groups[1], scores, conclude(overall, len(comparison.questions)))
@@ -60,7 +71,10 @@ def _rows_by(comparison: Comparison, field: str) -> dict[str, list[int]]:
     for index, question in enumerate(comparison.questions):
         if name := getattr(question.record, field):
             rows.setdefault(name, []).append(index)
-    return rows
+    if field == "domain":
+        return rows
+    known = {KINDS[kind]: rows.pop(kind) for kind in KINDS if kind in rows}
+    return known | rows
 
 
 def _lines(
@@ -96,9 +110,13 @@ def differ(cells: Sequence[Cell]) -> bool:
 def conclude(overall: Sequence[Line], count: int) -> list[str]:
     """What may be said in Chinese, only as strongly as the intervals allow; the first sentence is the main one."""
     first, *others = overall
-    sentences = [_versus(first, line) for line in others if line.differences["f1"].value is not None]
-    if not sentences:
-        sentences = [_alone(first)] if first.values["f1"].value is not None else []
+    sentences = [
+        _versus(metric, first, line)
+        for line in others for metric in _LEADING if line.differences[metric.key].value is not None
+    ] or [
+        _alone(metric, line)
+        for line in overall for metric in _LEADING if line.values[metric.key].value is not None
+    ]  # fmt: skip
     if not sentences:
         sentences = ["没有可以打分的题：要么没有参考答案，要么没有回答。"]
     elif count < FEW:
@@ -106,26 +124,31 @@ def conclude(overall: Sequence[Line], count: int) -> list[str]:
     return sentences + [warning for line in overall for warning in _warnings(line, count)]
 
 
-def _alone(line: Line) -> str:
-    score = line.values["f1"]
-    return f"「{line.name}」的字符F1 是 {score.value:.2f}{_between(score)}。"
+def _alone(metric: Metric, line: Line) -> str:
+    score = line.values[metric.key]
+    return f"「{line.name}」的{metric.label} 是 {metric.show(score.value)}{_between(metric, score)}。"
 
 
-def _versus(first: Line, line: Line) -> str:
-    gap = line.differences["f1"]
-    a, b = first.values["f1"].value, line.values["f1"].value
-    head = f"「{line.name}」比「{first.name}」：字符F1 {a:.2f} → {b:.2f}，差 {gap.value:+.2f}"
+def _versus(metric: Metric, first: Line, line: Line) -> str:
+    gap = line.differences[metric.key]
+    a, b = (metric.show(one.values[metric.key].value) for one in (first, line))
+    apart = metric.show(gap.value, sign=True).replace("%", " 个百分点")
+    head = f"「{line.name}」比「{first.name}」：{metric.label} {a} → {b}，差 {apart}"
     if gap.low is None:
         return f"{head}；只有一道题，不能下结论。"
     verdict = {1: "提高是可信的", -1: "下降是可信的", 0: "区间含 0，这批题还分不出高下"}[gap.sign]
-    return f"{head}{_between(gap, '+')}，{verdict}。"
+    return f"{head}{_between(metric, gap, sign=True)}，{verdict}。"
 
 
-def _between(score: Estimate, sign: str = "") -> str:
-    return f"（95% 区间 [{score.low:{sign}.2f}, {score.high:{sign}.2f}]）" if score.low is not None else ""
+def _between(metric: Metric, score: Estimate, *, sign: bool = False) -> str:
+    if score.low is None:
+        return ""
+    return f"（95% 区间 [{metric.show(score.low, sign=sign)}, {metric.show(score.high, sign=sign)}]）"
 
 
 def _warnings(line: Line, count: int) -> list[str]:
+    if line.failed == count:
+        return [f"「{line.name}」{count} 题全部出错，没有成绩；原因见它的格子。"]
     found = [f"「{line.name}」有 {line.failed}/{count} 题出错，未计入分数。"] if line.failed else []
     for key, text in (("cut_off", "的回答被长度上限截断，可把 max_new_tokens 调大。"), ("empty", "的回答是空的。")):
         share = line.values[key].value or 0

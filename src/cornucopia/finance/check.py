@@ -22,6 +22,7 @@ from cornucopia.finance.problems import read_question
 
 _COARSEST = Decimal("0.005")  # 约0.5万元 is no answer to 5,307.27元, though it is that number rounded
 _NEAR = Decimal("0.1")
+_HIGHEST = Decimal(10) ** 18  # a model that stutters writes digits without end
 _CONSTANTS = tuple(map(Decimal, (12, 100, 360, 365, 10000)))
 
 
@@ -34,12 +35,14 @@ class NumberVerdict:
         found: numbers of the answer that matter: those that match, then those that do not follow.
         expected: key values by name, as text.
         explanation: one Chinese sentence.
+        strays: where in the answer numbers stand that do not follow, as (start, end).
     """
 
     right: bool | None
     found: tuple[str, ...]
     expected: dict[str, str]
     explanation: str
+    strays: tuple[tuple[int, int], ...] = ()
 
 
 def check_numbers(
@@ -78,32 +81,33 @@ def _compare(question: str, answer: str, calculator: Calculator, result: Result)
     matching = {name: [n for n in numbers if matches(n, value)] for name, value in keys.items()}
     found = tuple(answer[slice(*n.span)] for group in matching.values() for n in group)
     missing = [name for name, group in matching.items() if not group]
+    strays = tuple(n.span for n in _strays(question, answer, keys, result))
     if missing:
         wanted = "、".join(f"{name}{expected[name]}" for name in missing)
-        return NumberVerdict(False, found, expected, f"答案里没有{wanted}")
-    strays = _strays(question, answer, keys, result)
+        return NumberVerdict(False, found, expected, f"答案里没有{wanted}", strays)
     if strays:
-        texts = tuple(answer[slice(*n.span)] for n in strays)
-        return NumberVerdict(False, found + texts, expected, f"{'、'.join(texts)}推不出来")
+        texts = tuple(answer[slice(*span)] for span in strays)
+        return NumberVerdict(False, found + texts, expected, f"{'、'.join(texts)}推不出来", strays)
     return NumberVerdict(True, found, expected, "数字都对得上")
 
 
 def matches(number: Quantity, value: Value) -> bool:
     """Whether a number read is the value at the rounding shown; a negative value may be told by words (亏, 退)."""
-    if not _same_unit(number.unit, value.unit):
+    if not same_unit(number.unit, value.unit):
         return False
     if value.unit == "日期":
         return str(value.number).startswith(str(number.value)) and len(str(number.value)) >= 6
-    return _close(number, value.number) or _close(number, -value.number)
+    return close(number, value.number) or close(number, -value.number)
 
 
-def _same_unit(unit: str, wanted: str) -> bool:
+def same_unit(unit: str, wanted: str) -> bool:
+    """Whether a number in `unit` may stand for one in `wanted`: bare ones may, for all but dates and ratios."""
     if wanted in ("none", "倍"):
         return unit in ("none", "倍")
     return unit in (wanted, "none") and not (wanted in ("日期", "比例") and unit == "none")
 
 
-def _close(number: Quantity, wanted: Decimal) -> bool:
+def close(number: Quantity, wanted: Decimal) -> bool:
     """Half of the last digit shown, but never coarser than half a percent of the value."""
     room = min(number.step / 2, max(abs(wanted) * _COARSEST, Decimal("0.000001")))
     return abs(number.value - wanted) <= room and (number.value != 0 or wanted == 0 or number.step < Decimal("0.01"))
@@ -117,9 +121,9 @@ def _strays(question: str, answer: str, keys: Mapping[str, Value], result: Resul
     false = [equation.right for equation in read_equations(answer, asked) if not equation.holds]
     numbers = [n for n in read_numbers(answer) if _weighty(n, units)]
     odd = [n for n in read_numbers(answer) if re.match(r"0\d(?!\d{4}(?!\d))", answer[n.span[0] :])]  # no stock codes
-    suspects = [n for n in numbers if not any(_close(n, x) for x in _alike(n, known))]
+    suspects = [n for n in numbers if not any(close(n, x) for x in _alike(n, known))]
     derived = _derived({n.value for n in known}) if suspects else set()
-    strays = [n for n in suspects if _imitates(n, keys.values()) or not any(_close(n, x) for x in derived)]
+    strays = [n for n in suspects if _imitates(n, keys.values()) or not any(close(n, x) for x in derived)]
     return sorted({*false, *odd, *strays, *_mislabelled(answer, result)}, key=lambda n: n.span)
 
 
@@ -151,7 +155,7 @@ def _labelled(text: str) -> dict[tuple[str, str], list[Quantity]]:
 
 
 def _any_close(number: Quantity, others: list[Quantity]) -> bool:
-    return any(_close(number, other.value) for other in others)
+    return any(close(number, other.value) for other in others)
 
 
 def _weighty(number: Quantity, units: set[str]) -> bool:
@@ -186,6 +190,8 @@ def _imitates(number: Quantity, keys: Iterable[Value]) -> bool:
 
 
 def _one_digit_off(number: Quantity, wanted: Decimal) -> bool:
+    if abs(number.value) > _HIGHEST or number.step < 1 / _HIGHEST:
+        return False
     shown, right = (str(int(rounded(abs(x) / number.step, 0))) for x in (number.value, wanted))
     width = max(len(shown), len(right))
     return sum(a != b for a, b in zip(shown.zfill(width), right.zfill(width), strict=True)) == 1

@@ -1,0 +1,126 @@
+"""How right the numbers of one answer are, from 0 to 1: 数字正确率. Knows no models and no files.
+
+A question that names its calculator (or reads as one of the generated problems) is judged by it: 1 or 0, see check.py.
+Any other is judged by its golden answer:
+
+    score = said / (wanted + wrong)
+
+wanted: the different numbers of the golden answer, those of the question itself aside (to repeat them shows nothing);
+said: how many of them the answer states, at the rounding shown; wrong: the answer's different numbers that contradict
+them, which are in neither the golden answer nor the question nor its material, and in a unit of a wanted number (180天
+where 90天 is wanted; 3万元 besides does not count) or, without a unit, of three digits or more. So an answer without
+numbers has 0, and one that names many to hit one has little. A question whose golden answer has no number is not
+scored, for no contestant: which questions count never hangs on the answers. What the score does not see: a true number
+in the unit of a wanted one that the golden answer leaves out counts as wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cornucopia.finance.check import NumberVerdict, check_numbers, close, same_unit
+from cornucopia.finance.numbers import UNITS, Quantity, read_numbers
+
+_ALL_UNITS = {unit for unit, _ in UNITS.values()} | {"日期"}
+_BARE = 100  # a number without a unit counts from here on
+
+
+@dataclass(frozen=True)
+class NumberScore:
+    """What became of the numbers.
+
+    Args:
+        share: 0 to 1, or None when the question asks for no numbers.
+        said, wanted: how many of the wanted numbers the answer states (1 of 1, or 0, by a calculator).
+        strays: where in the answer unsupported numbers stand, as (start, end).
+        explanation: one Chinese sentence.
+    """
+
+    share: float | None
+    said: int
+    wanted: int
+    strays: tuple[tuple[int, int], ...]
+    explanation: str
+
+
+def score_numbers(
+    answer: str,
+    *,
+    question: str,
+    golden: str = "",
+    given: str = "",
+    calculator: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> NumberScore:
+    """Judge the numbers of `answer`.
+
+    Args:
+        question: the instruction asked. golden: the reference answer.
+        given: other text the contestant was shown (material, earlier turns); its numbers are known, not wanted.
+        calculator, inputs: what made the question, where known.
+    """
+    if calculator or not given:
+        asked = "\n".join(text for text in (question, given) if text)
+        verdict = check_numbers(asked, answer, calculator=calculator, inputs=inputs)
+        if verdict.right is not None:
+            return _by_calculator(verdict)
+    return _by_golden(answer, question, golden, given)
+
+
+def _by_calculator(verdict: NumberVerdict) -> NumberScore:
+    right = bool(verdict.right)
+    return NumberScore(float(right), int(right), 1, verdict.strays, verdict.explanation)
+
+
+def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberScore:
+    asked, known, ours = _read(question), _read(given), _read(answer)
+    reference = _read(golden)
+    wanted = _different(n for n in reference if _weighs(n, _ALL_UNITS) and not _any_states(asked, n))
+    said = [n for n in wanted if _any_states(ours, n)]
+    units = {n.unit for n in wanted} or _ALL_UNITS
+    strays = [n for n in ours if _weighs(n, units) and not _supported(n, (*reference, *asked, *known))]
+    spans = tuple(n.span for n in strays)
+    if not wanted:
+        return NumberScore(None, 0, 0, spans, "参考答案里没有要说的数字")
+    share = len(said) / (len(wanted) + len(_different(strays)))
+    missing = [golden[slice(*n.span)] for n in wanted if n not in said]
+    texts = {"没说": missing, "没有依据": list(dict.fromkeys(answer[slice(*span)] for span in spans))}
+    faults = [f"{name}：{'、'.join(found)}" for name, found in texts.items() if found]
+    return NumberScore(share, len(said), len(wanted), spans, "；".join(faults) or "数字都对得上")
+
+
+def _read(text: str) -> list[Quantity]:
+    """The numbers, spans of years as months: 半年 is 6个月."""
+    return [
+        replace(n, value=n.value * 12, step=n.step * 12, unit="月") if n.unit == "年" else n for n in read_numbers(text)
+    ]
+
+
+def _weighs(number: Quantity, units: set[str]) -> bool:
+    """A small bare number (1. 2. 3.) is no claim."""
+    return number.unit in units if number.unit != "none" else abs(number.value) >= _BARE
+
+
+def _any_states(numbers: Iterable[Quantity], wanted: Quantity) -> bool:
+    return any(_states(number, wanted) for number in numbers)
+
+
+def _supported(number: Quantity, known: Iterable[Quantity]) -> bool:
+    return any(_states(number, one) for one in known)
+
+
+def _states(number: Quantity, wanted: Quantity) -> bool:
+    """Whether `number` is the wanted one at the rounding either shows; a date may be told to the month."""
+    if not same_unit(number.unit, wanted.unit) or number.currency != wanted.currency:
+        return False
+    if wanted.unit == "日期":
+        short, long = sorted((str(number.value), str(wanted.value)), key=len)
+        return short == long or (len(short) >= 6 and long.startswith(short))
+    return close(number, wanted.value) or close(wanted, number.value)
+
+
+def _different(numbers: Iterable[Quantity]) -> list[Quantity]:
+    """One of each value and unit, in order."""
+    return list({(n.value, n.unit, n.currency): n for n in reversed(list(numbers))}.values())[::-1]
