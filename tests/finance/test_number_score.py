@@ -43,10 +43,10 @@ def test_spans_of_time_and_money_in_other_units():
 
 
 def test_what_is_said_without_support_is_shown():
-    answer = "😀等180天，赔80%"
+    answer = "😀等180天，赔80%，另收3万元"
     score = score_numbers(answer, question="", golden="等90天，赔80%")
-    assert [answer[slice(*span)] for span in score.strays] == ["180天"]
-    assert score.explanation == "没说：90天；没有依据：180天"
+    assert [answer[slice(*span)] for span in score.strays] == ["180天", "3万元"]
+    assert score.explanation == "没说：90天；说错：180天；没有依据：3万元"
     none = score_numbers("年化12%，赚3万元", question="这只基金怎么样？", golden="不能推荐个股和基金。")
     assert none.share is None and len(none.strays) == 2
 

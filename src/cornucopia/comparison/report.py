@@ -49,8 +49,8 @@ def write_report(
         policy=_policy(style, script), style=style, script=script, data=_json(_data(comparison, summary)),
         comparison=comparison, summary=summary, metrics=shown, lead=shown[0] if shown else None,
         cards=_cards(comparison, summary),
-        charts=_charts(summary), domains=_group_table(summary.by_domain), kinds=_group_table(summary.by_kind),
-        grouped=[_BY_KEY[key] for key in GROUPED], numbers=_BY_KEY["numbers"],
+        charts=_charts(summary), domains=_group_table(summary, summary.by_domain),
+        kinds=_group_table(summary, summary.by_kind), grouped=[_BY_KEY[key] for key in GROUPED], numbers=_BY_KEY["numbers"],
         golden=any(q.record.golden for q in comparison.questions),
         settings=_settings(comparison), versions=versions(), show=show_interval,
     )  # fmt: skip
@@ -182,15 +182,17 @@ def _charts(summary: Summary) -> list[tuple[str, str, bool]]:
 
 
 def _bars(lines: Sequence[Line], key: str) -> list[Bar]:
-    return [Bar(line.name, place, line.values[key]) for place, line in enumerate(lines)]
+    return [Bar(line.name, place, line.values[key]) for place, line in enumerate(lines) if line.scored]
 
 
-def _group_table(groups: dict[str, list[Line]]) -> list[tuple[str, list[dict[str, str]]]]:
-    """(group, a cell for each metric and contestant) for the tables by kind and by domain; empty for a lone group."""
+def _group_table(summary: Summary, groups: dict[str, list[Line]]) -> list[tuple[str, list[dict[str, str]]]]:
+    """(group, a cell for each metric and contestant that answered) by kind or domain; empty for a lone group."""
     if len(groups) < 2:
         return []
+    places = [place for place, line in enumerate(summary.overall) if line.scored]
     return [
-        (name, [_group_cell(_BY_KEY[key], line) for key in GROUPED for line in lines]) for name, lines in groups.items()
+        (name, [_group_cell(_BY_KEY[key], lines[place]) for key in GROUPED for place in places])
+        for name, lines in groups.items()
     ]
 
 

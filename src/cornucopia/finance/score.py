@@ -8,10 +8,10 @@ Any other is judged by its golden answer:
 wanted: the different numbers of the golden answer, those of the question itself aside (to repeat them shows nothing);
 said: how many of them the answer states, at the rounding shown; wrong: the answer's different numbers that contradict
 them, which are in neither the golden answer nor the question nor its material, and in a unit of a wanted number (180天
-where 90天 is wanted; 3万元 besides does not count) or, without a unit, of three digits or more. So an answer without
-numbers has 0, and one that names many to hit one has little. A question whose golden answer has no number is not
-scored, for no contestant: which questions count never hangs on the answers. What the score does not see: a true number
-in the unit of a wanted one that the golden answer leaves out counts as wrong.
+where 90天 is wanted; 3万元 besides costs nothing, though it is shown to have no support) or, without a unit, of three
+digits or more. So an answer without numbers has 0, and one that names many to hit one has little. A question whose
+golden answer has no number is not scored, for no contestant: which questions count never hangs on the answers. What the
+score does not see: a true number in the unit of a wanted one that the golden answer leaves out counts as wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NumberScore:
     Args:
         share: 0 to 1, or None when the question asks for no numbers.
         said, wanted: how many of the wanted numbers the answer states (1 of 1, or 0, by a calculator).
-        strays: where in the answer unsupported numbers stand, as (start, end).
+        strays: where in the answer unsupported numbers stand, the wrong ones and any others, as (start, end).
         explanation: one Chinese sentence.
     """
 
@@ -79,16 +79,20 @@ def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberSco
     reference = _read(golden)
     wanted = _different(n for n in reference if _weighs(n, _ALL_UNITS) and not _any_states(asked, n))
     said = [n for n in wanted if _any_states(ours, n)]
-    units = {n.unit for n in wanted} or _ALL_UNITS
-    strays = [n for n in ours if _weighs(n, units) and not _supported(n, (*reference, *asked, *known))]
-    spans = tuple(n.span for n in strays)
-    if not wanted:
-        return NumberScore(None, 0, 0, spans, "参考答案里没有要说的数字")
-    share = len(said) / (len(wanted) + len(_different(strays)))
-    missing = [golden[slice(*n.span)] for n in wanted if n not in said]
-    texts = {"没说": missing, "没有依据": list(dict.fromkeys(answer[slice(*span)] for span in spans))}
-    faults = [f"{name}：{'、'.join(found)}" for name, found in texts.items() if found]
-    return NumberScore(share, len(said), len(wanted), spans, "；".join(faults) or "数字都对得上")
+    strays = [n for n in ours if _weighs(n, _ALL_UNITS) and not _supported(n, (*reference, *asked, *known))]
+    units = {n.unit for n in wanted}
+    wrong = _different(n for n in strays if _weighs(n, units)) if wanted else []
+    share = len(said) / (len(wanted) + len(wrong)) if wanted else None
+    missing, others = (
+        [n for n in group if n not in cut] for group, cut in ((wanted, said), (_different(strays), wrong))
+    )
+    faults = _told("没说", golden, missing), _told("说错", answer, wrong), _told("没有依据", answer, others)
+    explanation = "；".join(filter(None, faults)) or ("数字都对得上" if wanted else "没有要说的数字")
+    return NumberScore(share, len(said), len(wanted), tuple(n.span for n in strays), explanation)
+
+
+def _told(name: str, text: str, numbers: list[Quantity]) -> str:
+    return f"{name}：{'、'.join(text[slice(*n.span)] for n in numbers)}" if numbers else ""
 
 
 def _read(text: str) -> list[Quantity]:
