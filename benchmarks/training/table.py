@@ -35,7 +35,7 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
     peers = [value for name, value in speeds.items() if name != OURS]
     limit = median(row["limit"] for row in limits) if limits else None
     lines = [
-        "| 系统 | 词元/秒（中位） | 各次 | 与最快的同行之比 | 占矩阵乘上限 | 训练中峰值 GiB | 全程峰值 GiB | 每次更新秒 |",
+        "| 系统 | 词元/秒（中位） | 各次 | 与最快的同行之比 | 占矩阵乘上限 | 训练中 GiB | 全程 GiB | 每次更新秒 |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in sorted(speeds, key=lambda key: speeds[key]):
