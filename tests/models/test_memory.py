@@ -7,7 +7,16 @@ import json
 import pytest
 
 from cornucopia.core.errors import ModelError
-from cornucopia.models.memory import GIB, estimate, lora_parameters, read_shape, shape_from_config
+from cornucopia.models import memory
+from cornucopia.models.memory import (
+    GIB,
+    Step,
+    estimate,
+    kept_activations,
+    lora_parameters,
+    read_shape,
+    shape_from_config,
+)
 
 LLAMA_7B = {
     "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
@@ -15,18 +24,16 @@ LLAMA_7B = {
 }  # fmt: skip
 
 
-def step(shape, **settings):
-    trained = lora_parameters(shape, 8, ["q_proj", "v_proj"])
-    plan = {"dtype_bytes": 2, "bits": 0, "tokens": 2048, "supervised": 500, "checkpointing": False, "full": False}
-    return estimate(shape, **(plan | {"trained": trained} | settings))
+def planned(**settings):
+    return estimate(shape_from_config(LLAMA_7B), Step(**({"tokens": 2048, "supervised": 500} | settings)))
 
 
 def test_llama_7b_as_published():
     shape = shape_from_config(LLAMA_7B)
     assert shape.parameters == 6_738_415_616  # the model's own count
     assert lora_parameters(shape, 8, ["q_proj", "v_proj"]) == 4_194_304  # alpaca-lora's
-    assert 12.5 < step(shape).weights / GIB < 12.6
-    assert 3.4 < step(shape, bits=4).weights / GIB < 4.0 and 6.5 < step(shape, bits=8).weights / GIB < 7
+    assert 12.5 < planned().weights / GIB < 12.6
+    assert 3.4 < planned(bits=4).weights / GIB < 4.0 and 6.5 < planned(bits=8).weights / GIB < 7
 
 
 def test_the_parameters_of_a_made_model_are_counted_exactly(small):
@@ -49,41 +56,83 @@ def test_lora_parameters_are_pefts(targets, small):
 
 
 def test_what_saves_memory_is_seen_to_save_it():
-    shape = shape_from_config(LLAMA_7B)
-    full = shape.parameters
-    assert step(shape, bits=4).peak < step(shape, bits=8).peak < step(shape).peak
-    assert step(shape, checkpointing=True).activations < step(shape).activations / 5
-    assert step(shape, tokens=512).activations == step(shape).activations // 4
-    assert step(shape, full=True, trained=full, dtype_bytes=4).peak > 16 * full  # weights, gradients, two moments
-    assert step(shape).peak / GIB < 80
+    assert planned(bits=4).peak < planned(bits=8).peak < planned().peak
+    assert planned(checkpointing=True).activations < planned().activations / 5
+    assert planned(tokens=512, supervised=125).activations == pytest.approx(planned().activations / 4, rel=0.01)
+    assert planned().logits < planned(packed=False).logits / 4
+    full, whole = planned(full=True), shape_from_config(LLAMA_7B).parameters
+    assert full.peak > 16 * whole and planned(full=True, accumulates=True).peak > full.peak
 
 
-def test_activations_are_of_the_size_autograd_keeps():
-    """Bytes saved for the backward pass of a real step, counted by autograd's own hooks."""
+@pytest.mark.parametrize(
+    ("compute", "full", "targets", "trained"),
+    [
+        (4, False, ["q_proj", "v_proj"], 0.5),
+        (4, False, ["all-linear"], 1.0),
+        (2, False, ["q_proj", "v_proj"], 0.5),
+        (2, False, ["q_proj", "o_proj", "down_proj"], 0.5),
+        (2, True, [], 1.0),
+        (4, True, [], 0.5),
+    ],
+)
+def test_activations_are_what_autograd_keeps_of_the_real_step(compute, full, targets, trained, monkeypatch):
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+
+    monkeypatch.setattr(memory, "BUCKETS", 1)  # four documents of one length
 
     sizes = LLAMA_7B | {
-        "hidden_size": 64,
-        "intermediate_size": 176,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "vocab_size": 200,
-    }
-    model = LlamaForCausalLM(LlamaConfig(**sizes))
+        "hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 200
+    }  # fmt: skip
+    step = Step(256, int(256 * trained), compute, targets=tuple(targets), full=full)
+    model, batch = _fast_model(sizes, step), _row(256, trained)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
+            kept[storage.data_ptr()] = max(storage.nbytes(), kept.get(storage.data_ptr(), 0))
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        model.model(torch.randint(200, (1, 256))).last_hidden_state.sum()
-    planned = step(shape_from_config(sizes), dtype_bytes=4, tokens=256, trained=0).activations
-    assert 0.6 < planned / sum(kept.values()) < 1.6
+    shape = shape_from_config(sizes)
+    with (
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        torch.autocast("cpu", torch.bfloat16, enabled=compute == 2),
+    ):
+        loss = model(**batch, use_cache=False).loss
+    assert loss.requires_grad
+    copies = 2 * shape.quantisable if full and compute == 2 else 0
+    table = 4 * shape.vocabulary * shape.hidden if full else 0
+    expected = kept_activations(shape, step) + copies + table + step.supervised * shape.hidden * compute
+    assert expected == pytest.approx(sum(kept.values()), rel=0.1)
+
+
+def _fast_model(sizes, step):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from cornucopia.training.fast import speed_up
+
+    model = LlamaForCausalLM(LlamaConfig(**sizes))
+    if not step.full:
+        targets = list(step.targets) if step.targets != ("all-linear",) else "all-linear"
+        model = model.to(torch.float32 if step.compute_bytes == 4 else torch.bfloat16)
+        model = get_peft_model(model, LoraConfig(r=step.rank, target_modules=targets, lora_dropout=0.1))
+    assert not speed_up(model)
+    return model.train()
+
+
+def _row(tokens, trained):
+    """Four documents; the last part of each is trained."""
+    from cornucopia.tokens.render import Example
+    from cornucopia.training.batches import pack_row
+
+    length = tokens // 4
+    labels = [-100 if place < length * (1 - trained) else 5 for place in range(length)]
+    batch = pack_row([Example([5] * length, labels)] * 4)
+    del batch["labels"]
+    return batch
 
 
 @pytest.mark.parametrize(

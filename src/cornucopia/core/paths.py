@@ -17,3 +17,11 @@ def project_root() -> Path:
 def bundled_model() -> Path:
     """Folder of the bundled small model."""
     return project_root() / "base_models" / "nano"
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: CORNUCOPIA_CACHE, or the user's cache folder."""
+    given = os.environ.get("CORNUCOPIA_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cornucopia"

@@ -19,6 +19,7 @@ from cornucopia.training.examples import DataPlan
 from cornucopia.training.plan import total_steps
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.start import starting_adapter
+from cornucopia.training.trackers import tracker_names
 
 
 def trainable(recipe: TrainRecipe, base: Base) -> Any:
@@ -95,7 +96,6 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
     steps = total_steps(recipe, len(plan.train))
     device = choose_device(recipe.device)
     dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
-    trackers = sorted(set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set()))
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(output / "tensorboard")
     for key, value in (
         ("WANDB_PROJECT", recipe.wandb_project),
@@ -109,7 +109,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
     return TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
-        report_to=trackers or "none",
+        report_to=tracker_names(recipe) or "none",
         per_device_train_batch_size=recipe.micro,
         per_device_eval_batch_size=recipe.micro,
         gradient_accumulation_steps=max(recipe.batch_size // (recipe.micro * world), 1),

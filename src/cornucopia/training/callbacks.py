@@ -48,7 +48,8 @@ class LogCallback(TrainerCallback):
             self._eval = f"验证 {logs['eval_loss']:.3f}"
         self._log.write(row)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def close(self) -> None:
+        """Take the progress bar off the screen and close the log, also after an error."""
         if self._bar:
             self._bar.__exit__(None, None, None)
         if self._log:

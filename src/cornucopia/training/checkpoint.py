@@ -89,6 +89,7 @@ def clear(output_dir: Path) -> None:
     names = (
         IDENTITY,
         RESULT,
+        "memory.json",
         "log.jsonl",
         "loss.png",
         "recipe.yaml",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.console import say
 from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.read import read_records
@@ -17,7 +19,9 @@ from cornucopia.records.schema import Record
 from cornucopia.records.split import split_records
 from cornucopia.tokens.render import IGNORE, Example, encode, encode_text
 from cornucopia.tokens.template import Template
+from cornucopia.training import cache
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.store import TokenStore
 
 
 @dataclass
@@ -33,43 +37,52 @@ class DataPlan:
         fingerprint: 16 hex digits of all token ids and labels, in order.
     """
 
-    train: list[Example]
-    validation: list[Example]
+    train: TokenStore
+    validation: TokenStore
     domains: Counter[str] = field(default_factory=Counter)
     rejects: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     truncated: Counter[str] = field(default_factory=Counter)
     fingerprint: str = ""
 
-    @property
-    def tokens(self) -> int:
-        """Real tokens of one epoch."""
-        return sum(len(example.input_ids) for example in self.train)
-
-    @property
-    def supervised(self) -> int:
-        """Trained tokens of one epoch."""
-        return sum(example.supervised for example in self.train)
-
 
 def prepare(recipe: TrainRecipe, template: Template, tokenizer: Any) -> DataPlan:
-    """Read, split and tokenise the recipe's data.
+    """Read, split and tokenise the recipe's data, or take what an earlier run kept of the same.
 
     Raises:
         DataError: unreadable data, nothing left to train on, a validation split larger than the data.
     """
-    plan = DataPlan([], [])
+    if not recipe.cache:
+        return _prepare(recipe, template, tokenizer)
+    try:
+        name = cache.key(recipe, template, tokenizer)
+    except OSError:  # told better by whoever reads the data
+        return _prepare(recipe, template, tokenizer)
+    kept = cache.load(name)
+    if kept is not None:
+        say("数据没有变，直接用上次分好的词（--no-cache 重新分）")
+        return kept
+    began = time.monotonic()
+    plan = _prepare(recipe, template, tokenizer)
+    if time.monotonic() - began >= cache.WORTH and not recipe.dry_run:
+        cache.save(name, plan)
+    return plan
+
+
+def _prepare(recipe: TrainRecipe, template: Template, tokenizer: Any) -> DataPlan:
+    plan = DataPlan(TokenStore.of([]), TokenStore.of([]))
     records, validation = _read_all(recipe, plan)
     plan.domains.update(record.domain or "（未标）" for record in records)
-    plan.train = _encode_all(records, recipe, template, tokenizer, plan)
-    plan.validation = _encode_all(validation, recipe, template, tokenizer, plan)
-    if not plan.train:
+    train = _encode_all(records, recipe, template, tokenizer, plan)
+    held = _encode_all(validation, recipe, template, tokenizer, plan)
+    if not train:
         raise DataError(
             "没有可训练的数据",
             where="、".join(recipe.data_path),
             found="；".join(f"{r['where']} {r['reason']}" for r in plan.rejects[:3]),
         )
-    plan.fingerprint = _fingerprint(plan.train + plan.validation)
+    plan.fingerprint = _fingerprint(train + held)
+    plan.train, plan.validation = TokenStore.of(train), TokenStore.of(held)
     return plan
 
 

@@ -46,6 +46,7 @@ class TrainRecipe(Config):
         512, "每条最多多少词元，超出按规则截短并计数", aliases=("max_seq_length", "max_length"), gt=8
     )
     train_on_inputs: bool = option(False, "问题部分也计入损失")
+    cache: bool = option(True, "大数据分好的词存盘，同样的数据和设置下次直接用；--no-cache 不存不用")
     strict: bool = option(False, "有一条坏数据就停（默认跳过、计数、存入 rejects）")
 
     output_dir: str = option("runs/train", "输出目录：适配器、日志、检查点、损失图", aliases=("o",))
@@ -67,6 +68,11 @@ class TrainRecipe(Config):
         "一次前向多少条；默认等于 batch-size，显存不够就调小（梯度累积，结果不变）",
         gt=0,
         aliases=("per_device_train_batch_size",),
+    )
+    auto: bool = option(
+        False,
+        "按可用内存自动安排：选一次前向多少条（至多 micro-batch-size），放不下再重算激活；每次更新的条数不变",
+        aliases=("auto_batch",),
     )
     group_by_length: bool = option(False, "长度相近的排在一起")
     gradient_checkpointing: bool = option(False, "重算激活以省显存，慢约三成")
@@ -141,5 +147,7 @@ class TrainRecipe(Config):
             "wandb_watch",
             "wandb_log_model",
             "strict",
+            "auto",
+            "cache",
         }
         return {key: value for key, value in self.model_dump(mode="json").items() if key not in free}

@@ -6,27 +6,29 @@ Knows nothing of the command line.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cornucopia.adapters.meta import AdapterMeta
 from cornucopia.core.device import choose_device, choose_dtype
-from cornucopia.core.errors import ConfigError, Interrupted
+from cornucopia.core.errors import Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
 from cornucopia.models.load import find_model, fingerprint, load_base
 from cornucopia.models.memory import read_shape
 from cornucopia.models.tokenizer import load_tokenizer
 from cornucopia.tokens.template import resolve_template
 from cornucopia.training import checkpoint as ck
+from cornucopia.training import planner
 from cornucopia.training.build import make_trainer, trainable
 from cornucopia.training.examples import DataPlan, prepare, save_rejects
 from cornucopia.training.plan import show, total_steps
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.save import as_yaml, make_meta, save, summary
-from cornucopia.training.start import open_output, starting_adapter, weights_of
+from cornucopia.training.start import goes_on, open_output, starting_adapter, weights_of
+from cornucopia.training.trackers import check_trackers, start_trackers
 
 
 def train(recipe: TrainRecipe) -> dict[str, Any]:
@@ -43,11 +45,13 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     shape = read_shape(folder)
     tokenizer = load_tokenizer(folder)
     template = resolve_template(recipe.prompt_template_name, tokenizer)
-    _check_trackers(recipe)
+    check_trackers(recipe)
     plan = prepare(recipe, template, tokenizer)
     device = choose_device(recipe.device)
-    dtype = choose_dtype(recipe.dtype, device, shape.parameters)
-    show(recipe, plan, folder, template.name, dtype.itemsize, free_memory(device))
+    size = choose_dtype(recipe.dtype, device, shape.parameters).itemsize
+    own, free = planner.room(device)
+    fitted = _fitted(recipe, output, lambda: planner.fit(recipe, plan, shape, size, free - own))
+    show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
     if recipe.dry_run:
         return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
     identity = recipe.identity() | {"base_fingerprint": fingerprint(folder), "data_fingerprint": plan.fingerprint}
@@ -56,31 +60,54 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     start = open_output(recipe, output, identity)
     if start == "finished":
         return ck.finished(output) or {}
+    start_trackers(recipe)
     save_rejects(plan, output / "rejects.jsonl")
     write_text(output / "recipe.yaml", as_yaml(recipe))
     meta = make_meta(recipe, template, folder, plan, identity["base_fingerprint"])
-    return _fit(recipe, output, plan, meta, start)
+    if recipe.auto:
+        planner.remember(output, fitted)
+    return _fit(fitted, output, plan, meta, start)
 
 
-def free_memory(device: str) -> int:
-    """Bytes free on the device."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.mem_get_info()[0]
-    import psutil
-
-    return psutil.virtual_memory().available
-
-
-def _check_trackers(recipe: TrainRecipe) -> None:
-    names = set(recipe.report_to) | ({"wandb"} if recipe.wandb_project else set())
-    for name in sorted(names):
-        if importlib.util.find_spec(name) is None:
-            raise ConfigError(f"没有安装 {name}", where="--report-to", fix=f"pip install {name}，或 --report-to none")
+def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[], TrainRecipe]) -> TrainRecipe:
+    """The recipe in the portions it is computed in: as an earlier start of the run did, as chosen, or as given."""
+    before = planner.remembered(output, recipe) if goes_on(recipe) else None
+    return before or (choose() if recipe.auto else recipe)
 
 
 def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, start: str | None) -> dict[str, Any]:
+    """Train; when memory runs out, go on from the last checkpoint in smaller portions."""
+    for failures in range(1, planner.TRIES + 1):
+        try:
+            return _fit_once(recipe, output, plan, meta, start)
+        except (RuntimeError, MemoryError) as error:
+            smaller = planner.step_down(recipe, failures) if planner.is_out_of_memory(error) else None
+            if smaller is None and planner.is_out_of_memory(error):
+                raise planner.too_small(recipe, first_line(error)) from None
+            if smaller is None:
+                raise
+        _release()  # after the except block: until then the traceback holds the model
+        recipe, last = smaller, ck.last_complete(output)
+        start = str(last) if last else start
+        ck.trim_log(output / "log.jsonl", ck.step_of(Path(start)) if start else 0)
+        planner.remember(output, recipe)
+        planner.tell_step_down(recipe, start)
+    raise AssertionError("step_down gives up before the last try")
+
+
+def _release() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _fit_once(
+    recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, start: str | None
+) -> dict[str, Any]:
     import transformers
 
     from cornucopia.training.callbacks import CheckpointCallback, InterruptCallback, LogCallback
@@ -91,7 +118,8 @@ def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, s
     base = load_base(recipe.base_model, bits=recipe.base_bits, dtype=recipe.dtype, device=recipe.device)
     model = trainable(recipe, base)
     interrupt = InterruptCallback()
-    callbacks = [LogCallback(output / "log.jsonl"), CheckpointCallback(meta), interrupt]
+    log = LogCallback(output / "log.jsonl")
+    callbacks = [log, CheckpointCallback(meta), interrupt]
     trainer = make_trainer(recipe, output, plan, base, model, callbacks)
     began = time.monotonic()
     interrupt.install()
@@ -99,6 +127,7 @@ def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, s
         trainer.train(resume_from_checkpoint=start)
     finally:
         interrupt.remove()
+        log.close()
     seconds = time.monotonic() - began
     save(recipe, output, trainer.model, base, meta)
     result = summary(trainer, seconds, not interrupt.stopped, plan)
