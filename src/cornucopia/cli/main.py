@@ -26,8 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code (0 done, 1 input, 2 usage, 130 interrupted)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    # Threads that spin at barriers stop a run almost dead when any other program takes a core; sleeping ones do not.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_defaults()
     _quiet()
     try:
         return _dispatch(argv)
@@ -40,6 +39,16 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def set_defaults() -> None:
+    """Environment that PyTorch's CPU libraries read when they are loaded; what the user has set stays."""
+    # Threads that spin at barriers stop a run almost dead when any other program takes a core; sleeping ones do not.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # oneDNN and its wrapper each keep the code of 1024 matrix products of different shapes, about 0.6 MB apiece, and
+    # packed rows are of another length in every step: gigabytes. A step has fewer than 64 shapes.
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "64")
 
 
 def _quiet() -> None:
