@@ -50,8 +50,8 @@ def write_report(
         comparison=comparison, summary=summary, metrics=shown, lead=shown[0] if shown else None,
         cards=_cards(comparison, summary),
         charts=_charts(summary), domains=_group_table(summary, summary.by_domain),
-        kinds=_group_table(summary, summary.by_kind), grouped=[_BY_KEY[key] for key in GROUPED], numbers=_BY_KEY["numbers"],
-        golden=any(q.record.golden for q in comparison.questions),
+        kinds=_group_table(summary, summary.by_kind), grouped=[_BY_KEY[key] for key in GROUPED],
+        numbers=_BY_KEY["numbers"], golden=any(q.record.golden for q in comparison.questions),
         settings=_settings(comparison), versions=versions(), show=show_interval,
     )  # fmt: skip
     write_text(path, page)
