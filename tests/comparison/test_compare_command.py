@@ -173,7 +173,7 @@ def test_killed_comparisons_resume_to_the_same_cells(tiny, adapter, questions):
         "--data",
         str(questions),
         "--kills",
-        "4",
+        "2",
         "--max-new-tokens",
         "24",
     ]
