@@ -25,7 +25,7 @@ TINY = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1, "in
 SMALL = {"hidden_size": 512, "num_hidden_layers": 8, "num_attention_heads": 8, "intermediate_size": 1408}  # 42 M
 LARGE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 2048}  # 134 M
 CASES: list[tuple[str, dict[str, int] | None, dict[str, Any]]] = [
-    ("program itself", TINY, {"batch_size": 1, "cutoff_len": 16}),
+    ("program itself", TINY, {"batch_size": 1, "cutoff_len": 64}),
     ("nano lora", None, {"batch_size": 8, "cutoff_len": 256}),
     ("nano lora, two passes", None, {"batch_size": 16, "micro_batch_size": 8, "cutoff_len": 256}),
     ("nano full", None, {"method": "full", "batch_size": 8, "cutoff_len": 256}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -150,6 +151,11 @@ def test_auto_takes_the_largest_portion_that_fits_and_resumes_with_it(recipe, sm
     chosen = json.loads((tmp_path / "cut" / planner.MEMORY).read_text())["micro_batch_size"]
     assert chosen in (2, 4) and f"自动安排：每次前向 {chosen} 条" in capsys.readouterr().err
     assert same_as(tmp_path, "cut", "whole")
+    shutil.rmtree(tmp_path / "cut" / "checkpoint-2")
+    (tmp_path / "cut" / "train_result.json").unlink()
+    monkeypatch.setattr(planner, "room", lambda device: (0, 2**40))
+    train(recipe("cut", auto=True, max_steps=2, resume=True))  # much room now, and yet the same portions
+    assert json.loads((tmp_path / "cut" / planner.MEMORY).read_text())["micro_batch_size"] == chosen
 
 
 def test_auto_recomputes_activations_when_one_document_does_not_fit_without(recipe, small):

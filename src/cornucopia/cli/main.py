@@ -46,7 +46,7 @@ def set_defaults() -> None:
     # Threads that spin at barriers stop a run almost dead when any other program takes a core; sleeping ones do not.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # oneDNN and its wrapper each keep the code of 1024 matrix products of different shapes, about 0.6 MB apiece, and
-    # packed rows are of another length in every step: gigabytes. A step has fewer than 64 shapes.
+    # packed rows are of another length in every step: gigabytes. A layer, forward and backward, has some two dozen.
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, "64")
 

@@ -50,7 +50,7 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     device = choose_device(recipe.device)
     size = choose_dtype(recipe.dtype, device, shape.parameters).itemsize
     own, free = planner.room(device)
-    fitted = _fitted(recipe, output, lambda: planner.fit(recipe, plan, shape, size, free - own))
+    fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
     show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
     if recipe.dry_run:
         return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
@@ -69,10 +69,14 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     return _fit(fitted, output, plan, meta, start)
 
 
-def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[], TrainRecipe]) -> TrainRecipe:
-    """The recipe in the portions it is computed in: as an earlier start of the run did, as chosen, or as given."""
+def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], TrainRecipe]) -> TrainRecipe:
+    """The recipe in the portions it is computed in: an earlier start's where the run goes on, which keeps it exact.
+
+    With --auto they are made smaller still when the memory has become less.
+    """
     before = planner.remembered(output, recipe) if goes_on(recipe) else None
-    return before or (choose() if recipe.auto else recipe)
+    most = before or recipe
+    return choose(most) if recipe.auto else most
 
 
 def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, start: str | None) -> dict[str, Any]:
