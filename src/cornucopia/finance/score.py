@@ -78,7 +78,7 @@ def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberSco
     asked, known, ours = _read(question), _read(given), _read(answer)
     reference = _read(golden)
     wanted = _different(n for n in reference if _weighs(n, _ALL_UNITS) and not _any_states(asked, n))
-    said = [n for n in wanted if _any_states(ours, n)]
+    said = [n for n in wanted if _any_states([one for one in ours if _weighs(one, _ALL_UNITS)], n)]
     strays = [n for n in ours if _weighs(n, _ALL_UNITS) and not _supported(n, (*reference, *asked, *known))]
     units = {n.unit for n in wanted}
     wrong = _different(n for n in strays if _weighs(n, units)) if wanted else []
@@ -96,10 +96,9 @@ def _told(name: str, text: str, numbers: list[Quantity]) -> str:
 
 
 def _read(text: str) -> list[Quantity]:
-    """The numbers, spans of years as months: 半年 is 6个月."""
-    return [
-        replace(n, value=n.value * 12, step=n.step * 12, unit="月") if n.unit == "年" else n for n in read_numbers(text)
-    ]
+    """The numbers, spans of years as months: 半年 is 6个月. 一份 is an article."""
+    numbers = [n for n in read_numbers(text) if text[slice(*n.span)] != "一份"]
+    return [replace(n, value=n.value * 12, step=n.step * 12, unit="月") if n.unit == "年" else n for n in numbers]
 
 
 def _weighs(number: Quantity, units: set[str]) -> bool:
