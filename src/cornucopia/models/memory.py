@@ -245,5 +245,6 @@ def _output_layer(shape: Shape, step: Step) -> int:
     trained = table * (4 + 4 + 2 * compute) if step.full else 0  # gradient, scaled, cast; weight's own cast
     if not step.packed:
         return step.tokens * shape.vocabulary * compute + step.supervised * shape.vocabulary * (compute + 8) + trained
-    chunk = CHUNK_BYTES + 2 * CHUNK_BYTES * compute // 4
+    logits = min(CHUNK_BYTES, 4 * step.supervised * shape.vocabulary)
+    chunk = logits + 2 * logits * compute // 4
     return 2 * step.supervised * shape.hidden * compute + chunk + trained

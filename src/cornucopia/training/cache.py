@@ -114,9 +114,12 @@ def _plan(tensors: dict[str, np.ndarray]) -> DataPlan:
     from cornucopia.training.examples import DataPlan
 
     rest = json.loads(tensors["rest"].tobytes())
-    stores = (TokenStore(*(tensors[f"{part}.{array}"] for array in _ARRAYS)) for part in ("train", "validation"))
+    train, validation = (
+        TokenStore(*(tensors[f"{part}.{array}"] for array in _ARRAYS)) for part in ("train", "validation")
+    )
     return DataPlan(
-        *stores,
+        train,
+        validation,
         domains=Counter(rest["domains"]),
         rejects=rest["rejects"],
         notes=rest["notes"],
