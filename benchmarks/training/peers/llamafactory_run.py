@@ -4,7 +4,7 @@
 
 It gets the rendered text with special tokens written out and its `empty` template, and arrives at the same token ids.
 `preprocessing_batch_size` is the size of a group, so that its packs hold the same documents as everybody's;
-`cutoff_len` is the longest group, so that the padding it adds to each pack is as small as can be.
+`cutoff_len` is just above the longest group, so that the padding it adds to each pack is as small as can be.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def arguments(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         "dataset": "bench",
         "dataset_dir": str(folder),
         "template": "empty",
-        "cutoff_len": spec["pack_tokens"],
+        "cutoff_len": cutoff(spec["pack_tokens"]),
         "packing": packing,
         "neat_packing": packing,
         "preprocessing_batch_size": spec["pack_documents"],
@@ -77,6 +77,12 @@ def arguments(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         "seed": spec["seed"],
         "disable_tqdm": True,
     }
+
+
+def cutoff(tokens: int) -> int:
+    """The least cutoff_len that holds `tokens` and works: a pack holds cutoff_len - 1 tokens and one of padding; its
+    collator pads rows to a multiple of 8 but not their position_ids, so that any other length is a size mismatch."""
+    return -(-(tokens + 1) // 8) * 8
 
 
 if __name__ == "__main__":
