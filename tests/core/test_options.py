@@ -126,3 +126,13 @@ def test_no_command_line_gives_more_than_an_error(words):
         read(*words, positional="path")
     except CornucopiaError as error:
         assert str(error)
+
+
+def test_a_word_that_is_no_boolean_does_not_replace_the_file_that_a_flag_named():
+    with pytest.raises(UsageError, match="maybe 不属于任何选项"):
+        read("--path", "q.json", "--use", "maybe", positional="path")
+
+
+def test_a_wrong_value_names_the_help():
+    with pytest.raises(ConfigError, match="cornucopia x --help"):
+        read("--rate", "abc")

@@ -27,6 +27,12 @@ def test_only_a_command_word_alone_is_a_command(text, command):
     assert understand(text) == command
 
 
+@pytest.mark.parametrize("line", ["save", "/save"])
+def test_save_without_a_file_is_not_asked_of_the_model(line):
+    with pytest.raises(UsageError):
+        understand(line)
+
+
 @given(st.text(max_size=20))
 def test_any_line_means_something(text):
     try:

@@ -69,6 +69,7 @@ def test_hub_chosen_by_environment_but_never_against_the_catalogue(monkeypatch):
     monkeypatch.setenv("CORNUCOPIA_HUB", "modelscope")
     assert catalogue.resolve("qwen3-4b").hub == "modelscope"
     assert catalogue.resolve("linly").hub == "hf"
+    assert catalogue.resolve("base_models/llama-7b-hf") == catalogue.resolve("llama-7b-hf")
     with pytest.raises(HubError, match="--hub hf"):
         catalogue.resolve("linly", "modelscope")
     monkeypatch.setenv("CORNUCOPIA_HUB", "nowhere")

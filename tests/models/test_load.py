@@ -43,6 +43,24 @@ def test_a_name_is_looked_for_under_base_models(copy, monkeypatch):
         find_model("empty")
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("base_models/llama-7b-hf", "cornucopia models pull llama-7b-hf"),
+        ("./base_models/Qwen2.5-7B-Instruct/", "cornucopia models pull Qwen2.5-7B-Instruct"),
+        ("/disk/llama-7b-hf", "cornucopia models pull llama-7b-hf"),
+        ("owner/some", "cornucopia models pull owner/some"),
+        ("/disk/mine", "核对路径"),
+        ("./mine", "核对路径"),
+    ],
+)
+def test_the_advice_for_a_missing_model_can_be_followed(name, advice, tmp_path, monkeypatch):
+    monkeypatch.setenv("CORNUCOPIA_HOME", str(tmp_path))
+    with pytest.raises(ModelError) as error:
+        find_model(name)
+    assert error.value.fix.startswith(advice)
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-500])
 

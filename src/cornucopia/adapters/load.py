@@ -7,6 +7,7 @@ adapter that does not fit is taken off again.
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def read_weights(folder: Path) -> dict[str, Any]:
     return _read_bin(folder / "adapter_model.bin")
 
 
+def _code_in(error: pickle.UnpicklingError) -> str:
+    """What the file would run; torch's own text is not shown, for it tells how to switch the check off."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"要调用 {named[1]}" if named else "不是纯权重"
+
+
 def _read_bin(path: Path) -> dict[str, Any]:
     import torch
 
@@ -66,7 +73,7 @@ def _read_bin(path: Path) -> dict[str, Any]:
         raise ModelError(
             "拒绝读取：这个 .bin 里除了权重还有会运行的代码",
             where=str(path),
-            found=first_line(error),
+            found=_code_in(error),
             fix="只使用可信来源的适配器，最好是 safetensors 格式",
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:

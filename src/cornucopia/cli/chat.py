@@ -74,9 +74,11 @@ def _read(name: str) -> str:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError("读不了材料文件", where=name, found=error.strerror or str(error), fix="核对路径") from None
+    except UnicodeDecodeError as error:
         where = "标准输入" if name == "-" else name
-        raise DataError("读不了：应是 UTF-8 文字", where=where, found=str(error)[:120]) from None
+        raise DataError("读不了：应是 UTF-8 文字", where=where, found=str(error)[:120], fix="另存为 UTF-8") from None
 
 
 def _one(engine: TransformersEngine, record: Record, sampling: Sampling) -> int:
@@ -141,6 +143,8 @@ class Terminal:
         elif command.kind == "history":
             for asked, answer in self.session.turns:
                 print(f"问：{asked}\n答：{answer}\n")
+            if not self.session.turns:
+                say("还没有对话")
         elif command.kind == "help":
             say(HELP)
 

@@ -157,6 +157,8 @@ def run_check(argv: list[str]) -> int:
     for note in result.notes:
         say(note)
     name = f"（{result.format}）" if result.format else ""
+    if not (result.records or result.rejects):
+        say("文件是空的")
     print(f"{result.path}：好的 {len(result.records)} 条{name}，坏的 {len(result.rejects)} 处")
     return 0 if result.records and not result.rejects else 1
 

@@ -11,7 +11,7 @@ import typing
 from typing import Any, NoReturn, TypeVar
 
 from cornucopia.core.config import Config
-from cornucopia.core.errors import UsageError, nearest
+from cornucopia.core.errors import ConfigError, UsageError, nearest
 
 C = TypeVar("C", bound=Config)
 
@@ -69,9 +69,25 @@ def parse(
     }
     word = getattr(values, "_positional", None)
     if word is not None and positional != "recipe":
+        _refuse_twice(word, positional, overrides, config, prog)
         overrides[positional] = word
         word = None
-    return config.load(word, overrides), word
+    try:
+        return config.load(word, overrides), word
+    except ConfigError as error:
+        if error.fix:
+            raise
+        raise ConfigError(error.what, where=error.where, found=error.found, fix=f"{prog} --help") from None
+
+
+def _refuse_twice(word: str, name: str, overrides: dict[str, Any], config: type[Config], prog: str) -> None:
+    """`--use_lora maybe` leaves a bare word: say so, rather than take it for the file that a flag has named already."""
+    names = config.alias_map()
+    given = next((key for key in overrides if names.get(key, key) == name), None)
+    if given is not None:
+        found = f"{word} 不属于任何选项，而 {name} 已经由 --{given} 给了 {overrides[given]}"
+        fix = f"布尔项只接受 {'、'.join(_BOOLEANS[:4])} 等；全部选项见 {prog} --help"
+        raise UsageError("多了一个词", where=prog, found=found, fix=fix)
 
 
 def _add(parser: argparse.ArgumentParser, name: str, field_name: str, annotation: Any) -> None:

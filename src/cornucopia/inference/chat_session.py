@@ -46,7 +46,7 @@ def understand(text: str) -> Command:
     head, _, tail = word.partition(" ")
     if head.lower() in ("save", "/save") and tail.strip() and len(tail.split()) == 1:
         return Command("save", tail.strip())
-    if head == "/save":
+    if head == "/save" or word.lower() == "save":
         raise UsageError("save 后面要写一个文件名", found=word, fix="save 对话.jsonl")
     return Command("ask", word)
 

@@ -118,7 +118,7 @@ def resolve(name: str, site: str = "") -> Source:
         HubError: for a name without a repository, naming the nearest one known.
     """
     given_hub = "modelscope" if name.startswith("ms:") else site
-    plain = name.removeprefix("ms:").removeprefix("hf:").strip("/")
+    plain = name.removeprefix("ms:").removeprefix("hf:").removeprefix("./").removeprefix("base_models/").strip("/")
     chosen = given_hub or hub_api.default_hub()
     entry = find(plain)
     if entry and entry.gone:

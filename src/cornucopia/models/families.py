@@ -28,7 +28,9 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError("config.json 不是合格的 JSON", where=str(path), found=str(error)) from None
+        raise ModelError(
+            "config.json 不是合格的 JSON", where=str(path), found=str(error), fix="重新下载这个文件"
+        ) from None
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError("config.json 里没有 model_type", where=str(path), fix="重新下载这个文件")
     kind = str(config["model_type"]).lower()

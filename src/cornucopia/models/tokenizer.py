@@ -40,10 +40,11 @@ def _from_transformers(folder: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds for a bad folder
+        has_files = any(folder.glob("tokenizer.*"))
         raise ModelError(
             "读不出分词器",
             where=str(folder),
-            found=first_line(error),
+            found=first_line(error) if has_files else "没有 tokenizer.json，也没有 tokenizer.model",
             fix="确认目录里有 tokenizer.json 或 tokenizer.model；可用 cornucopia models pull 重新下载",
         ) from None
     if not tokenizer.is_fast or len(tokenizer) < 32:
@@ -171,7 +172,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
-        raise ModelError(f"{path.name} 不是合格的 JSON", where=str(path), found=str(error)) from None
+        raise ModelError(
+            f"{path.name} 不是合格的 JSON", where=str(path), found=str(error), fix="重新下载这个文件"
+        ) from None
     if not isinstance(values, dict):
         raise ModelError(f"{path.name} 不是 JSON 对象", where=str(path), found=type(values).__name__)
     return values

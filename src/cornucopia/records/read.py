@@ -241,7 +241,9 @@ def _flaw(value: Any) -> str:
 
 def _nothing(result: ReadResult, columns: Mapping[str, str]) -> DataError:
     if not result.rejects:
-        return DataError("文件是空的", where=str(result.path), found="没有一行内容")
+        return DataError(
+            "文件是空的", where=str(result.path), found="没有一行内容", fix="核对文件；格式说明见 docs/data.md"
+        )
     first = result.rejects[0]
     found = f"{len(result.rejects)} 处都不能用；第一处 {first.where}：{first.reason}"
     fix = "格式说明见 docs/data.md；逐行的原因见 cornucopia data check"

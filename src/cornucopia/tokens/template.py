@@ -163,7 +163,7 @@ def resolve_template(name: str | None, tokenizer: Any, stored: dict[str, str] | 
             "没有这个模板",
             where=name,
             found=f"现有 {'、'.join([*known, 'chat'])}",
-            fix=f"最接近的是 {close}" if close else "",
+            fix=f"最接近的是 {close}" if close else "从中选一个，或给一个 .json 模板文件的路径",
         )
     return _read(path)
 
