@@ -123,7 +123,7 @@ def run_show(argv: list[str]) -> int:
         "下载": f"{entry.size_gb} GB" if entry.size_gb else "",
         "推理内存": f"16 位 {need.infer} GB，4 位 {need.infer4} GB" if need else "",
         "微调内存": f"LoRA 16 位 {need.lora} GB，QLoRA 4 位 {need.qlora} GB" if need else "",
-        "底座": entry.base,
+        "基座": entry.base,
         "状态": "、".join(state),
         "说明": entry.note,
         "下载命令": f"cornucopia models pull {entry.replaced_by or entry.name}",
@@ -167,7 +167,7 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in ("", "y", "yes", "是")
 
 
-_KINDS = {"base": "底座", "chat": "对话", "adapter": "LoRA"}
+_KINDS = {"base": "基座", "chat": "对话", "adapter": "LoRA"}
 
 
 def _show_catalogue() -> None:
@@ -206,7 +206,7 @@ def _show_local() -> None:
     if adapters:
         show_table(
             "本地适配器",
-            ("目录", "底座", "类型", "大小", "状态"),
+            ("目录", "基座", "类型", "大小", "状态"),
             [
                 (
                     _short(one.folder),

@@ -164,7 +164,7 @@ def _quantisation(bits: int, dtype: Any) -> Any:
     from transformers import BitsAndBytesConfig
 
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ModelError(f"{bits} 位量化需要 bitsandbytes", fix='pip install "cornucopia-fin[quant]"')
+        raise ModelError(f"{bits} 位量化需要 bitsandbytes", fix="pip install bitsandbytes")
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
