@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the bundled model from nothing with the project's own commands: bash recipes/nano/build.sh PUBLIC_DATA_FOLDER
-# PUBLIC_DATA_FOLDER holds the public repositories that recipes/nano/corpus.py names. About 80 minutes on 2 cores;
+# PUBLIC_DATA_FOLDER holds the public repositories that recipes/nano/corpus.py names. About 70 minutes on 2 cores;
 # run it again after an interruption and it goes on. The same seed, thread count and machine give the same file.
 data="$(cd "${1:?用法：bash recipes/nano/build.sh 公开数据目录}" && pwd)"
 . "$(dirname "$0")/../../scripts/setup.sh"
@@ -10,10 +10,6 @@ mkdir -p "$work"
 [ -f "$work/corpus.jsonl" ] || python recipes/nano/corpus.py "$data" "$work/corpus.jsonl"
 [ -f "$work/unseen.jsonl" ] || python recipes/nano/handbook.py handbook "$work/handbook.jsonl" "$work/unseen.jsonl"
 [ -f "$work/cards.jsonl" ] || python recipes/nano/cards.py instruction_data/fin_data.json "$work/cards.jsonl"
-[ -f "$work/wordings.jsonl" ] ||
-  python recipes/nano/cards.py instruction_data/fin_data.json "$work/wordings.jsonl" instruction_data/wordings.jsonl
-[ -f "$work/index.jsonl" ] ||
-  python recipes/nano/cards.py instruction_data/fin_data.json "$work/index.jsonl" instruction_data/wordings.jsonl index
 heavy=()
 for _ in 1 2 3 4 5 6; do heavy+=("$work/handbook.jsonl"); done
 [ -f "$work/init/config.json" ] || cornucopia models new "$work/init" \
@@ -21,10 +17,8 @@ for _ in 1 2 3 4 5 6; do heavy+=("$work/handbook.jsonl"); done
   --num-attention-heads 7 --num-key-value-heads 7 --intermediate-size 1184
 cornucopia train recipes/nano/general.yaml --resume
 cornucopia train recipes/nano/knowledge.yaml --resume
-cornucopia train recipes/nano/wordings.yaml --resume
-cornucopia train recipes/nano/index.yaml --resume
 mkdir -p base_models/nano
 for file in config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json; do
-  cp "$work/index/$file" base_models/nano/
+  cp "$work/knowledge/$file" base_models/nano/
 done
 echo "base_models/nano 已更新：$(cksum <base_models/nano/model.safetensors)" >&2
