@@ -156,3 +156,9 @@ def test_damaged_bases_are_told(small, questions, tmp_path, capsys):
 
 def test_the_command_module_knows_its_summary():
     assert "LoRA" in command.SUMMARY and "--dry-run" in command.EXAMPLES
+
+
+def test_nothing_given_starts_nothing(capsys):
+    assert main(["train"]) != 0
+    told = capsys.readouterr().err
+    assert "recipes/quickstart.yaml" in told and "--data-path" in told and "Traceback" not in told

@@ -12,6 +12,7 @@ from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
 from cornucopia.comparison.cells import make_questions
 from cornucopia.comparison.run import compare
 from cornucopia.core.errors import DataError, Interrupted, ModelError
+from cornucopia.inference.engine import Reply
 from cornucopia.records.schema import Message, Record
 
 
@@ -249,3 +250,17 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, records):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="output-dir"):
         compare(make_recipe(tmp_path / "file" / "out", "甲"), records, Lab({}))
+
+
+class Refused(FakeEngine):
+    """An endpoint that answers every question with an error."""
+
+    def generate(self, requests, sampling):
+        for request in requests:
+            yield Reply(request.id, "", "error", error="401：密钥不对")
+
+
+def test_the_terminal_says_once_why_questions_were_not_answered(tmp_path, records, capsys):
+    compare(make_recipe(tmp_path, "甲", "乙"), records, Lab({"甲": echo("a"), "乙": Refused(str)}))
+    told = [line for line in capsys.readouterr().err.splitlines() if "401" in line]
+    assert len(told) == 1 and "乙" in told[0] and str(len(records)) in told[0]

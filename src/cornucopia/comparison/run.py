@@ -148,6 +148,7 @@ class Column:
         self.sampling: Sampling = recipe.sampling_of(contestant)
         self.system = recipe.system if contestant.system is None else contestant.system
         self.questions = list({question.fingerprint: question for question in reversed(questions)}.values())[::-1]
+        self._told: set[str] = set()  # reasons the terminal has already named
 
     def missing(self, questions: Sequence[Question]) -> list[Question]:
         """Questions among these without an answer yet."""
@@ -161,12 +162,21 @@ class Column:
                 if wanted := self.missing(chunk):
                     self._guarded(wanted, partial(self._ask, engine, chunk, bar))
                     self.fail(self._unanswered(wanted), CornucopiaError("引擎没有给出这一题的回答"))
+        self._tell_errors(missing)
+
+    def _tell_errors(self, asked: Sequence[Question]) -> None:
+        """One line when questions came back with an error each (an endpoint that refuses, a key that is wrong)."""
+        cells = [self.store.get((self.fingerprint, question.fingerprint)) for question in asked]
+        errors = [cell["error"] for cell in cells if cell and cell.get("error")]
+        if errors and errors[0] not in self._told:
+            warn(f"选手 {self.name}：{len(errors)} 题没有答上来，例如：{errors[0]}")
 
     def _guarded(self, questions: Sequence[Question], work: Callable[[], T]) -> T | None:
         """Do the work; if it fails, the questions still missing get the reason, and the comparison goes on."""
         try:
             return work()
         except Exception as error:
+            self._told.add(message_of(error))
             warn(f"选手 {self.name} 出错：{message_of(error)}")
             self.fail(self.missing(questions), error)
             return None

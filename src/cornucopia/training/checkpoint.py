@@ -61,11 +61,12 @@ def check_identity(output_dir: Path, identity: dict[str, Any]) -> None:
     now = json.loads(json.dumps(identity))
     differing = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
     if differing:
-        key = differing[0]
+        changes = [f"{key}：上次 {before.get(key)}，这次 {now.get(key)}" for key in differing[:3]]
+        more = f"；共 {len(differing)} 项" if len(differing) > 3 else ""
         raise ConfigError(
             "续训的设置与上次不同",
             where=str(path),
-            found=f"{'、'.join(differing)}（{key}：上次 {before.get(key)}，这次 {now.get(key)}）",
+            found="；".join(changes) + more,
             fix="改回原来的设置再 --resume；或换 --output-dir；或 --overwrite 重来",
         )
 

@@ -80,6 +80,7 @@ def _prepare(recipe: TrainRecipe, template: Template, tokenizer: Any) -> DataPla
             "没有可训练的数据",
             where="、".join(recipe.data_path),
             found="；".join(f"{r['where']} {r['reason']}" for r in plan.rejects[:3]),
+            fix="cornucopia data check 看每一行的问题；格式见 docs/data.md",
         )
     plan.fingerprint = _fingerprint(train + held)
     plan.train, plan.validation = TokenStore.of(train), TokenStore.of(held)

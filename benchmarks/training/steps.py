@@ -1,0 +1,101 @@
+"""What each part of our step gains: parts switched on one after another, all in one process, taken in turns.
+
+Usage: PYTHONPATH=src python benchmarks/training/steps.py [--folder runs/bench/110m] [--rounds 2]
+The folder is one that run.py has prepared. The first row is the plain padded step of Transformers and PEFT with the
+loss computed by this project; the output layer's trick cannot be taken apart from packed rows, so they come together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from prepare import PACK_DOCUMENTS, PADDED_BATCH, UPDATE_DOCUMENTS
+from transformers import AutoModelForCausalLM
+
+from cornucopia.core.jsonl import read_jsonl
+from cornucopia.tokens.collate import collate
+from cornucopia.tokens.render import Example
+from cornucopia.training.batches import pack_row
+from cornucopia.training.fast import slow_down, speed_up
+from cornucopia.training.trainer import answer_loss
+
+STEPS = (
+    ("普通填充，每批 4 条", None),
+    ("拼行、按文档的注意力、合并的输出层与损失", {"packed"}),
+    ("LoRA 与冻结权重合并", {"packed", "lora"}),
+    ("归一化不留中间值", {"packed", "lora", "norm"}),
+    ("末层只算要学的位置", {"packed", "lora", "norm", "rows"}),
+)
+
+
+def load(folder: Path, dropout: float) -> Any:
+    """The prepared model with LoRA r 8 on q and v."""
+    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.bfloat16)
+    model.config.use_cache = False
+    settings = LoraConfig(r=8, lora_alpha=16, lora_dropout=dropout, target_modules=["q_proj", "v_proj"])
+    return get_peft_model(model, settings).train()
+
+
+def switch(model: Any, parts: set[str] | None) -> None:
+    """Only these parts of the fast step on."""
+    slow_down(model)
+    if parts is None:
+        return
+    speed_up(model)
+    on = model.get_base_model()._fast_undo
+    for name in [name for name in reversed(on) if name not in parts]:
+        on.pop(name)()
+
+
+def update(model: Any, optimizer: Any, rows: list[Example], packed: bool) -> None:
+    """One update of the documents, as the trainer makes it."""
+    items = sum(row.supervised for row in rows)
+    size = PACK_DOCUMENTS if packed else PADDED_BATCH
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = answer_loss(model, pack_row(part) if packed else collate(part, 0), items)
+        loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/bench/110m"))
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--dropout", type=float, default=0.05)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    model = load(options.folder, options.dropout)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4, fused=True)
+    documents = [Example(r["input_ids"], r["labels"]) for r in read_jsonl(options.folder / "data" / "documents.jsonl")]
+    rows = documents[:UPDATE_DOCUMENTS]
+    tokens = sum(len(row.input_ids) for row in rows)
+    seconds: dict[str, list[float]] = {name: [] for name, _ in STEPS}
+    for _ in range(options.rounds):
+        for name, parts in STEPS:
+            switch(model, parts)
+            for number in range(3):
+                began = time.perf_counter()
+                update(model, optimizer, rows, parts is not None)
+                if number:  # the first one compiles the products of its shapes
+                    seconds[name].append(time.perf_counter() - began)
+    print("| 做法 | 词元/秒（中位） | 相对上一行 |\n| --- | ---: | ---: |")
+    before = None
+    for name, _ in STEPS:
+        speed = tokens / statistics.median(seconds[name])
+        print(f"| {name} | {speed:.0f} | {'' if before is None else f'{speed / before:.2f} 倍'} |")
+        before = speed
+
+
+if __name__ == "__main__":
+    main()
