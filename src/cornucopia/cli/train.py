@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
         raise ConfigError(
             "没有给配方，也没有给数据",
             where="cornucopia train",
-            fix="cornucopia train recipes/quickstart.yaml，或 cornucopia train --data-path 我的数据.json；全部选项见 --help",
+            fix="cornucopia train recipes/quickstart.yaml，或 cornucopia train --data-path 我的数据.json；见 --help",
         )
     recipe, _ = parse(
         TrainRecipe,
