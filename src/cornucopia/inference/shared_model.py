@@ -6,6 +6,7 @@ import inspect
 from threading import RLock
 from typing import Any
 
+CACHE_NAMES = ("past_key_values", "cache")  # of a model's key/value cache: until Transformers 5.23, and from 5.24
 CACHE_BYTES = 2 * 1024**3  # keys and values of one batch when no budget is given: 4096 tokens of LLaMA-7B in 16 bits
 
 
@@ -18,6 +19,7 @@ class SharedModel:
         self.lock = RLock()
         self._off = False
         self.accepts = set(inspect.signature(model.forward).parameters)
+        self.cache_name = next((name for name in CACHE_NAMES if name in self.accepts), None)
 
     def use(self, adapter: str | None) -> Any:
         """The model with `adapter` active, or with all adapters off (caller holds the lock)."""
@@ -40,7 +42,12 @@ class SharedModel:
         return all(config.is_prompt_learning for config in self.model.peft_config.values())
 
     def forward(self, adapter: str | None, **inputs: Any) -> Any:
-        """The model's output with `adapter` active; inputs the architecture does not know are left out."""
+        """The model's output with `adapter` active; inputs the architecture does not know are left out.
+
+        The key/value cache comes as `past_key_values` and goes by the name that the model has for it.
+        """
+        if "past_key_values" in inputs and self.cache_name:
+            inputs[self.cache_name] = inputs.pop("past_key_values")
         with self.lock:
             model = self.use(adapter)
             return model(**{name: value for name, value in inputs.items() if name in self.accepts})

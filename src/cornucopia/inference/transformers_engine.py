@@ -262,7 +262,7 @@ class TransformersEngine:
         """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""
         peft = getattr(self.shared.model, "peft_config", {}).get(self.adapter)
         learnt = getattr(peft, "is_prompt_learning", False)
-        caches = model_pads(self.shared.base) and "past_key_values" in self.shared.accepts
+        caches = model_pads(self.shared.base) and self.shared.cache_name is not None
         return settings.num_beams == 1 and caches and not learnt
 
     def _most(self) -> int:
