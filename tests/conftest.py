@@ -30,11 +30,13 @@ CORPUS = [
 ANSWERS = ["犹豫期内可以全额退保。", "先看风险承受能力，再决定。", "按日万分之五计息。", "等额本金的总利息少一些。"]
 
 
-@pytest.fixture(autouse=True)
-def _without_shared_data(request):
-    """Tests marked `shared` are skipped where the data beside the checkout is absent."""
-    if request.node.get_closest_marker("shared") and not SHARED.is_dir():
-        pytest.skip("no shared data beside this checkout")
+def pytest_collection_modifyitems(items):
+    """Tests marked `shared` are skipped, before any of their fixtures, where the data beside the checkout is absent."""
+    if SHARED.is_dir():
+        return
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(pytest.mark.skip(reason="no shared data beside this checkout"))
 
 
 @pytest.fixture(scope="session")
