@@ -61,7 +61,7 @@ def test_what_saves_memory_is_seen_to_save_it():
     assert planned(tokens=512, supervised=125).activations == pytest.approx(planned().activations / 4, rel=0.01)
     assert planned().logits < planned(packed=False).logits / 4
     full, whole = planned(full=True), shape_from_config(LLAMA_7B).parameters
-    assert full.peak > 16 * whole and planned(full=True, accumulates=True).peak > full.peak
+    assert full.peak >= 16 * whole and planned(full=True, accumulates=True).peak > full.peak
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cornucopia.training.trainer import answer_loss
 FAST = ("llama", "qwen2", "qwen3", "mistral", "glm4")
 
 
-PARTS = {"llama": {"packed", "lora", "norm", "rows"}, "glm4": {"packed", "lora", "norm"}, "bloom": {"lora"}}
+PARTS = {"llama": {"packed", "lora", "norm", "mlp", "rows"}, "glm4": {"packed", "lora", "norm"}, "bloom": {"lora"}}
 
 
 def examples(lengths=(9, 23, 4, 17)):

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import read_jsonl
+from cornucopia.kernels import swiglu
 from cornucopia.models.memory import read_shape
 from cornucopia.tokens.render import Example
 from cornucopia.training import planner
 from cornucopia.training.callbacks import InterruptCallback
 from cornucopia.training.examples import DataPlan
-from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import train
 from cornucopia.training.store import TokenStore
 
@@ -25,16 +25,12 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture
-def recipe(small, questions, tmp_path):
-    """A short float32 run whose result does not depend on how an update is cut (no dropout)."""
+def recipe(short_run):
+    """A run whose result does not depend on how an update is cut (no dropout)."""
 
     def make(name="out", **settings):
-        values = {
-            "base_model": str(small), "data_path": [str(questions)], "output_dir": str(tmp_path / name),
-            "dtype": "float32", "device": "cpu", "max_steps": 5, "batch_size": 8, "learning_rate": 1e-3,
-            "lora_dropout": 0.0, "save_steps": 2, "logging_steps": 1, "report_to": [],
-        }  # fmt: skip
-        return TrainRecipe.build(values | settings)
+        steady = {"max_steps": 5, "batch_size": 8, "learning_rate": 1e-3, "lora_dropout": 0.0}
+        return short_run(name, **steady | settings)
 
     return make
 
@@ -42,9 +38,7 @@ def recipe(small, questions, tmp_path):
 @pytest.fixture
 def full_at(monkeypatch):
     """Make the MLPs run out of memory in training; `when` sees the tokens of the pass."""
-    from transformers.models.llama.modeling_llama import LlamaMLP
-
-    plain, widths = LlamaMLP.forward, []
+    plain, widths = swiglu._mlp_forward, []
 
     def install(when, error):
         def forward(self, x):
@@ -54,7 +48,7 @@ def full_at(monkeypatch):
                     raise error
             return plain(self, x)
 
-        monkeypatch.setattr(LlamaMLP, "forward", forward)
+        monkeypatch.setattr(swiglu, "_mlp_forward", forward)
         return widths
 
     return install

@@ -27,17 +27,15 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture
-def recipe(small, questions, tmp_path):
-    """A recipe of a few steps with everything on that could break exact resumption."""
+def recipe(short_run):
+    """A run of a few steps with everything on that could break exact resumption."""
 
     def make(name="out", **settings):
-        values = {
-            "base_model": str(small), "data_path": [str(questions)], "output_dir": str(tmp_path / name),
-            "dtype": "float32", "device": "cpu", "num_epochs": 2, "batch_size": 4, "micro_batch_size": 2,
-            "learning_rate": 1e-2, "lora_dropout": 0.1, "group_by_length": True, "val_set_size": 4, "save_steps": 2,
-            "eval_steps": 2, "logging_steps": 1, "report_to": [],
+        busy = {
+            "num_epochs": 2, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-2, "lora_dropout": 0.1,
+            "group_by_length": True, "val_set_size": 4, "eval_steps": 2,
         }  # fmt: skip
-        return TrainRecipe.build(values | settings)
+        return short_run(name, **busy | settings)
 
     return make
 

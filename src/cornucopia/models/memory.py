@@ -206,7 +206,8 @@ def _layer(shape: Shape, step: Step, rows: int) -> float:
     """What autograd keeps of one decoder layer (RMSNorm, rotary attention, gated MLP).
 
     A frozen map keeps nothing of its input, an adapted or trained one does. RMSNorm keeps its input and one number a
-    row; attention keeps q, k, v and its output in documents' buckets; the gated MLP gate, activated gate and up.
+    row; attention keeps q, k, v and its output in documents' buckets; the gated MLP gate and up, and without the fast
+    step the activated gate too.
 
     Args:
         rows: tokens that pass output projection and MLP; fewer than step.tokens in a last layer cut short.
@@ -214,8 +215,9 @@ def _layer(shape: Shape, step: Step, rows: int) -> float:
     compute, hidden = step.compute_bytes, shape.hidden
     norm = step.stream_bytes * hidden + 4
     attention = compute * (2 * shape.q + 2 * shape.kv) * (BUCKETS if step.packed else 1)
+    gated = compute * shape.mlp * (2 if step.packed else 3)
     early, late = _inputs(shape, step)
-    return step.tokens * (norm + attention + early) + rows * (norm + 3 * compute * shape.mlp + late)
+    return step.tokens * (norm + attention + early) + rows * (norm + gated + late)
 
 
 def _inputs(shape: Shape, step: Step) -> tuple[float, float]:

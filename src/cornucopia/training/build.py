@@ -75,6 +75,7 @@ def make_trainer(
         faster = [text for name, text in EXTRAS.items() if name in extras(model)]
         if faster:
             say(f"加速（已在这个模型上核对过损失和梯度）：{'、'.join(faster)}")
+    _point_trackers(recipe, output)
     trainer = AnswerTrainer(
         model=model,
         args=_arguments(recipe, output, plan, collator.packed),
@@ -94,18 +95,6 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     steps = total_steps(recipe, len(plan.train))
-    device = choose_device(recipe.device)
-    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(output / "tensorboard")
-    for key, value in (
-        ("WANDB_PROJECT", recipe.wandb_project),
-        ("WANDB_WATCH", recipe.wandb_watch),
-        ("WANDB_LOG_MODEL", recipe.wandb_log_model),
-    ):
-        if value:
-            os.environ[key] = value
-    validate = bool(plan.validation)
-    every = min(recipe.eval_steps, steps)  # a checkpoint can be the best only where it was validated
     return TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
@@ -124,24 +113,52 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         optim=recipe.optim,
         activation_checkpointing=recipe.gradient_checkpointing,
         logging_steps=min(recipe.logging_steps, max(steps // 4, 1)),  # a short run has a curve too
-        save_steps=-(-recipe.save_steps // every) * every if validate else recipe.save_steps,
         save_total_limit=recipe.save_total_limit,
-        eval_strategy="steps" if validate else "no",
-        eval_steps=every if validate else None,
-        load_best_model_at_end=validate,
-        metric_for_best_model="eval_loss" if validate else None,
-        greater_is_better=False if validate else None,
         include_num_input_tokens_seen="all" if packed else "non_padding",
         seed=recipe.seed,
         data_seed=recipe.seed,
         disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],
-        bf16=dtype == torch.bfloat16,
-        fp16=dtype == torch.float16,
-        use_cpu=device == "cpu",
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=0,
         ddp_find_unused_parameters=False if world > 1 else None,
         average_tokens_across_devices=world > 1,
+        **_precision(recipe),
+        **_validation(recipe, steps, validate=bool(plan.validation)),
     )
+
+
+def _precision(recipe: TrainRecipe) -> dict[str, bool]:
+    import torch
+
+    device = choose_device(recipe.device)
+    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
+    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": device == "cpu"}
+
+
+def _validation(recipe: TrainRecipe, steps: int, validate: bool) -> dict[str, Any]:
+    """When to validate and save: a checkpoint can be the best only where it was validated."""
+    if not validate:
+        return {"save_steps": recipe.save_steps, "eval_strategy": "no"}
+    every = min(recipe.eval_steps, steps)
+    return {
+        "save_steps": -(-recipe.save_steps // every) * every,
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+    }
+
+
+def _point_trackers(recipe: TrainRecipe, output: Path) -> None:
+    """Tell the trackers by their environment variables where and how to log."""
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(output / "tensorboard")
+    for key, value in (
+        ("WANDB_PROJECT", recipe.wandb_project),
+        ("WANDB_WATCH", recipe.wandb_watch),
+        ("WANDB_LOG_MODEL", recipe.wandb_log_model),
+    ):
+        if value:
+            os.environ[key] = value

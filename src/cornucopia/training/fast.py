@@ -2,8 +2,9 @@
 
 The step: documents of a micro-batch in one row without padding (kernels.packed_attention), and the output layer
 only on trained positions, fused with the loss (kernels.linear_cross_entropy). On top of it, where the model allows:
-LoRA fused with its frozen map (kernels.lora_linear), norms that keep nothing (kernels.rms_norm), and the last layer on
-trained positions only (kernels.trained_rows). A part that gives another loss or gradient is left out.
+LoRA fused with its frozen map (kernels.lora_linear), norms and MLPs that keep less for the backward pass
+(kernels.rms_norm, kernels.swiglu), and the last layer on trained positions only (kernels.trained_rows). A part that
+gives another loss or gradient is left out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cornucopia.kernels import packed_attention
 from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
 from cornucopia.kernels.lora_linear import patch_lora
 from cornucopia.kernels.rms_norm import patch_norm
+from cornucopia.kernels.swiglu import patch_mlp
 from cornucopia.kernels.trained_rows import patch_last_layer, select_rows
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
@@ -33,7 +35,12 @@ REFUSALS = (TypeError, ValueError, RuntimeError, KeyError, IndexError, Attribute
 PROBED = 64  # so many trained tensors, the smallest first, have their gradients compared
 FEW_ROWS = 0.9  # with more trained positions than this share, the last layer runs whole
 
-EXTRAS = {"lora": "LoRA 与冻结权重合并计算", "norm": "归一化不留中间值", "rows": "末层只算要学的位置"}
+EXTRAS = {
+    "lora": "LoRA 与冻结权重合并计算",
+    "norm": "归一化不留中间值",
+    "mlp": "前馈层少留一份中间值",
+    "rows": "末层只算要学的位置",
+}
 
 Undo = Callable[[], Any]
 
@@ -60,6 +67,7 @@ def speed_up(model: Any) -> str:
             reason = _switch(model, expected, documents, "packed", lambda: _patch_packed(base))
             _switch(model, expected, documents, "lora", lambda: _patch_each(model, _is_lora, patch_lora))
             _switch(model, expected, documents, "norm", lambda: _patch_each(model, _is_norm, patch_norm))
+            _switch(model, expected, documents, "mlp", lambda: _patch_each(model, _is_mlp, patch_mlp))
             if not reason:
                 _switch(model, expected, documents, "rows", lambda: _patch_rows(base))
         except REFUSALS as error:
@@ -69,7 +77,7 @@ def speed_up(model: Any) -> str:
 
 
 def extras(model: Any) -> set[str]:
-    """Which parts of the fast step are on: "packed", "lora" (fused), "norm", "rows" (short last layer)."""
+    """Which parts of the fast step are on: "packed", "lora" (fused), "norm", "mlp", "rows" (short last layer)."""
     return set(getattr(_base(model), "_fast_undo", ()))
 
 
@@ -134,6 +142,10 @@ def _is_norm(module: Any) -> bool:
     return type(module).__name__.endswith("RMSNorm")
 
 
+def _is_mlp(module: Any) -> bool:
+    return type(module).__name__.endswith("MLP")
+
+
 def _patch_rows(base: Any) -> Undo:
     return patch_last_layer(base.get_decoder().layers[-1])
 
@@ -170,7 +182,7 @@ def _tolerance(base: Any) -> float:
 
 
 def _loss_and_gradient(model: Any, batch: dict[str, torch.Tensor]) -> tuple[float, torch.Tensor]:
-    """Loss, and the gradient of the probed parameters as one vector (the others are frozen meanwhile)."""
+    """Loss, and the gradient of the smallest trained parameters (PROBED of them at most) as one vector."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     probed = sorted(trained, key=lambda parameter: parameter.numel())[:PROBED]
     loss = answer_loss(model, _to(batch, next(model.parameters()).device), 1)
@@ -183,19 +195,18 @@ def _loss_and_gradient(model: Any, batch: dict[str, torch.Tensor]) -> tuple[floa
 @contextmanager
 def _stirred(model: Any) -> Iterator[None]:
     """LoRA's B, zero before training, filled with noise, so that a wrong LoRA product shows in the loss."""
-    kept = {name: p.detach().clone() for name, p in model.named_parameters() if ".lora_B." in name}
+    kept = [(p, p.detach().clone()) for name, p in model.named_parameters() if ".lora_B." in name]
     generator = torch.Generator().manual_seed(0)
-    parameters = dict(model.named_parameters())
     with torch.no_grad():
-        for name, value in kept.items():
-            noise = torch.randn(value.shape, generator=generator) * parameters[name].shape[1] ** -0.5 * 0.1
-            parameters[name].copy_(value + noise.to(value))
+        for parameter, value in kept:
+            noise = torch.randn(value.shape, generator=generator) * value.shape[1] ** -0.5 * 0.1
+            parameter.copy_(value + noise.to(value))
     try:
         yield
     finally:
         with torch.no_grad():
-            for name, value in kept.items():
-                parameters[name].copy_(value)
+            for parameter, value in kept:
+                parameter.copy_(value)
 
 
 def _loss(model: Any, batch: dict[str, torch.Tensor]) -> float:
