@@ -11,6 +11,7 @@ import pytest
 from cornucopia.finance.calculator import find
 from cornucopia.records.overlap import comparable, near_duplicates, overlap
 from cornucopia.records.read import read_records
+from cornucopia.records.rephrase import read_wordings, rephrase
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGINAL_DOMAINS = {"保险", "理财", "股票", "基金", "贷款", "信用卡", "社保"}
@@ -119,3 +120,12 @@ def test_every_calculated_answer_can_be_calculated_again(both):
         calculator = find(record.extra["calculator"])
         result = calculator.solve(calculator.inputs.build(record.extra["inputs"], where=record.id))
         assert any(value.text() in record.golden for value in result.values.values()), record.id
+
+
+def test_other_wordings_are_of_facts_and_many_and_give_no_held_out_question_away(training, held_out):
+    wordings = read_wordings(ROOT / "instruction_data" / "wordings.json")
+    assert set(wordings) == {record.id for record in training if record.kind in {"qa", "conduct", "multi-turn"}}
+    asked = [text for texts in wordings.values() for text in texts]
+    assert min(map(len, wordings.values())) >= 14 and len(set(asked)) == len(asked) == 19_194
+    more = list(rephrase(training, wordings, 0))
+    assert not told(overlap(more, held_out), more, held_out)

@@ -20,6 +20,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "stats": ("cornucopia.cli.data", "run_stats", "统计：领域、长度、重复；--against 查与留出题的重合"),
     "check": ("cornucopia.cli.data", "run_check", "逐行检查，列出坏行的 文件:行号 和原因"),
     "convert": ("cornucopia.cli.data", "run_convert", "转换格式：alpaca、sharegpt、openai、text"),
+    "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
 }
 
