@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from cornucopia.finance.check import check_numbers, share_right
+from cornucopia.finance.check import check_numbers
 from cornucopia.finance.equations import evaluate, read_equations
 from cornucopia.finance.problems import generate, phrasings, read_question, records
 
@@ -62,12 +62,6 @@ def test_named_calculator_with_inputs() -> None:
     assert check_numbers("我爸什么时候退休？", "2031年11月", **asked).right is False
     assert check_numbers("我爸什么时候退休？", "2031年10月").right is None
     assert check_numbers("", "1元", calculator="等额本息", inputs={"principal": -1}).right is None
-
-
-def test_share_right_leaves_out_what_could_not_be_judged() -> None:
-    verdicts = [check_numbers(QUESTION, text) for text in ("5307.27元", "1元", "5307元")]
-    verdicts.append(check_numbers("随便问问", "1元"))
-    assert share_right(verdicts) == Decimal("0.6667") and share_right([]) is None
 
 
 def test_equations() -> None:

@@ -218,14 +218,3 @@ def corrupt(answer: str, value: Value, digit: int, change: int) -> str | None:
     places = [i for i in range(start, end) if answer[i].isdigit()]
     at = places[digit % len(places)]
     return answer[:at] + str((int(answer[at]) + change) % 10) + answer[at + 1 :]
-
-
-def share_right(verdicts: Iterable[NumberVerdict]) -> Decimal | None:
-    """数字正确率: the share right of those that could be judged, to 0.01%; None when there are none."""
-    judged = [verdict.right for verdict in verdicts if verdict.right is not None]
-    return rounded(Decimal(sum(judged)) / len(judged), 4) if judged else None
-
-
-def describe(verdict: NumberVerdict) -> str:
-    """One line for a table: 对, 错（原因） or 未判."""
-    return {True: "对", False: f"错（{verdict.explanation}）", None: "未判"}[verdict.right]
