@@ -23,7 +23,14 @@ import table
 from scaling import scale
 
 HERE = Path(__file__).resolve().parent
-CONTESTANTS = ("ours", "trl:padded", "trl:packing", "llamafactory:padded", "llamafactory:neat_packing")
+CONTESTANTS = (
+    "ours",
+    "ours:small_rows",
+    "trl:padded",
+    "trl:packing",
+    "llamafactory:padded",
+    "llamafactory:neat_packing",
+)
 EXTRA = ("llamafactory:neat_packing+checkpointing",)  # less memory, slower; by --only
 
 

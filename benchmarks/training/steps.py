@@ -30,7 +30,8 @@ STEPS = (
     ("拼行、按文档的注意力、合并的输出层与损失", {"packed"}),
     ("LoRA 与冻结权重合并", {"packed", "lora"}),
     ("归一化不留中间值", {"packed", "lora", "norm"}),
-    ("末层只算要学的位置", {"packed", "lora", "norm", "rows"}),
+    ("前馈层少留一份中间值", {"packed", "lora", "norm", "mlp"}),
+    ("末层只算要学的位置", {"packed", "lora", "norm", "mlp", "rows"}),
 )
 
 

@@ -32,14 +32,16 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
     for row in runs:
         by_name[row["name"]].append(row)
     speeds = {name: median(map(speed, group)) for name, group in by_name.items()}
-    peers = [value for name, value in speeds.items() if name != OURS]
+    peers = [name for name in speeds if name.partition(":")[0] != OURS]
+    best = max((speeds[name] for name in peers), default=None)
+    least = min((_memory(by_name[name]) for name in peers), default=None)
     limit = median(row["limit"] for row in limits) if limits else None
     lines = [
-        "| 系统 | 词元/秒（中位） | 各次 | 与最快的同行之比 | 占矩阵乘上限 | 训练中 GiB | 全程 GiB | 每次更新秒 |",
+        "| 系统 | 词元/秒（中位） | 各次 | 与最快同行比 | 占矩阵乘上限 | 训练中 GiB | 与最省同行比 | 每次更新秒 |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in sorted(speeds, key=lambda key: speeds[key]):
-        lines.append(_line(name, by_name[name], speeds[name], max(peers) if peers else None, limit))
+        lines.append(_line(name, by_name[name], (best, least, limit)))
     if limits:
         whole = median(row["with_attention"] for row in limits)
         each = _spread(row["limit"] for row in limits)
@@ -47,13 +49,20 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", *checks(runs), *_machine(runs)])
 
 
-def _line(name: str, group: Sequence[dict[str, Any]], value: float, best: float | None, limit: float | None) -> str:
-    loop, whole = (median(row[key] for row in group) / GIB for key in ("peak_training", "peak"))
+def _memory(group: Sequence[Mapping[str, Any]]) -> float:
+    return median(row["peak_training"] for row in group) / GIB
+
+
+def _line(name: str, group: Sequence[dict[str, Any]], beside: tuple[float | None, float | None, float | None]) -> str:
+    """One system; `beside`: the fastest peer, the most frugal peer, the limit."""
+    best, least, limit = beside
+    value, memory = median(map(speed, group)), _memory(group)
     update = median(second for row in group for second in row["seconds"])
     ratio = f"{value / best:.2f}" if best else ""
+    part = f"{memory / least:.2f}" if least else ""
     share = f"{value / limit:.0%}" if limit else ""
-    spread = _spread(speed(row) for row in group)
-    return f"| {name} | {value:.0f} | {spread} | {ratio} | {share} | {loop:.2f} | {whole:.2f} | {update:.2f} |"
+    spread = _spread(map(speed, group))
+    return f"| {name} | {value:.0f} | {spread} | {ratio} | {share} | {memory:.2f} | {part} | {update:.2f} |"
 
 
 def _spread(values: Any) -> str:

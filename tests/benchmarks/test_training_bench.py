@@ -65,9 +65,11 @@ def run(name, seconds, tokens=(100, 200, 300)):
 
 def test_table_takes_medians_without_the_first_update(bench):
     rows = [run("ours", [0.1, 0.1]), run("ours", [0.2, 0.3]), run("ours", [0.1, 0.15]), run("trl:packing", [1.0, 1.0])]
+    rows.append(run("ours:small_rows", [0.2, 0.2]) | {"peak_training": 2**29})
     rows.append({"name": "limit", "limit": 4000.0, "with_attention": 3500.0})
     text = bench("table").render(rows)
-    assert "| ours | 2000 | 2500 1000 2000 | 8.00 | 50% | 1.00 | 2.00 | 0.12 |" in text
+    assert "| ours | 2000 | 2500 1000 2000 | 8.00 | 50% | 1.00 | 1.00 | 0.12 |" in text
+    assert "| ours:small_rows | 1250 | 1250 | 5.00 | 31% | 0.50 | 0.50 | 0.20 |" in text  # ours too, no peer
     assert "一致" in text and "trl:packing | 250 | 250 | 1.00 | 6% |" in text
 
 
