@@ -129,7 +129,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
     )
 
 
-def _precision(recipe: TrainRecipe) -> dict[str, bool]:
+def _precision(recipe: TrainRecipe) -> dict[str, Any]:
     import torch
 
     device = choose_device(recipe.device)
