@@ -71,3 +71,15 @@ def test_convert_with_own_columns(tmp_path, capsys):
     assert (out.parent / "faq.rejects.jsonl").exists()
     assert main(["data", "convert", str(source), *words, "--strict"]) == 1
     assert "faq.csv:3" in capsys.readouterr().err
+
+
+def test_rephrase_adds_wordings_and_says_when_none_fits(tmp_path, capsys):
+    source, asked, out = tmp_path / "a.jsonl", tmp_path / "w.json", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"id": "a", "instruction": "问", "output": "答"}) + "\n", encoding="utf-8")
+    asked.write_text(json.dumps({"id": "a", "ask": ["又问", "再问"]}) + "\n", encoding="utf-8")
+    words = ["data", "rephrase", str(source), "--wordings", str(asked), "--out", str(out)]
+    assert main([*words, "--per-record", "1"]) == 0
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [row["id"] for row in rows] == ["a", "a~1"] and {row["output"] for row in rows} == {"答"}
+    asked.write_text(json.dumps({"id": "b", "ask": ["又问"]}) + "\n", encoding="utf-8")
+    assert main(words) == 1 and "没有一条的 id" in capsys.readouterr().err

@@ -26,7 +26,8 @@ def read_wordings(path: str | Path) -> dict[str, list[str]]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
-        raise DataError("读不了问法文件", where=str(path), found=error.strerror or str(error)) from None
+        found = error.strerror or str(error)
+        raise DataError("读不了问法文件", where=str(path), found=found, fix="用 --wordings 指给它一个文件") from None
     except UnicodeDecodeError as error:
         raise DataError("问法文件不是 UTF-8", where=str(path), found=str(error), fix="另存为 UTF-8") from None
     wordings: dict[str, list[str]] = {}
