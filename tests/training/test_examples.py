@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cornucopia.tokens.render import IGNORE
 from cornucopia.tokens.template import resolve_template
 from cornucopia.training.examples import prepare
 from cornucopia.training.recipe import TrainRecipe
@@ -36,3 +37,19 @@ def test_a_weight_above_one_takes_everything_and_a_sample(lines_of):
     taken = lines_of(2.5)
     counts = [taken.count(line) for line in range(40)]
     assert sorted(counts) == [2] * 20 + [3] * 20 and counts != sorted(counts, reverse=True)
+
+
+def test_the_end_of_the_answer_can_be_left_out_of_the_loss_and_stays_in_the_text(tmp_path, tokenizer):
+    path = tmp_path / "heads.jsonl"
+    path.write_text('{"instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内"}\n', encoding="utf-8")
+    end = tokenizer.eos_token_id
+
+    def example(**settings):
+        recipe = TrainRecipe.build({"data_path": [str(path)], **settings})
+        (only,) = prepare(recipe, resolve_template("fin_template", tokenizer), tokenizer).train
+        return only
+
+    whole, headless = example(), example(train_on_eos=False)
+    assert whole.labels[-1] == end and headless.labels[-1] == IGNORE
+    assert headless.input_ids == whole.input_ids and headless.labels[:-1] == whole.labels[:-1]
+    assert headless.supervised == whole.supervised - 1 > 0

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,13 @@ def _encode_all(
             continue
         if example.truncated:
             plan.truncated[example.truncated] += 1
-        examples.append(example)
+        examples.append(example if recipe.train_on_eos else _without(tokenizer.eos_token_id, example))
     return examples
+
+
+def _without(token: int, example: Example) -> Example:
+    """The example with every label of this token left out of the loss."""
+    return replace(example, labels=[IGNORE if label == token else label for label in example.labels])
 
 
 def _blocks(records: list[Record], tokenizer: Any, length: int) -> list[Example]:
