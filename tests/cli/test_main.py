@@ -83,3 +83,48 @@ def test_a_closed_pipe_is_no_error():
     command = f"{sys.executable} -m cornucopia --help | head -0"
     run = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, encoding="utf-8")
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (OSError(28, "No space left on device", "runs/x/model.safetensors"), ("runs/x/model.safetensors", "磁盘满了")),
+        (PermissionError(13, "Permission denied", "/opt/x"), ("/opt/x", "没有权限")),
+        (FileExistsError(17, "File exists", "README.md"), ("README.md", "同名的文件")),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_chinese_without_a_traceback(monkeypatch, capsys, failure, words):
+    def refuse(argv):
+        raise failure
+
+    monkeypatch.setattr(module, "_dispatch", refuse)
+    assert main(["train"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("错误：") and "办法：" in told and "Traceback" not in told
+    assert all(word in told for word in words)
+
+
+def test_an_error_that_is_not_about_files_is_not_dressed_up_as_one(monkeypatch):
+    def fail(argv):
+        raise OSError("Can't load the configuration of 'x'")
+
+    monkeypatch.setattr(module, "_dispatch", fail)
+    with pytest.raises(OSError, match="configuration"):
+        main(["train"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["infer", "{data}", "--model", "nano", "--out", "{data}/answers.jsonl"],
+        ["data", "convert", "{data}", "--out", "{data}/x.jsonl"],
+        ["train", "--base-model", "nano", "--data-path", "{data}", "--output-dir", "{data}"],
+    ],
+)
+def test_a_file_where_a_folder_should_be_is_told(capsys, tmp_path, command):
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内不扣。"}\n', encoding="utf-8")
+    assert main([word.format(data=data) for word in command]) == 1
+    told = capsys.readouterr().err
+    assert "错误：" in told and str(data) in told and "Traceback" not in told
+    assert not any("a" <= letter <= "z" for letter in told.split("实际：")[1].splitlines()[0])

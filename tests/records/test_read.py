@@ -295,3 +295,24 @@ def test_shared_data_reads_without_rejects(name, count):
         pytest.skip("shared data is absent")
     result = read_records(SHARED / name, rejects=False)
     assert (len(result.records), result.rejects) == (count, [])
+
+
+@pytest.mark.parametrize("line", ['{"instruction": "问", "input": "", "output": "答"}', "不是 JSON", "[1]", "3"])
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_file_that_is_not_kept_bad_rows_is_neither_removed_nor_replaced(tmp_path, line, bad):
+    data, other = tmp_path / "data.jsonl", tmp_path / "other.jsonl"
+    good = '{"instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内不扣。"}\n'
+    data.write_text(good + ("{坏\n" if bad else ""), encoding="utf-8")
+    other.write_text(line + "\n", encoding="utf-8")
+    result = read_records(data, rejects=other)
+    assert other.read_text(encoding="utf-8") == line + "\n"
+    assert len(result.records) == 1 and bool(result.rejects) == bad
+    assert any("同名的文件" in note for note in result.notes) == bad
+
+
+def test_the_data_itself_named_as_the_place_for_bad_rows_stays(tmp_path):
+    data = tmp_path / "data.jsonl"
+    text = '{"instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内不扣。"}\n{坏\n'
+    data.write_text(text, encoding="utf-8")
+    assert len(read_records(data, rejects=data).records) == 1
+    assert data.read_text(encoding="utf-8") == text

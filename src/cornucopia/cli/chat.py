@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cornucopia.cli.infer import ModelOptions
 from cornucopia.core.config import option
 from cornucopia.core.console import say, warn
-from cornucopia.core.errors import CornucopiaError, DataError, Interrupted
+from cornucopia.core.errors import CornucopiaError, DataError, Interrupted, reason
 from cornucopia.core.options import parse
 from cornucopia.core.paths import bundled_model
 from cornucopia.inference.chat_session import HELP, ChatSession, Command, Lines, understand, with_material
@@ -75,7 +75,7 @@ def _read(name: str) -> str:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return data.decode("utf-8-sig")
     except OSError as error:
-        raise DataError("读不了材料文件", where=name, found=error.strerror or str(error), fix="核对路径") from None
+        raise DataError("读不了材料文件", where=name, found=reason(error), fix="核对路径") from None
     except UnicodeDecodeError as error:
         where = "标准输入" if name == "-" else name
         raise DataError("读不了：应是 UTF-8 文字", where=where, found=str(error)[:120], fix="另存为 UTF-8") from None

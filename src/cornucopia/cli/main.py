@@ -9,7 +9,7 @@ import sys
 import warnings
 
 from cornucopia import __version__
-from cornucopia.core.errors import CornucopiaError, UsageError, nearest
+from cornucopia.core.errors import CornucopiaError, UsageError, nearest, refused
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("cornucopia.cli.train", "微调：LoRA 指令微调，或继续预训练"),
@@ -39,6 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        told = refused(error)
+        if told is None:
+            raise
+        print(f"错误：{told}", file=sys.stderr)
+        return told.exit_code
 
 
 def set_defaults() -> None:

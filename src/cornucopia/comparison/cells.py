@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
-from cornucopia.core.errors import DataError
+from cornucopia.core.errors import DataError, reason
 from cornucopia.core.jsonl import Appender, read_jsonl, write_json, write_jsonl
 from cornucopia.records.schema import Record
 
@@ -64,7 +64,7 @@ class CellStore:
             self._read()
         except OSError as error:
             raise DataError(
-                "结果文件夹不能用", where=str(folder), found=str(error), fix="换一个 --output-dir"
+                "结果文件夹不能用", where=str(error.filename or folder), found=reason(error), fix="换一个 --output-dir"
             ) from None
 
     def _read(self) -> None:

@@ -6,6 +6,7 @@ Only the edge (cli, serving) turns these into text; library code lets unexpected
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -63,6 +64,37 @@ class Interrupted(CornucopiaError):
     """Ctrl-C, after state was saved."""
 
     exit_code = 130
+
+
+_REASONS = {
+    errno.ENOENT: "没有这个文件或文件夹",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EEXIST: "同名的文件已经在那里",
+    errno.EISDIR: "这是一个文件夹",
+    errno.ENOTDIR: "路径里有一段是文件，不是文件夹",
+    errno.ENOSPC: "磁盘满了",
+    errno.EDQUOT: "超出了磁盘配额",
+    errno.EROFS: "这个磁盘只能读",
+    errno.EFBIG: "文件太大",
+    errno.EIO: "磁盘读写出错",
+    errno.EMFILE: "打开的文件太多",
+    errno.ENAMETOOLONG: "名字太长",
+    errno.ELOOP: "链接绕成了圈",
+}
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, in Chinese; in the system's own words where it is not among the common reasons."""
+    return _REASONS.get(error.errno or 0) or error.strerror or first_line(error)
+
+
+def refused(error: OSError) -> CornucopiaError | None:
+    """The same told to the user, where the system's reason is a common one about files; None for any other error."""
+    if error.errno not in _REASONS:
+        return None
+    fix = "检查路径、权限和磁盘空间再来一次；训练加 --resume、推理和对比照原样再运行，都会接着做"
+    return CornucopiaError("读写文件没有成功", where=str(error.filename or ""), found=reason(error), fix=fix)
 
 
 def first_line(error: BaseException, limit: int = 200) -> str:

@@ -24,7 +24,7 @@ import pydantic
 
 from cornucopia.core import hub_api, hub_transfer
 from cornucopia.core.console import Progress, say
-from cornucopia.core.errors import HubError, Interrupted
+from cornucopia.core.errors import HubError, Interrupted, reason
 from cornucopia.core.hub_api import Listing, RemoteFile
 from cornucopia.core.jsonl import write_json
 
@@ -216,7 +216,7 @@ def _results(jobs: dict[Future[str], RemoteFile]) -> dict[str, str]:
     failures = [job.exception() for job in jobs if job.done() and not job.cancelled() and job.exception()]
     for failure in sorted(failures, key=lambda error: isinstance(error, hub_transfer.Stopped)):
         if isinstance(failure, OSError):
-            where, found = str(failure.filename or ""), failure.strerror or str(failure)
+            where, found = str(failure.filename or ""), reason(failure)
             raise HubError("写不进磁盘", where=where, found=found, fix="清出空间或换 --dir") from None
         raise failure  # type: ignore[misc]
     return {file.name: job.result() for job, file in jobs.items()}

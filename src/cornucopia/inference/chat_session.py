@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from cornucopia.core.errors import UsageError
+from cornucopia.core.errors import UsageError, reason
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.schema import Message, Record
 
@@ -147,9 +147,7 @@ class ChatSession:
         try:
             write_jsonl(path, [{"messages": messages}])
         except OSError as error:
-            raise UsageError(
-                "存不下来", where=str(path), found=error.strerror or str(error), fix="换一个文件名"
-            ) from None
+            raise UsageError("存不下来", where=str(path), found=reason(error), fix="换一个文件名") from None
         return len(self.turns)
 
     def _record(self, turns: list[tuple[str, str]], question: str) -> Record:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import DataError, nearest
+from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.records import formats, rows
 from cornucopia.records.decode import decode
 from cornucopia.records.rejects import REJECTS_SUFFIX, Reject, printable, write_rejects
@@ -116,7 +116,7 @@ def _files(path: Path, result: ReadResult) -> list[Path]:
             raise DataError("找不到数据", where=str(path), fix=fix)
         found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
     except OSError as error:
-        raise DataError("打不开", where=str(path), found=error.strerror or str(error)) from None
+        raise DataError("打不开", where=str(path), found=reason(error)) from None
     data = [p for p in found if p.suffix.lower() in DATA_SUFFIXES and not p.name.endswith(REJECTS_SUFFIX)]
     texts = [p for p in found if p.suffix.lower() in TEXT_SUFFIXES]
     if data and texts:
@@ -186,7 +186,7 @@ def _rows(file: Path, columns: Mapping[str, str], result: ReadResult) -> Iterato
     try:
         data = b"" if suffix == ".parquet" else file.read_bytes()
     except OSError as error:
-        raise DataError("打不开文件", where=str(file), found=error.strerror or str(error)) from None
+        raise DataError("打不开文件", where=str(file), found=reason(error)) from None
     if suffix == ".parquet" or (data.startswith(b"PAR1") and data.endswith(b"PAR1")):
         return rows.parquet_rows(file)
     text, note = decode(data)
@@ -275,7 +275,7 @@ def _keep_rejects(result: ReadResult, target: str | Path | None) -> None:
     try:
         result.rejects_path = write_rejects(result.path, result.rejects, target)
     except OSError as error:
-        result.notes.append(f"坏行没能存下：{error.strerror or error}（{error.filename}）")
+        result.notes.append(f"坏行没能存下：{reason(error)}（{error.filename}）")
 
 
 def _tell(result: ReadResult) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 from cornucopia.core.jsonl import write_jsonl
 
 REJECTS_SUFFIX = ".rejects.jsonl"
+_KEYS = {"where", "reason", "raw"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def printable(text: str) -> str:
 def write_rejects(data: Path, rejects: Sequence[Reject], target: str | Path | None) -> Path | None:
     """Keep bad rows; where there are none, remove the file that an earlier reading of the same data left.
 
+    A file that holds anything but kept bad rows is never replaced or removed.
+
     Args:
         data: the file or folder that was read.
         rejects: its bad rows.
@@ -53,17 +59,32 @@ def write_rejects(data: Path, rejects: Sequence[Reject], target: str | Path | No
         The file written, or None when there was nothing to write.
 
     Raises:
-        OSError: if rejects cannot be written.
+        OSError: if rejects cannot be written, or another file has the name.
     """
     stem = data.stem if data.is_file() else data.resolve().name
     path = Path(target) if target else data if data.is_dir() else data.parent
     path = path if path.suffix == ".jsonl" else path / f"{stem}{REJECTS_SUFFIX}"
     if rejects:
+        if not _is_ours(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         rows = [{"where": reject.where, "reason": reject.reason, "raw": reject.raw} for reject in rejects]
         write_jsonl(path, [{key: printable(text) for key, text in row.items()} for row in rows])
         return path
     try:
-        path.unlink(missing_ok=True)
+        if _is_ours(path):
+            path.unlink(missing_ok=True)
     except OSError:
         return None  # a read-only folder holds no file of ours
     return None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the file is missing, empty, or begins with a bad row that was kept."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+        return not first or set(json.loads(first)) == _KEYS
+    except FileNotFoundError:
+        return True
+    except (ValueError, TypeError, RecursionError):
+        return False

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.errors import DataError
+from cornucopia.core.errors import DataError, reason
 from cornucopia.records.schema import Message, Record
 
 
@@ -26,7 +26,7 @@ def read_wordings(path: str | Path) -> dict[str, list[str]]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
-        found = error.strerror or str(error)
+        found = reason(error)
         raise DataError("读不了问法文件", where=str(path), found=found, fix="用 --wordings 指给它一个文件") from None
     except UnicodeDecodeError as error:
         raise DataError("问法文件不是 UTF-8", where=str(path), found=str(error), fix="另存为 UTF-8") from None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.errors import DataError, nearest
+from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Message, Record
@@ -35,7 +35,7 @@ def write_records(path: str | Path, records: Iterable[Record], to: str) -> list[
     try:
         write_jsonl(path, rows)
     except OSError as error:
-        raise DataError("写不了文件", where=str(path), found=error.strerror or str(error)) from None
+        raise DataError("写不了文件", where=str(path), found=reason(error)) from None
     return rejects
 
 

@@ -7,6 +7,7 @@ import tempfile
 
 from cornucopia.core import hub_api
 from cornucopia.core.doctor.row import BAD, GOOD, WARN, Row
+from cornucopia.core.errors import reason
 from cornucopia.core.paths import bundled_model, project_root
 
 TIMEOUT = 5.0  # seconds for one site
@@ -34,7 +35,7 @@ def check_writable() -> Row:
                 pass
         except OSError as error:
             fix = f"sudo chown -R $USER {folder}，或 export CORNUCOPIA_HOME=能写的目录"
-            return Row(BAD, f"{folder} 写不进去：{error.strerror}", fix)
+            return Row(BAD, f"{folder} 写不进去：{reason(error)}", fix)
     return Row(GOOD, f"{root} 可写")
 
 
