@@ -213,6 +213,28 @@ def test_a_run_in_use_is_not_overwritten_by_starting_from_elsewhere(recipe, tmp_
     assert weights(tmp_path / "first") == before
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_base_is_never_the_output_folder(recipe, small, tmp_path, overwrite):
+    base = shutil.copytree(small, tmp_path / "base")
+    before = {path.name: path.read_bytes() for path in base.iterdir()}
+    (tmp_path / "link").symlink_to(base)
+    for output in (base, tmp_path / "link"):
+        settings = {"method": "full", "overwrite": overwrite, "output_dir": str(output)}
+        with pytest.raises(ConfigError, match="输出目录就是基座"):
+            train(recipe(base_model=str(base), **settings))
+    assert {path.name: path.read_bytes() for path in base.iterdir()} == before
+
+
+def test_weights_from_elsewhere_are_not_written_over_unless_told_to(recipe, small, tmp_path):
+    other = shutil.copytree(small, tmp_path / "other")
+    before = {path.name: path.read_bytes() for path in other.iterdir()}
+    with pytest.raises(ConfigError, match="别处来的权重"):
+        train(recipe("other", method="full", max_steps=1))
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == before
+    train(recipe("other", method="full", max_steps=1, overwrite=True))
+    assert ck.is_used(other)
+
+
 def test_a_finished_adapter_is_a_start_and_a_checkpoint_is_gone_on_from(recipe, tmp_path):
     train(recipe("first"))
     train(recipe("again", resume_from_checkpoint=str(tmp_path / "first"), learning_rate=1e-12, max_steps=1, lora_r=2))

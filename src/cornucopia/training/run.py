@@ -57,7 +57,7 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     identity = recipe.identity() | {"base_fingerprint": fingerprint(folder), "data_fingerprint": plan.fingerprint}
     adapter = starting_adapter(recipe)
     identity["start"] = hashlib.sha256(weights_of(adapter).read_bytes()).hexdigest()[:16] if adapter else ""
-    start = open_output(recipe, output, identity)
+    start = open_output(recipe, output, identity, folder)
     if start == "finished":
         return ck.finished(output) or {}
     start_trackers(recipe)

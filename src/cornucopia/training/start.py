@@ -12,6 +12,8 @@ from cornucopia.core.jsonl import write_json
 from cornucopia.training import checkpoint as ck
 from cornucopia.training.recipe import TrainRecipe
 
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf")
+
 
 def goes_on(recipe: TrainRecipe) -> bool:
     """Whether the run goes on with what its own output folder holds."""
@@ -19,15 +21,22 @@ def goes_on(recipe: TrainRecipe) -> bool:
     return recipe.resume or (given is not None and given.resolve().parent == Path(recipe.output_dir).resolve())
 
 
-def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any]) -> str | None:
+def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any], base: Path) -> str | None:
     """Make the output folder ready.
+
+    Args:
+        recipe: what is trained.
+        output: the folder.
+        identity: what decides the weights; kept in the folder.
+        base: folder of the base model, which no run may write into.
 
     Returns:
         The checkpoint to go on from, "finished", or None.
 
     Raises:
-        ConfigError: the folder holds another run, or this one with other settings.
+        ConfigError: the folder holds another run, a model that is no run's, or this run with other settings.
     """
+    _spare_models(recipe, output, base)
     if recipe.overwrite and not recipe.resume:
         ck.clear(output)
     own = goes_on(recipe)
@@ -48,6 +57,22 @@ def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any]) -> 
         say(f"从 {last.name} 接着练" if last else "还没有完整的检查点，从头开始")
     ck.trim_log(output / "log.jsonl", ck.step_of(start) if start else 0)
     return str(start) if start else None
+
+
+def _spare_models(recipe: TrainRecipe, output: Path, base: Path) -> None:
+    """Refuse to write over the base, or over weights that no training here has left."""
+    if output.exists() and output.samefile(base):
+        raise ConfigError("输出目录就是基座，训练会盖掉它", where=str(output), fix="换 --output-dir")
+    if recipe.overwrite or not output.is_dir() or ck.is_used(output):
+        return
+    found = next((path.name for kind in _WEIGHTS for path in sorted(output.glob(kind))), "")
+    if found:
+        raise ConfigError(
+            "输出目录里有别处来的权重，训练会盖掉它",
+            where=str(output),
+            found=found,
+            fix="换 --output-dir，或 --overwrite",
+        )
 
 
 def starting_adapter(recipe: TrainRecipe) -> Path | None:
