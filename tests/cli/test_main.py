@@ -128,3 +128,26 @@ def test_a_file_where_a_folder_should_be_is_told(capsys, tmp_path, command):
     told = capsys.readouterr().err
     assert "错误：" in told and str(data) in told and "Traceback" not in told
     assert not any("a" <= letter <= "z" for letter in told.split("实际：")[1].splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["infer", "{data}", "--model", "nano", "--out", "{data}", "--overwrite"],
+        ["data", "convert", "{data}", "--out", "{data}"],
+        ["data", "rephrase", "{data}", "--out", "{data}"],
+    ],
+)
+def test_no_command_writes_over_the_data_it_reads(capsys, tmp_path, command):
+    data = tmp_path / "data.jsonl"
+    text = '{"id": "bx-001", "instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内不扣。"}\n'
+    data.write_text(text, encoding="utf-8")
+    assert main([word.format(data=data) for word in command]) == 2
+    assert "输出文件就是输入文件" in capsys.readouterr().err and data.read_text(encoding="utf-8") == text
+
+
+def test_a_new_model_is_not_made_over_another(capsys, tmp_path):
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    assert main(["models", "new", str(tmp_path), "--text", "README.md"]) == 1
+    assert "已经有一个模型" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

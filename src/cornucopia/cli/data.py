@@ -12,6 +12,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.console import say, show_table
 from cornucopia.core.errors import UsageError, nearest
 from cornucopia.core.options import parse
+from cornucopia.core.paths import spare_input
 from cornucopia.records.formats import parse_columns
 from cornucopia.records.read import read_records, scan_records
 from cornucopia.records.schema import Record
@@ -171,6 +172,7 @@ def run_convert(argv: list[str]) -> int:
     config = _parse(
         ConvertConfig, argv, "convert", "问答.csv --columns question=客户提问,answer=答复 --to alpaca --out a.jsonl"
     )
+    spare_input(config.out, config.file)
     columns = parse_columns(config.columns)
     result = read_records(config.file, strict=config.strict, rejects=config.out.parent, columns=columns)
     refused = write_records(config.out, result.records, config.to)

@@ -8,6 +8,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.console import say
 from cornucopia.core.errors import DataError
 from cornucopia.core.options import parse
+from cornucopia.core.paths import spare_input
 from cornucopia.records.formats import parse_columns
 from cornucopia.records.read import read_records
 from cornucopia.records.rephrase import read_wordings, rephrase
@@ -38,6 +39,7 @@ def run(argv: list[str]) -> int:
         positional_help="数据文件",
         examples="  cornucopia data rephrase instruction_data/fin_data.json --per-record 5 --out runs/fin_5.jsonl",
     )
+    spare_input(config.out, config.file, config.wordings)
     wordings = read_wordings(config.wordings)
     records = read_records(config.file, rejects=config.out.parent, columns=parse_columns(config.columns)).records
     known = {record.id for record in records}

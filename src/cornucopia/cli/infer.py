@@ -9,7 +9,7 @@ from cornucopia.core.config import option
 from cornucopia.core.console import say, show_table, warn
 from cornucopia.core.errors import DataError, UsageError
 from cornucopia.core.options import parse
-from cornucopia.core.paths import bundled_model, project_root
+from cornucopia.core.paths import bundled_model, project_root, spare_input
 from cornucopia.inference.engine import Sampling
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def run(argv: list[str]) -> int:
     model, adapter = config.model or str(bundled_model()), config.active_adapter()
     folder = Path(config.output_dir) if config.output_dir else project_root() / "runs" / "infer"
     out = Path(config.out) if config.out else folder / _default_name(data, model, adapter)
-    if out.exists() and data.exists() and out.samefile(data):
-        raise UsageError("输出文件就是输入文件", where=str(out), fix="换一个 --out")
+    spare_input(out, data)
     bits = config.precision()
     return _answer(config, data, model, adapter, bits, out)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.config import Config, option
+from cornucopia.core.errors import ConfigError
 
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
 
@@ -27,6 +28,7 @@ class NewModel(Config):
     intermediate_size: int = option(864, "前馈层宽度", gt=0)
     max_position_embeddings: int = option(1024, "最长上下文，词元", gt=0)
     seed: int = option(42, "随机种子")
+    overwrite: bool = option(False, "目录里已有模型时盖掉它")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
@@ -90,13 +92,18 @@ def create(folder: str | Path, texts: Iterable[str], settings: NewModel) -> int:
 
     Returns:
         The number of parameters.
+
+    Raises:
+        ConfigError: the folder holds a model already.
     """
+    if (Path(folder) / "config.json").exists() and not settings.overwrite:
+        raise ConfigError("这里已经有一个模型", where=str(folder), fix="换一个目录，或 --overwrite 盖掉它")
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = train_tokenizer(texts, settings.vocab_size)
     torch.manual_seed(settings.seed)
-    sizes = settings.model_dump(exclude={"seed", "vocab_size", "output_dir", "text"})
+    sizes = settings.model_dump(exclude={"seed", "vocab_size", "output_dir", "text", "overwrite"})
     config = LlamaConfig(
         **sizes,
         vocab_size=len(tokenizer),
