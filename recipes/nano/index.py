@@ -1,9 +1,7 @@
 """Many ways of asking for each fact, with a topic word that only this fact has: to learn finding before answering.
 
-Usage: python recipes/nano/index.py TOKENIZER FOLDER
-FOLDER/index.jsonl: {"instruction": a wording with some words left out, "output": the topic word}, PASSES times each.
-FOLDER/heads.jsonl: {"instruction": such a wording, "output": how the answer begins}, each wording once.
-FOLDER/answers.jsonl: {"text": such a wording, then the whole answer}, each wording once.
+Usage: python recipes/nano/index.py TOKENIZER INDEX.jsonl
+INDEX.jsonl: {"instruction": a wording with some words left out, "output": the topic word}, PASSES times each.
 
 A model that learns from scratch to name the fact first keeps what other wordings of it share: one trained on the
 answers alone, or after other text, learns each wording by heart. Words are left out anew in each pass. One wording
@@ -12,36 +10,31 @@ of each of HELD facts is kept back to measure with. Only training records are re
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cards import KINDS
 from transformers import AutoTokenizer
 
+from cornucopia.core.jsonl import read_jsonl, write_jsonl
+
 DATA = Path("instruction_data")
 PASSES = 7
 HELD = 250
 DROP = 0.3  # chance of each word to be left out
 CLEAN = 0.25  # chance of a wording to be left whole
-HEAD = 12  # characters that tell nearly every answer from the others
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON lines file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def wordings() -> tuple[list[dict[str, Any]], dict[str, list[str]], dict[str, str]]:
     """The records that state facts, all ways of asking for each, and those kept back, by record."""
-    facts = [row for row in rows(DATA / "fin_data.json") if row["kind"] in KINDS]
+    facts = [row for row in read_jsonl(DATA / "fin_data.json") if row["kind"] in KINDS]
     asked = {fact["id"]: [fact["instruction"]] for fact in facts}
-    for row in rows(DATA / "wordings.json"):
+    for row in read_jsonl(DATA / "wordings.json"):
         asked[row["id"]] += row["ask"]
     rng = random.Random(1)
     chosen = rng.sample([fact["id"] for fact in facts if fact["kind"] == "qa"], HELD)
@@ -89,34 +82,10 @@ def index(facts: list[dict[str, Any]], asked: dict[str, list[str]], tokenizer: A
             yield {"instruction": thinned(text, tokenizer, rng), "output": topic[name], "source": name}
 
 
-def answers(facts: list[dict[str, Any]], asked: dict[str, list[str]], tokenizer: Any) -> Iterator[dict[str, str]]:
-    """Wording and whole answer."""
-    rng = random.Random(43)
-    for fact in facts:
-        for text in asked[fact["id"]]:
-            yield {"text": f"{thinned(text, tokenizer, rng)}\n{fact['output']}", "source": fact["id"]}
-
-
-def heads(answered: list[dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Wording and beginning of the answer, in random order."""
-    for row in random.Random(44).sample(answered, len(answered)):
-        question, answer = row["text"].split("\n", 1)
-        yield {"instruction": question, "output": answer[:HEAD], "source": row["source"]}
-
-
-def write(path: Path, made: Iterable[dict[str, str]]) -> None:
-    """One object a line."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made), encoding="utf-8")
-
-
-def main(tokenizer_folder: str, folder: Path) -> None:
-    """Write the three files."""
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+def main(tokenizer_folder: str, target: Path) -> None:
+    """Write the file."""
     facts, asked, _ = wordings()
-    answered = list(answers(facts, asked, tokenizer))
-    write(folder / "index.jsonl", index(facts, asked, tokenizer))
-    write(folder / "heads.jsonl", heads(answered))
-    write(folder / "answers.jsonl", answered)
+    write_jsonl(target, index(facts, asked, AutoTokenizer.from_pretrained(tokenizer_folder)))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         told = refused(error)
-        if told is None:
+        if told is None or os.environ.get("CORNUCOPIA_DEBUG"):
             raise
         print(f"错误：{told}", file=sys.stderr)
         return told.exit_code

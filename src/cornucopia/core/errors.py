@@ -93,7 +93,7 @@ def refused(error: OSError) -> CornucopiaError | None:
     """The same told to the user, where the system's reason is a common one about files; None for any other error."""
     if error.errno not in _REASONS:
         return None
-    fix = "检查路径、权限和磁盘空间再来一次；训练加 --resume、推理和对比照原样再运行，都会接着做"
+    fix = "检查路径、权限和磁盘空间，再运行一次（训练加 --resume 接着做）"
     return CornucopiaError("读写文件没有成功", where=str(error.filename or ""), found=reason(error), fix=fix)
 
 

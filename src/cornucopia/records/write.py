@@ -35,7 +35,7 @@ def write_records(path: str | Path, records: Iterable[Record], to: str) -> list[
     try:
         write_jsonl(path, rows)
     except OSError as error:
-        raise DataError("写不了文件", where=str(path), found=reason(error)) from None
+        raise DataError("写不了文件", where=str(path), found=reason(error), fix="换一个 --out") from None
     return rejects
 
 
