@@ -13,6 +13,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError
 
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
+MARKS = ("<think>", "</think>")  # one token each, but text like any other: a model can learn to think before it answers
 
 
 class NewModel(Config):
@@ -55,9 +56,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
     bytes_ = [AddedToken(f"<0x{value:02X}>", special=False, normalized=False) for value in range(256)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[*SPECIAL, *(token.content for token in bytes_)],
+        special_tokens=[*SPECIAL, *MARKS, *(token.content for token in bytes_)],
         show_progress=False,
-        limit_alphabet=min(vocab_size // 3, vocab_size - len(SPECIAL) - 256),
+        limit_alphabet=min(vocab_size // 3, vocab_size - len(SPECIAL) - len(MARKS) - 256),
         max_token_length=8,
     )
     tokenizer.train_from_iterator(texts, trainer)
@@ -83,7 +84,9 @@ def _without_special_bytes(tokenizer: Any) -> Any:
     from tokenizers import Tokenizer
 
     state = json.loads(tokenizer.to_str())
-    state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] in SPECIAL]
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] in (*SPECIAL, *MARKS)]
+    for token in state["added_tokens"]:
+        token["special"] = token["content"] in SPECIAL
     return Tokenizer.from_str(json.dumps(state))
 
 

@@ -77,6 +77,9 @@ def to_record(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) 
     if not parts.text.strip():
         parts = replace(parts, messages=_checked(parts.messages))
     fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in _META if _is_scalar(left.get(key))}
+    if left.get("complete") in (False, "false", "False"):  # CSV holds it as text
+        del left["complete"]
+        fields["complete"] = False
     extra = {key: value for key, value in left.items() if value is not None and value != ""}
     record = Record(messages=tuple(parts.messages), text=parts.text, extra=extra)
     return replace(record, **{**fields, **parts.fields}), known.name

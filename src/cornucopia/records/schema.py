@@ -37,6 +37,8 @@ class Record:
         licence: licence of the text, or ''.
         as_of: month up to which the facts are known to hold (YYYY-MM), or ''.
         origin: "file:line" it was read from.
+        complete: False where the text breaks off (a piece of a document, the beginning of an answer): no end of
+            sequence follows it.
         extra: keys of the input row that have no field here.
     """
 
@@ -49,6 +51,7 @@ class Record:
     licence: str = ""
     as_of: str = ""
     origin: str = ""
+    complete: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -67,4 +70,6 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict without empty fields."""
-        return {key: value for key, value in asdict(self).items() if value}
+        fields = asdict(self)
+        complete = fields.pop("complete")
+        return {key: value for key, value in fields.items() if value} | ({} if complete else {"complete": False})

@@ -44,7 +44,8 @@ def _rest(record: Record) -> dict[str, Any]:
     made = bool(record.origin) and record.id.split("#")[0] == record.origin
     fields = {"id": "" if made else record.id, "domain": record.domain, "kind": record.kind, "source": record.source}
     fields |= {"licence": record.licence, "as_of": record.as_of}
-    return {**record.extra, **{key: value for key, value in fields.items() if value}}
+    rest = {**record.extra, **{key: value for key, value in fields.items() if value}}
+    return rest if record.complete else {**rest, "complete": False}
 
 
 def _joined(message: Message) -> str:

@@ -103,18 +103,28 @@ def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length
     )
 
 
-def encode_text(text: str, tokenizer: Any) -> list[int]:
-    """Token ids of a plain document, with BOS where the family has one, and EOS."""
+def encode_text(text: str, tokenizer: Any, *, complete: bool = True) -> list[int]:
+    """Token ids of a plain document, with BOS where the family has one, and EOS unless it breaks off."""
     ids = tokenizer(text, add_special_tokens=False).input_ids
     bos = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
-    return [*bos, *ids, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])]
+    ends = complete and tokenizer.eos_token_id is not None
+    return [*bos, *ids, *([tokenizer.eos_token_id] if ends else [])]
 
 
 def _encode_once(record: Record, template: Template, tokenizer: Any, train_on_inputs: bool) -> Example:
     segments = template.segments(record.messages, eos=tokenizer.eos_token or "")
+    if not record.complete:
+        segments = _broken_off(segments, record.golden)
     ids, trained = _ids(segments, template, tokenizer)
     labels = [i if (train_on_inputs or on) else IGNORE for i, on in zip(ids, trained, strict=True)]
     return Example(ids, labels, "", record.origin)
+
+
+def _broken_off(segments: Sequence[Segment], golden: str) -> list[Segment]:
+    """The conversation up to the last word of its last answer: no end marker and nothing after it."""
+    last = max(index for index, segment in enumerate(segments) if segment.answer)
+    head, found, _ = segments[last].text.rpartition(golden)
+    return [*segments[:last], Segment(head + found, answer=True)]
 
 
 def _token_ids(record: Record, template: Template, tokenizer: Any) -> list[int]:

@@ -29,7 +29,7 @@ WORTH = 3.0  # seconds of reading and tokenising from which on keeping the resul
 LIMIT = 4 * 2**30  # bytes of all cached files together; the longest unused go first
 _SETTINGS = (
     "stage", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column", "response_column", "cutoff_len",
-    "train_on_inputs", "train_on_eos", "strict", "seed",
+    "train_on_inputs", "strict", "seed",
 )  # fmt: skip
 _CODE = ("records/*.py", "tokens/*.py", "training/examples.py", "training/store.py", "training/cache.py")
 _ARRAYS = ("offsets", "ids", "labels")

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +134,11 @@ def _read_one(path: str, recipe: TrainRecipe, plan: DataPlan) -> list[Record]:
 def _encode_all(
     records: list[Record], recipe: TrainRecipe, template: Template, tokenizer: Any, plan: DataPlan
 ) -> list[Example]:
-    if recipe.stage == "pretrain":
-        return _blocks(records, tokenizer, recipe.cutoff_len)
-    examples = []
+    examples: list[Example] = []
     for record in records:
+        if recipe.stage == "pretrain" or record.text:
+            examples += _blocks(record, tokenizer, recipe.cutoff_len)
+            continue
         try:
             example = encode(record, template, tokenizer, recipe.cutoff_len, train_on_inputs=recipe.train_on_inputs)
         except DataError as error:
@@ -147,26 +148,16 @@ def _encode_all(
             continue
         if example.truncated:
             plan.truncated[example.truncated] += 1
-        examples.append(example if recipe.train_on_eos else _without(tokenizer.eos_token_id, example))
+        examples.append(example)
     return examples
 
 
-def _without(token: int, example: Example) -> Example:
-    """The example with every label of this token left out of the loss."""
-    return replace(example, labels=[IGNORE if label == token else label for label in example.labels])
-
-
-def _blocks(records: list[Record], tokenizer: Any, length: int) -> list[Example]:
-    """Documents cut into pieces of at most `length` tokens; every token but a piece's first is trained."""
-    examples = []
-    for record in records:
-        text = record.text or "\n".join(part for m in record.messages for part in (m.content, m.material) if part)
-        ids = encode_text(text, tokenizer)
-        for start in range(0, len(ids), length):
-            piece = ids[start : start + length]
-            if len(piece) > 1:
-                examples.append(Example(piece, [IGNORE, *piece[1:]], "", record.origin))
-    return examples
+def _blocks(record: Record, tokenizer: Any, length: int) -> list[Example]:
+    """A document cut into pieces of at most `length` tokens; every token but a piece's first is trained."""
+    text = record.text or "\n".join(part for m in record.messages for part in (m.content, m.material) if part)
+    ids = encode_text(text, tokenizer, complete=record.complete)
+    pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
+    return [Example(piece, [IGNORE, *piece[1:]], "", record.origin) for piece in pieces if len(piece) > 1]
 
 
 def _fingerprint(examples: list[Example]) -> str:

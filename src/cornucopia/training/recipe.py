@@ -46,7 +46,6 @@ class TrainRecipe(Config):
         512, "每条最多多少词元，超出按规则截短并计数", aliases=("max_seq_length", "max_length"), gt=8
     )
     train_on_inputs: bool = option(False, "问题部分也计入损失")
-    train_on_eos: bool = option(True, "回答末尾的结束符计入损失（指令微调）；回答只是开头或一个词时关掉")
     cache: bool = option(True, "大数据分好的词存盘，同样的数据和设置下次直接用；--no-cache 不存不用")
     strict: bool = option(False, "有一条坏数据就停（默认跳过、计数、存入 rejects）")
 
@@ -150,6 +149,5 @@ class TrainRecipe(Config):
             "strict",
             "auto",
             "cache",
-            "train_on_eos",  # part of the data's fingerprint; runs older than the setting stay resumable
         }
         return {key: value for key, value in self.model_dump(mode="json").items() if key not in free}
