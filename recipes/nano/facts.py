@@ -4,7 +4,7 @@ Usage: python recipes/nano/facts.py text OUT.jsonl
        python recipes/nano/facts.py index TOKENIZER OUT.jsonl
        python recipes/nano/facts.py answers TOKENIZER OUT.jsonl
 text: each fact's wordings and answer, to train the tokenizer on. index: a wording and the fact's topic word, PASSES
-times. answers: the same AGAIN times, and TOLD times with the answer after the topic word, all shuffled.
+times. answers: the same AGAIN times, and TOLD wordings of each fact with the answer after the topic word, all shuffled.
 
 A model that learns from scratch to name the topic first keeps what other wordings of it share: one trained on the
 answers alone, or after other text, learns each wording by heart. Words are left out anew in each pass. One wording
@@ -13,6 +13,7 @@ of each of HELD facts is kept back to measure with. Only training records are re
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ from cornucopia.core.jsonl import read_jsonl, write_jsonl
 DATA = Path("instruction_data")
 KINDS = ("qa", "conduct", "multi-turn")  # the records that state facts
 PASSES = 7
-AGAIN = 6
-TOLD = 2
+AGAIN = 4
+TOLD = 22
 HELD = 250
 DROP = 0.3  # chance of each word to be left out
 CLEAN = 0.25  # chance of a wording to be left whole
@@ -77,11 +78,11 @@ def answers(facts: list[Row], asked: dict[str, list[str]], tokenizer: Any) -> li
     """Index lines to keep finding, and whole answers behind their topic word, in one shuffled pile."""
     rng = random.Random(43)
     rows = list(index(facts, asked, tokenizer, AGAIN))
-    for _ in range(TOLD):
-        for fact in facts:
-            told = fact["topic"] + AFTER + fact["output"]
-            for text in asked[fact["id"]]:
-                rows.append({"instruction": thinned(text, tokenizer, rng), "output": told, "source": fact["id"]})
+    for fact in facts:
+        told = fact["topic"] + AFTER + fact["output"]
+        ways = rng.sample(asked[fact["id"]], len(asked[fact["id"]]))
+        for text in itertools.islice(itertools.cycle(ways), TOLD):
+            rows.append({"instruction": thinned(text, tokenizer, rng), "output": told, "source": fact["id"]})
     rng.shuffle(rows)
     return rows
 

@@ -26,6 +26,7 @@ class TrainRecipe(Config):
     load_8bit: bool = option(False, "基座用 8 位（同 --bits 8）", aliases=("load_in_8bit",))
     dtype: str = option("auto", "基座数据类型：auto、float32、bfloat16、float16", aliases=("torch_dtype",))
     device: str = option("auto", "设备：auto、cpu、cuda")
+    save_dtype: str = option("auto", "全参数训练的成品存成什么类型；auto 同 dtype")
 
     data_path: list[str] = option(
         ["instruction_data/fin_data.json"], "训练数据文件，可多个", aliases=("data", "dataset", "train_file")

@@ -34,7 +34,8 @@ def save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: Adapte
     shutil.rmtree(staging, ignore_errors=True)
     model.config.use_cache = True
     if recipe.method == "full":
-        model.to(choose_dtype(recipe.dtype, "cpu", 0)).save_pretrained(str(staging))
+        kept = recipe.dtype if recipe.save_dtype == "auto" else recipe.save_dtype
+        model.to(choose_dtype(kept, "cpu", 0)).save_pretrained(str(staging))
         for pattern in _COMPANIONS:
             for file in base.path.glob(pattern):
                 shutil.copy(file, staging / file.name)
