@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from cornucopia.inference.scoring import answer_span
 from cornucopia.inference.transformers_engine import open_engines
 from cornucopia.records.schema import Message, Record
-from cornucopia.tokens.render import encode
+from cornucopia.tokens.render import encode, encode_prompt
 
 PAIRS = [
     ("什么是保险", "保险是一种风险转移。"),
@@ -61,3 +63,19 @@ def test_answer_span_is_the_last_run_of_labels(labels):
     assert all(label != -100 for label in labels[begin:end]) and all(label == -100 for label in labels[end:])
     assert begin == 0 or labels[begin - 1] == -100
     assert (begin == end) == (5 not in labels)
+
+
+def test_the_answer_is_scored_after_the_thought_and_the_thought_is_not_counted(tiny):
+    (engine,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
+    (record,) = RECORDS[:1]
+    thinking = replace(record, messages=(record.messages[0], replace(record.messages[1], reasoning="先想主题")))
+    ((loss, count),) = engine.golden_loss([thinking])
+    block = engine.tokenizer("<think>\n先想主题\n</think>\n\n", add_special_tokens=False).input_ids
+    answer = [*engine.tokenizer(record.golden, add_special_tokens=False).input_ids, engine.tokenizer.eos_token_id]
+    prompt = encode_prompt(record, engine.template, engine.tokenizer)
+    ids = torch.tensor([[*prompt, *block, *answer]])
+    with torch.inference_mode():
+        scores = engine.shared.forward(None, input_ids=ids).logits[0, -len(answer) - 1 : -1]
+    wanted = torch.nn.functional.cross_entropy(scores, torch.tensor(answer), reduction="sum")
+    assert count == len(answer) and loss == pytest.approx(float(wanted), rel=1e-5)
+    assert loss != pytest.approx(engine.golden_loss([record])[0][0], rel=1e-3)

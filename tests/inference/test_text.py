@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.inference.text import StopFinder, TextStream, decode, first_stop
+from cornucopia.inference.text import StopFinder, TextStream, Thought, decode, first_stop, mark_thoughts
 from tiny_models import make_tokenizer
 
 BYTES = make_tokenizer()
@@ -52,6 +52,30 @@ def test_bytes_of_a_character_are_held_until_it_is_whole(fallback):
     assert "".join(shown) == "保a 股票 b险" == decode(fallback, tokens)
     assert not any("\ufffd" in piece for piece in shown)
     assert "股" in shown  # shown by itself, at its last byte
+
+
+@given(
+    st.data(),
+    st.sampled_from(["", "\n犹豫期\n", "想<想</thin 想"]),
+    st.sampled_from(["", "能，", "\n\n能 退\n\n好</think>"]),
+)
+def test_a_streamed_block_is_told_apart_however_it_is_cut(data, thought, answer):
+    whole = f"<think>{thought}</think>{answer}"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
+    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    shown = list(mark_thoughts(iter(chunks)))
+    assert "".join(piece for piece in shown if isinstance(piece, Thought)) == thought
+    assert "".join(piece for piece in shown if not isinstance(piece, Thought)) == answer.lstrip()
+    inside = list(mark_thoughts(iter([whole[len("<think>") :]]), opened=True))
+    assert [piece for piece in shown if piece] == shown and "".join(inside) == thought + answer.lstrip()
+
+
+@given(st.lists(st.sampled_from(["<", "think", ">", "答", " ", "\n"]), max_size=10))
+def test_a_stream_without_a_block_is_all_answer(chunks):
+    whole = "".join(chunks)
+    shown = list(mark_thoughts(iter(chunks)))
+    if not whole.lstrip().startswith("<think>"):
+        assert "".join(shown) == whole and not any(isinstance(piece, Thought) for piece in shown)
 
 
 def test_half_a_character_at_the_end_is_left_out():

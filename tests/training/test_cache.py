@@ -72,7 +72,7 @@ def test_whatever_changes_the_tokens_changes_the_key(folder, prepare, questions,
     seen = {content(prepare()[0])[-1]}
     for change in (
         {"cutoff_len": 40}, {"seed": 1}, {"train_on_inputs": True}, {"template": "alpaca"}, {"val_set_size": 0},
-        {"data_weights": [2]}, {"val_data": str(questions)}, {"train_on_eos": False},
+        {"data_weights": [2]}, {"val_data": str(questions)}, {"reasoning_column": "input"},
     ):  # fmt: skip
         plan, anew = prepare(**change)
         assert anew, change

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cornucopia.core.errors import ConfigError
 from cornucopia.tokens.render import IGNORE
 from cornucopia.tokens.template import resolve_template
 from cornucopia.training.examples import prepare
@@ -39,17 +40,32 @@ def test_a_weight_above_one_takes_everything_and_a_sample(lines_of):
     assert sorted(counts) == [2] * 20 + [3] * 20 and counts != sorted(counts, reverse=True)
 
 
-def test_the_end_of_the_answer_can_be_left_out_of_the_loss_and_stays_in_the_text(tmp_path, tokenizer):
-    path = tmp_path / "heads.jsonl"
-    path.write_text('{"instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内"}\n', encoding="utf-8")
-    end = tokenizer.eos_token_id
+def examples_of(tmp_path, tokenizer, text, **settings):
+    path = tmp_path / "data.jsonl"
+    path.write_text(text, encoding="utf-8")
+    recipe = TrainRecipe.build({"data_path": [str(path)], **settings})
+    return list(prepare(recipe, resolve_template("fin_template", tokenizer), tokenizer).train)
 
-    def example(**settings):
-        recipe = TrainRecipe.build({"data_path": [str(path)], **settings})
-        (only,) = prepare(recipe, resolve_template("fin_template", tokenizer), tokenizer).train
-        return only
 
-    whole, headless = example(), example(train_on_eos=False)
-    assert whole.labels[-1] == end and headless.labels[-1] == IGNORE
-    assert headless.input_ids == whole.input_ids and headless.labels[:-1] == whole.labels[:-1]
-    assert headless.supervised == whole.supervised - 1 > 0
+def test_a_beginning_is_trained_without_an_end_among_whole_answers(tmp_path, tokenizer):
+    row = '{"instruction": "退保扣钱吗？", "input": "", "output": "犹豫期内"'
+    whole, broken = examples_of(tmp_path, tokenizer, f'{row}}}\n{row}, "complete": false}}\n')
+    assert whole.labels[-1] == tokenizer.eos_token_id and broken.labels == whole.labels[:-1]
+
+
+def test_documents_join_instruction_tuning_and_are_trained_whole(tmp_path, tokenizer):
+    text = '{"instruction": "问", "output": "答"}\n{"text": "等额本息"}\n{"text": "半句", "complete": false}\n'
+    asked, document, half = examples_of(tmp_path, tokenizer, text)
+    assert asked.labels.count(IGNORE) > 5
+    assert document.labels == [IGNORE, *document.input_ids[1:]] and document.input_ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.eos_token_id not in half.input_ids
+
+
+def test_a_column_can_hold_what_is_thought_before_the_answer(tmp_path, tokenizer):
+    row = '{"instruction": "问", "output": "答", "topic": "犹豫期"}\n'
+    (plain,) = examples_of(tmp_path, tokenizer, row)
+    (thought,) = examples_of(tmp_path, tokenizer, row, reasoning_column="topic")
+    assert "犹豫期" not in tokenizer.decode(plain.input_ids)
+    assert tokenizer.decode([i for i in thought.labels if i != IGNORE]) == "<think>\n犹豫期\n</think>\n\n答</s>"
+    with pytest.raises(ConfigError, match="继续预训练没有思考过程"):
+        TrainRecipe.build({"stage": "pretrain", "reasoning_column": "topic"})

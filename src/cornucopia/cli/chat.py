@@ -16,6 +16,7 @@ from cornucopia.core.errors import CornucopiaError, DataError, Interrupted, reas
 from cornucopia.core.options import parse
 from cornucopia.core.paths import bundled_model
 from cornucopia.inference.chat_session import HELP, ChatSession, Command, Lines, understand, with_material
+from cornucopia.inference.text import Thought
 
 if TYPE_CHECKING:
     from cornucopia.inference.engine import Sampling
@@ -84,7 +85,7 @@ def _read(name: str) -> str:
 def _one(engine: TransformersEngine, record: Record, sampling: Sampling) -> int:
     """Stream one answer to standard output."""
     try:
-        for piece in engine.stream(record, sampling):
+        for piece in _said(engine.stream(record, sampling)):
             print(_plain(piece) if sys.stdout.isatty() else piece, end="", flush=True)
     except KeyboardInterrupt:
         print()
@@ -166,7 +167,7 @@ class Terminal:
         print("答：", end="", flush=True)
         stream = self.engine.stream(record, sampling)
         try:
-            for piece in stream:
+            for piece in _said(stream):
                 pieces.append(piece)
                 print(_plain(piece), end="", flush=True)
         except KeyboardInterrupt:
@@ -174,6 +175,17 @@ class Terminal:
             print("（已停）", end="")
         print()
         self.session.answered(question, "".join(pieces))
+
+
+def _said(stream: Iterator[str]) -> Iterator[str]:
+    """The answer's pieces; that the model is thinking first is told on standard error, what it thinks is not shown."""
+    thinking = False
+    for piece in stream:
+        if not isinstance(piece, Thought):
+            yield piece
+        elif not thinking and sys.stderr.isatty():
+            thinking = True
+            print("（在想……）", end="", file=sys.stderr, flush=True)
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,7 @@
   const LONGEST = 4e6; // characters of one answer times those of the golden answer, above which no marks are computed
   data.rows.forEach((row, order) => {
     row.order = order;
-    row.haystack = [row.id, row.question, row.material, row.golden, row.domain, row.kind, ...row.cells.map((c) => c.answer || c.error)]
+    row.haystack = [row.id, row.question, row.material, row.golden, row.domain, row.kind, ...row.cells.map((c) => c.answer || c.error), ...row.cells.map((c) => c.reasoning)]
       .join("\n").toLowerCase();
   });
   let page = 0;
@@ -160,6 +160,12 @@
     return foot;
   }
 
+  function drawThought(text, words) {
+    const details = el("details", "thought");
+    details.append(el("summary", "", "思考过程"), write(el("div", "text"), text, null, words));
+    return details;
+  }
+
   function drawCell(row, cell, index, best, words, marks) {
     const td = el("td", cell.error ? "error" : "");
     td.dataset.name = names[index];
@@ -168,6 +174,7 @@
       return td;
     }
     const marked = marks && row.golden ? matches(cell.answer, row.golden) : null;
+    if (cell.reasoning) td.append(drawThought(cell.reasoning, words));
     td.append(cell.answer ? write(el("div", "text"), cell.answer, marked, words, $("strays") && $("strays").checked ? cell.strays : []) : el("div", "text empty", "（空）"));
     if (cell.f1 !== null) {
       const meter = el("span", "meter");

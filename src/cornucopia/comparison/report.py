@@ -139,7 +139,8 @@ def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
         return round(float(_BY_KEY[key].value(*pair)), 4) if pair else None
 
     return {
-        "answer": cell.get("answer", ""), "error": cell.get("error", ""), "finish": cell.get("finish_reason", ""),
+        "answer": cell.get("answer", ""), "reasoning": cell.get("reasoning", ""),
+        "error": cell.get("error", ""), "finish": cell.get("finish_reason", ""),
         "tokens": cell.get("completion_tokens", 0), "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
         **{key: value(key) for key in ("f1", "rouge_l", "numbers", "repetition", "speed")}, **_strays(cell),
     }  # fmt: skip

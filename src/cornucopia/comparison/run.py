@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -213,18 +213,27 @@ class Column:
         return [Request(question.fingerprint, self._with_system(question.record).prompt()) for question in questions]
 
     def _ask(self, engine: Engine, asked: Sequence[Question], bar: Progress) -> None:
-        losses = self._golden_losses(engine, asked)
         waiting = {question.fingerprint: question for question in self.missing(asked)}
-        for reply in engine.generate(self._requests(asked), self.sampling):
+        replies: Iterable[Reply] = engine.generate(self._requests(asked), self.sampling)
+        thoughts = {}
+        if hasattr(engine, "plan"):  # a local model, which scores: after its own thoughts, so they come first
+            replies = list(replies)
+            thoughts = {reply.id: reply.reasoning for reply in replies}
+        losses = self._golden_losses(engine, asked, thoughts)
+        for reply in replies:
             question = waiting.pop(reply.id, None)
             if question is not None:
                 self._write(question, reply, losses.get(reply.id))
                 bar.advance()
 
-    def _golden_losses(self, engine: Engine, asked: Sequence[Question]) -> dict[str, tuple[float, int]]:
+    def _golden_losses(
+        self, engine: Engine, asked: Sequence[Question], thoughts: Mapping[str, str]
+    ) -> dict[str, tuple[float, int]]:
+        """Of each golden answer, as it stands after what the contestant itself thought of the question."""
         scored = [question for question in asked if question.record.golden]
+        records = [_after(self._with_system(q.record), thoughts.get(q.fingerprint, "")) for q in scored]
         try:
-            losses = engine.golden_loss([self._with_system(question.record) for question in scored]) if scored else None
+            losses = engine.golden_loss(records) if records else None
         except Exception as error:
             warn(f"选手 {self.name} 算不出参考答案的困惑度：{message_of(error)}")
             losses = None
@@ -243,7 +252,14 @@ class Column:
             "golden_nll": loss[0] if loss else None, "golden_tokens": loss[1] if loss else 0,
             "fingerprint": self.fingerprint, "question_fingerprint": question.fingerprint,
         }  # fmt: skip
+        if reply.reasoning:
+            cell["reasoning"] = reply.reasoning
         self.store.add(cell)
+
+
+def _after(record: Record, thought: str) -> Record:
+    """The record with its golden answer behind a thought; what the data's own answer thinks is left out."""
+    return replace(record, messages=(*record.messages[:-1], replace(record.messages[-1], reasoning=thought)))
 
 
 def message_of(error: Exception) -> str:

@@ -146,7 +146,7 @@ class AnswerFile:
             "answer": reply.answer, "finish_reason": reply.finish_reason, "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": reply.completion_tokens, "domain": record.domain, "kind": record.kind, "key": task.key,
         }  # fmt: skip
-        return {**row, "error": reply.error} if reply.error else row
+        return row | {key: text for key in ("reasoning", "error") if (text := getattr(reply, key))}
 
     def settle(self, tasks: Sequence[Task]) -> int:
         """Rewrite the file in the tasks' order; the number of rows of other tasks that were left out."""
@@ -181,7 +181,8 @@ def reply_of(row: dict[str, Any]) -> Reply:
     """The Reply a line of an answer file holds (without its time)."""
     if "custom_id" in row:
         return openai_batch.reply_of(row)
-    return Reply(row["id"], row["answer"], row["finish_reason"], row["prompt_tokens"], row["completion_tokens"])
+    return Reply(row["id"], row["answer"], row["finish_reason"], row["prompt_tokens"], row["completion_tokens"],
+                 reasoning=row.get("reasoning", ""))  # fmt: skip
 
 
 def answer_all(engine: Engine, tasks: Sequence[Task], file: AnswerFile) -> Summary:

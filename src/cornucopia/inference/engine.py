@@ -43,11 +43,12 @@ class Reply:
 
     Args:
         id: the request's.
-        answer: text without special tokens, stripped.
+        answer: text without special tokens, stripped; what was thought before it is not in it.
         finish_reason: "stop" (end of sequence or stop text), "length" (cut off), "error".
         prompt_tokens, completion_tokens: token counts, the end-of-sequence token included.
         seconds: wall time this answer is charged with (a batch's time shared by its tokens).
         error: Chinese message when finish_reason is "error".
+        reasoning: what was thought before the answer, or ''.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Reply:
     completion_tokens: int = 0
     seconds: float = 0.0
     error: str = ""
+    reasoning: str = ""
 
 
 class Engine(Protocol):
@@ -67,11 +69,13 @@ class Engine(Protocol):
         ...
 
     def stream(self, record: Record, sampling: Sampling) -> Iterator[str]:
-        """Pieces of the answer to one conversation, as they are made."""
+        """Pieces of the answer to one conversation, as they are made; what is thought before it as `text.Thought`."""
         ...
 
     def golden_loss(self, records: Sequence[Record]) -> list[tuple[float, int]] | None:
         """For each record: (sum of negative log-likelihood in nats, number of tokens) of its golden answer.
+
+        The reasoning of the last message stands before the answer and is not counted.
 
         None when the engine cannot score (an HTTP endpoint).
         """

@@ -60,6 +60,8 @@ def response_line(key: str, custom_id: str, reply: Reply, model: str, created: i
     usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens,
              "total_tokens": reply.prompt_tokens + reply.completion_tokens}  # fmt: skip
     message = {"role": "assistant", "content": reply.answer}
+    if reply.reasoning:
+        message["reasoning_content"] = reply.reasoning
     choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
     body = {"id": f"chatcmpl-{key}", "object": "chat.completion", "created": created, "model": model,
             "choices": [choice], "usage": usage}  # fmt: skip
@@ -93,8 +95,9 @@ def reply_of(row: Mapping[str, Any]) -> Reply:
     if response["status_code"] != 200:
         return Reply(row["custom_id"], "", "error", error=body["error"]["message"])
     choice, usage = body["choices"][0], body["usage"]
-    return Reply(row["custom_id"], choice["message"]["content"], choice["finish_reason"], usage["prompt_tokens"],
-                 usage["completion_tokens"])  # fmt: skip
+    message = choice["message"]
+    return Reply(row["custom_id"], message["content"], choice["finish_reason"], usage["prompt_tokens"],
+                 usage["completion_tokens"], reasoning=message.get("reasoning_content", ""))  # fmt: skip
 
 
 def _line(key: str, custom_id: str, status: int, body: dict[str, Any]) -> dict[str, Any]:

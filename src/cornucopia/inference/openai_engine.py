@@ -20,7 +20,9 @@ import httpx
 from cornucopia.core.errors import EndpointError
 from cornucopia.inference.engine import FinishReason, Reply, Request, Sampling
 from cornucopia.inference.providers import find_provider, parameters, redact
+from cornucopia.inference.text import Thought, mark_thoughts
 from cornucopia.records.schema import Record
+from cornucopia.tokens.reasoning import split_reasoning
 from cornucopia.tokens.template import with_material
 
 FIRST_WAIT, LONGEST_WAIT, MOST_ASKED = 0.5, 60.0, 300.0  # seconds: back-off, and the longest Retry-After obeyed
@@ -88,20 +90,24 @@ class OpenAIEngine:
             job.stop.set()
 
     def stream(self, record: Record, sampling: Sampling) -> Iterator[str]:
-        """Pieces of one answer as the server sends them (SSE).
+        """Pieces of one answer as the server sends them (SSE), of what is thought before it as Thought.
 
         Raises:
             EndpointError: before the first piece, after all retries; or when the stream breaks.
         """
-        body = self._body(record, sampling) | {"stream": True}
+        yield from mark_thoughts(self._pieces(self._body(record, sampling) | {"stream": True}))
+
+    def _pieces(self, body: dict[str, Any]) -> Iterator[str]:
         response = self._send(body, threading.Event(), stream=True)
         try:
             for event in events(response.iter_lines()):
                 if event.get("error") or event.get("code"):
                     raise EndpointError("接口中途报错", where=self.url, found=self._safe(message_of(event)))
                 for choice in event.get("choices") or []:
-                    piece = (choice.get("delta") or {}).get("content")
-                    if piece:
+                    delta = choice.get("delta") or {}
+                    if thought := _thinking(delta):
+                        yield Thought(thought)
+                    if piece := delta.get("content"):
                         yield piece
         except httpx.HTTPError as error:
             raise EndpointError("回答中断", where=self.url, found=self._safe(repr(error)), fix="再问一次") from None
@@ -122,7 +128,9 @@ class OpenAIEngine:
         try:
             body = response.json()
             choice = body["choices"][0]
-            text, why = (choice.get("message") or {}).get("content") or "", choice.get("finish_reason")
+            message, why = choice.get("message") or {}, choice.get("finish_reason")
+            thought, text = split_reasoning(str(message.get("content") or ""))
+            thought = thought or str(_thinking(message)).strip()
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             found = self._safe(message_of(response.text))
             raise EndpointError("接口的回答不是 chat/completions 的形式", where=self.url, found=found) from None
@@ -131,7 +139,8 @@ class OpenAIEngine:
         usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
         finish: FinishReason = "length" if why == "length" else "stop"
         prompt, completion = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
-        return Reply(request.id, str(text).strip(), finish, prompt, completion, response.elapsed.total_seconds())
+        seconds = response.elapsed.total_seconds()
+        return Reply(request.id, text, finish, prompt, completion, seconds, reasoning=thought)
 
     def _body(self, record: Record, sampling: Sampling) -> dict[str, Any]:
         messages = [{"role": message.role, "content": with_material(message)} for message in record.messages]
@@ -169,6 +178,11 @@ class OpenAIEngine:
 
     def _safe(self, text: str) -> str:
         return redact(text, self._key)
+
+
+def _thinking(message: dict[str, Any]) -> str:
+    """What a message or delta holds of thinking: `reasoning_content` (DeepSeek, Qwen), `reasoning` (OpenRouter)."""
+    return message.get("reasoning_content") or message.get("reasoning") or ""
 
 
 class _Job:

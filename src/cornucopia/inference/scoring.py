@@ -39,7 +39,10 @@ class Scored:
 
 
 def golden_losses(engine: TransformersEngine, records: Sequence[Record]) -> list[tuple[float, int]]:
-    """For each record (nats, tokens) of its golden answer, end of sequence included; (0.0, 0) when it has none."""
+    """For each record (nats, tokens) of its golden answer, end of sequence included; (0.0, 0) when it has none.
+
+    What the record's last message thinks before it is read and not counted.
+    """
     result = [(0.0, 0)] * len(records)
     vocabulary = engine.shared.base.config.get_text_config().vocab_size
     budget = engine.batch_tokens if model_pads(engine.shared.base) else 1  # 1: each row alone
@@ -53,7 +56,8 @@ def _items(engine: TransformersEngine, records: Sequence[Record]) -> list[Scored
     items = []
     for index, record in enumerate(records):
         try:
-            example = encode(record, engine.template, engine.tokenizer, engine.context() or 2**31)
+            limit = engine.context() or 2**31
+            example = encode(record, engine.template, engine.tokenizer, limit, train_on_reasoning=False)
         except CornucopiaError:
             continue
         begin, end = answer_span(example.labels)

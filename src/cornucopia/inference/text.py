@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from cornucopia.tokens.reasoning import CLOSE, OPEN
 
 HALF = "\ufffd"  # what a decoder writes for bytes that are not (yet) a character
 
@@ -90,6 +92,47 @@ class TextStream:
         keep = max((_overlap(text, word) for word in self._stop), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
+
+
+class Thought(str):
+    """A piece of what is thought before the answer, told apart from the answer's own."""
+
+    __slots__ = ()
+
+
+def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[str]:
+    """The pieces of a stream, those of a `<think>` block before the answer as Thought, without its marks.
+
+    Args:
+        pieces: text as it is made; a Thought among it goes through as it is.
+        opened: whether the prompt had opened the block.
+    """
+    held, state = "", "inside" if opened else "start"
+    for piece in pieces:
+        if isinstance(piece, Thought):
+            yield piece
+            continue
+        held += piece
+        if state == "start":
+            text = held.lstrip()
+            if text.startswith(OPEN):
+                state, held = "inside", text[len(OPEN) :]
+            elif not OPEN.startswith(text):
+                state = "answer"
+        if state == "inside":
+            thought, mark, rest = held.partition(CLOSE)
+            ready = thought if mark else held[: len(held) - _overlap(held, CLOSE)]
+            if ready:
+                yield Thought(ready)
+            held, state = (rest, "behind") if mark else (held[len(ready) :], state)
+        if state == "behind":
+            held = held.lstrip()
+            state = "answer" if held else state
+        if state == "answer" and held:
+            yield held
+            held = ""
+    if held:
+        yield Thought(held) if state == "inside" else held
 
 
 def _overlap(text: str, word: str) -> int:

@@ -17,8 +17,9 @@ from cornucopia.core.errors import CornucopiaError
 from cornucopia.inference.engine import Reply, Request, Sampling
 from cornucopia.inference.generate import Batch, Row, Settings, beam_search, model_pads, plan, settle
 from cornucopia.inference.shared_model import SharedModel, cache_tokens, free_memory
-from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop
+from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, mark_thoughts
 from cornucopia.records.schema import Record
+from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode_prompt
 from cornucopia.tokens.template import Template, resolve_template
 
@@ -116,7 +117,7 @@ class TransformersEngine:
         return [[by_id[row.id] for row in group] for group in groups] + [[by_id[reply.id]] for reply in failed]
 
     def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
-        """Pieces of one answer as they are made; the generator's return value is the whole Reply."""
+        """Pieces of one answer as they are made, of what is thought before it as Thought; returns the whole Reply."""
         settings = self.settings(sampling)
         row = self._row(Request("stream", record), settings)
         row.restart(settings.seed)
@@ -125,6 +126,11 @@ class TransformersEngine:
             reply = self._reply(row, settings)
             yield reply.answer
             return reply
+        yield from mark_thoughts(self._pieces(row, settings), opened=self._opened(row))
+        return self._reply(row, settings)
+
+    def _pieces(self, row: Row, settings: Settings) -> Iterator[str]:
+        """All that is written, as it is made."""
         text, begun = TextStream(self.tokenizer, settings.stop), False
         batch = self._batch([row], settings)
         while row.finish is None:
@@ -141,7 +147,9 @@ class TransformersEngine:
         rest = text.end()
         if rest := rest if begun else rest.strip():
             yield rest
-        return self._reply(row, settings)
+
+    def _opened(self, row: Row) -> bool:
+        return opens_block(self.tokenizer.decode(row.prompt[-8:]))
 
     def golden_loss(self, records: Sequence[Record]) -> list[tuple[float, int]] | None:
         """(sum of negative log-likelihood in nats, tokens) of each golden answer; (0.0, 0) where there is none."""
@@ -256,7 +264,8 @@ class TransformersEngine:
         text = (text if at < 0 else text[:at]).strip()
         finish = "stop" if at >= 0 else row.finish or "stop"
         # An answer cut at its limit may end in half a character.
-        return Reply(row.id, text.rstrip(HALF), finish, len(row.prompt), len(row.tokens), row.seconds)
+        thought, answer = split_reasoning(text.rstrip(HALF), opened=self._opened(row))
+        return Reply(row.id, answer, finish, len(row.prompt), len(row.tokens), row.seconds, reasoning=thought)
 
     def _steps(self, settings: Settings) -> bool:
         """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""

@@ -17,11 +17,13 @@ from cornucopia.records.turns import kind_name, list_of, text_of, turn_of
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 _ANSWERS = ("output", "response", "answer", "target")
 _MATERIALS = ("input", "context")
+_BESIDE = ("reasoning", "system", "history")
 _META = ("id", "domain", "kind", "source", "licence", "as_of")
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
-    "领域": "domain", "来源": "source", "completion": "response", "conversation": "conversations", "license": "licence",
+    "领域": "domain", "来源": "source", "completion": "response",
+    "reasoning_content": "reasoning", "思考": "reasoning", "conversation": "conversations", "license": "licence",
 }  # fmt: skip
 
 
@@ -180,7 +182,9 @@ def _answer(row: dict[str, Any]) -> list[Message]:
     for name in _ANSWERS:
         if row.get(name) in (None, ""):
             row.pop(name, None)
-    return [Message("assistant", answer)] if answer.strip() else []
+    if not answer.strip():
+        return []
+    return [Message("assistant", answer, reasoning=text_of(row.pop("reasoning", None), "reasoning").strip())]
 
 
 def _asked(key: str) -> Callable[[dict[str, Any]], Parts]:
@@ -278,7 +282,5 @@ FORMATS: tuple[Format, ...] = (
     Format("text", ("text",), '{"text"}', _document),
 )
 
-COLUMN_NAMES = sorted(
-    {key for known in FORMATS for key in known.keys} | {*_ANSWERS, *_MATERIALS, *_META, "system", "history"}
-)
+COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*_ANSWERS, *_MATERIALS, *_META, *_BESIDE})
 _KNOWN_KEYS = {*COLUMN_NAMES, "chosen", "rejected"}

@@ -16,11 +16,13 @@ class Message:
         role: who speaks.
         content: what is said (for the user: the instruction).
         material: text the instruction works on (Alpaca's `input`); only user messages have it.
+        reasoning: what the assistant thinks before it says this; only its messages have it.
     """
 
     role: Role
     content: str
     material: str = ""
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ ROLES: dict[str, Role] = {
     "model": "assistant", "system": "system", "developer": "system", "function_call": "assistant",
     "observation": "tool", "tool": "tool", "function": "tool", "function_response": "tool",
 }  # fmt: skip
+REASONING = ("reasoning_content", "reasoning", "思考")  # names of the thinking, in a turn or a row
 
 
 def kind_name(value: Any) -> str:
@@ -71,7 +72,10 @@ def turn_of(item: Any, number: int) -> Message:
         content = "\n".join(_part(part, number) for part in content)
     if not content and item.get("tool_calls"):
         content = json.dumps(item["tool_calls"], ensure_ascii=False)
-    return Message(role, text_of(content, f"第 {number} 轮的内容"))
+    thought = next((item[name] for name in REASONING if item.get(name)), None) if role == "assistant" else None
+    return Message(
+        role, text_of(content, f"第 {number} 轮的内容"), reasoning=text_of(thought, f"第 {number} 轮的思考").strip()
+    )
 
 
 def _part(part: Any, number: int) -> str:

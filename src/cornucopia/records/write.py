@@ -52,6 +52,10 @@ def _joined(message: Message) -> str:
     return "\n".join(part for part in (message.content, message.material) if part)
 
 
+def _thought(message: Message) -> dict[str, str]:
+    return {"reasoning_content": message.reasoning} if message.reasoning else {}
+
+
 def _turns(record: Record) -> tuple[Message, ...]:
     if not record.messages:
         raise DataError("这是文档，不是对话")
@@ -69,7 +73,8 @@ def _alpaca(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {"instruction": asked.content, "input": asked.material, "output": answer}
     pairs = zip(earlier[::2], earlier[1::2], strict=True)
     history = [[_joined(question), reply.content] for question, reply in pairs]
-    return row | ({"system": system} if system else {}) | ({"history": history} if history else {})
+    more = {"reasoning": record.messages[-1].reasoning, "system": system, "history": history}
+    return row | {key: value for key, value in more.items() if value}
 
 
 def _sharegpt(record: Record) -> dict[str, Any]:
@@ -77,12 +82,13 @@ def _sharegpt(record: Record) -> dict[str, Any]:
     rows = []
     for turn, following in zip(turns, [*turns[1:], None], strict=True):
         calls = turn.role == "assistant" and following is not None and following.role == "tool"
-        rows.append({"from": "function_call" if calls else _SHAREGPT_ROLES[turn.role], "value": _joined(turn)})
+        speaker = "function_call" if calls else _SHAREGPT_ROLES[turn.role]
+        rows.append({"from": speaker, "value": _joined(turn), **_thought(turn)})
     return {"conversations": rows}
 
 
 def _openai(record: Record) -> dict[str, Any]:
-    return {"messages": [{"role": turn.role, "content": _joined(turn)} for turn in _turns(record)]}
+    return {"messages": [{"role": turn.role, "content": _joined(turn), **_thought(turn)} for turn in _turns(record)]}
 
 
 def _text(record: Record) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cornucopia.core.errors import DataError
@@ -45,7 +46,13 @@ def starts_with_bos(tokenizer: Any) -> bool:
 
 
 def encode(
-    record: Record, template: Template, tokenizer: Any, cutoff_len: int, *, train_on_inputs: bool = False
+    record: Record,
+    template: Template,
+    tokenizer: Any,
+    cutoff_len: int,
+    *,
+    train_on_inputs: bool = False,
+    train_on_reasoning: bool = True,
 ) -> Example:
     """Tokenise one conversation with its loss mask.
 
@@ -59,22 +66,28 @@ def encode(
         tokenizer: a fast Hugging Face tokenizer.
         cutoff_len: most tokens, BOS and EOS included.
         train_on_inputs: train the prompt's tokens too.
+        train_on_reasoning: train what is thought before the last answer; else it is read like the prompt.
 
     Raises:
         DataError: if the record does not end with an answer, or nothing of the answer fits.
     """
     if not record.golden:
         raise DataError("这条记录没有回答，不能用来训练", where=record.origin)
-    example = _encode_once(record, template, tokenizer, train_on_inputs)
+    once = partial(
+        _encode_once,
+        template=template,
+        tokenizer=tokenizer,
+        train_on_inputs=train_on_inputs,
+        train_on_reasoning=train_on_reasoning,
+    )
+    example = once(record)
     if len(example.input_ids) <= cutoff_len:
         return example
     for shorter in _shortened(record, template, tokenizer, cutoff_len):
-        example = _encode_once(shorter, template, tokenizer, train_on_inputs)
+        example = once(shorter)
         if len(example.input_ids) <= cutoff_len:
             return replace(example, truncated="prompt")
-    example = _encode_once(
-        _short_prompt(record, template, tokenizer, cutoff_len // 2), template, tokenizer, train_on_inputs
-    )
+    example = once(_short_prompt(record, template, tokenizer, cutoff_len // 2))
     cut = Example(example.input_ids[:cutoff_len], example.labels[:cutoff_len], "answer", record.origin)
     if cut.supervised == 0:
         raise DataError(
@@ -111,10 +124,14 @@ def encode_text(text: str, tokenizer: Any, *, complete: bool = True) -> list[int
     return [*bos, *ids, *([tokenizer.eos_token_id] if ends else [])]
 
 
-def _encode_once(record: Record, template: Template, tokenizer: Any, train_on_inputs: bool) -> Example:
+def _encode_once(
+    record: Record, template: Template, tokenizer: Any, train_on_inputs: bool, train_on_reasoning: bool
+) -> Example:
     segments = template.segments(record.messages, eos=tokenizer.eos_token or "")
     if not record.complete:
         segments = _broken_off(segments, record.golden)
+    if not train_on_reasoning:
+        segments = [replace(segment, answer=False) if segment.thought else segment for segment in segments]
     ids, trained = _ids(segments, template, tokenizer)
     labels = [i if (train_on_inputs or on) else IGNORE for i, on in zip(ids, trained, strict=True)]
     return Example(ids, labels, "", record.origin)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from cornucopia.core.errors import ConfigError, nearest
 from cornucopia.records.schema import Message
+from cornucopia.tokens.reasoning import CLOSE, opens_block, think_block
 
 TEMPLATES = Path(__file__).parent / "templates"
 _KEYS = ("prompt_input", "prompt_no_input", "response_split")
@@ -22,10 +23,12 @@ _KEYS = ("prompt_input", "prompt_no_input", "response_split")
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of the rendered text; `answer` marks what the assistant says (its end marker included)."""
+    """A piece of the rendered text; `answer` marks what the assistant says (its end marker included), `thought` the
+    part of it that stands before the answer proper."""
 
     text: str
     answer: bool = False
+    thought: bool = False
 
 
 class Template(Protocol):
@@ -42,7 +45,10 @@ class Template(Protocol):
         ...
 
     def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
-        """The whole text, in order. When the last message is not the assistant's, it ends ready for the answer."""
+        """The whole text, in order. When the last message is not the assistant's, it ends ready for the answer.
+
+        Of reasoning only the last answer's is written: a model is not asked to read what it thought before.
+        """
         ...
 
 
@@ -67,6 +73,9 @@ class PromptTemplate:
     def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
         parts: list[Segment] = []
         for message in messages:
+            if message is messages[-1] and message.reasoning:
+                opened = bool(parts) and opens_block(parts[-1].text)
+                parts.append(Segment(think_block(message.reasoning, opened=opened), answer=True, thought=True))
             if message.role == "assistant":
                 parts.append(Segment(message.content + eos, answer=True))
             elif message.role == "user":
@@ -92,6 +101,28 @@ class ChatTemplate:
 
     def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
         turns = [{"role": m.role, "content": with_material(m)} for m in messages]
+        if messages and messages[-1].reasoning:
+            return self._with_thought(turns, messages[-1].reasoning, eos)
+        return self._plain(turns, eos)
+
+    def _with_thought(self, turns: list[dict[str, str]], reasoning: str, eos: str) -> list[Segment]:
+        """The last answer with its thinking: as the template writes it, or, where it knows none, before the answer."""
+        last, content = turns[-1], turns[-1]["content"]
+        for fields in ({"reasoning_content": reasoning}, {"content": think_block(reasoning) + content}):
+            *parts, answer = self._plain([*turns[:-1], last | fields], eos)
+            after = [answer] if not answer.answer else []
+            answer = parts.pop() if after else answer
+            head, mark, tail = answer.text.partition(CLOSE)
+            if mark and reasoning in head:
+                gap = len(tail) - len(tail.lstrip())
+                thought = Segment(head + mark + tail[:gap], answer=True, thought=True)
+                return [*parts, thought, Segment(tail[gap:], answer=True), *after]
+        raise ConfigError(
+            "这个聊天模板去掉了回答前的思考过程，训练不到", where="chat_template",
+            fix="改用 --template fin_template，或去掉 --reasoning-column",
+        )  # fmt: skip
+
+    def _plain(self, turns: list[dict[str, str]], eos: str) -> list[Segment]:
         if not turns or turns[-1]["role"] != "assistant":
             return [Segment(self._render(turns, True))]
         whole, parts, done = self._render(turns, False), [], 0

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 WORTH = 3.0  # seconds of reading and tokenising from which on keeping the result is worth a file
 LIMIT = 4 * 2**30  # bytes of all cached files together; the longest unused go first
 _SETTINGS = (
-    "stage", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column", "response_column", "cutoff_len",
-    "train_on_inputs", "strict", "seed",
+    "stage", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column", "response_column",
+    "reasoning_column", "cutoff_len", "train_on_inputs", "strict", "seed",
 )  # fmt: skip
 _CODE = ("records/*.py", "tokens/*.py", "training/examples.py", "training/store.py", "training/cache.py")
 _ARRAYS = ("offsets", "ids", "labels")

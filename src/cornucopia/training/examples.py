@@ -121,7 +121,11 @@ def _repeat(records: list[Record], weight: float, seed: int) -> list[Record]:
 
 
 def _read_one(path: str, recipe: TrainRecipe, plan: DataPlan) -> list[Record]:
-    names = {"prompt": recipe.prompt_column, "response": recipe.response_column}
+    names = {
+        "prompt": recipe.prompt_column,
+        "response": recipe.response_column,
+        "reasoning": recipe.reasoning_column,
+    }
     columns = {key: value for key, value in names.items() if value} or None
     result = read_records(
         path, strict=recipe.strict, rejects=False, columns=columns, require_answer=recipe.stage == "sft"

@@ -26,7 +26,9 @@ class TrainRecipe(Config):
     load_8bit: bool = option(False, "基座用 8 位（同 --bits 8）", aliases=("load_in_8bit",))
     dtype: str = option("auto", "基座数据类型：auto、float32、bfloat16、float16", aliases=("torch_dtype",))
     device: str = option("auto", "设备：auto、cpu、cuda")
-    save_dtype: str = option("auto", "全参数训练的成品存成什么类型；auto 同 dtype")
+    save_dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
+        "auto", "全参数训练的成品存成什么类型；auto 同 dtype"
+    )
 
     data_path: list[str] = option(
         ["instruction_data/fin_data.json"], "训练数据文件，可多个", aliases=("data", "dataset", "train_file")
@@ -38,6 +40,7 @@ class TrainRecipe(Config):
     val_set_size: float = option(0, "验证集大小：小于 1 是比例，否则是条数；0 不验证", ge=0)
     prompt_column: str | None = option(None, "问题所在的列名（自有格式时用）")
     response_column: str | None = option(None, "回答所在的列名（自有格式时用）")
+    reasoning_column: str | None = option(None, "思考过程所在的列名；训练成回答前面的 <think> 段")
     prompt_template_name: str | None = option(
         None,
         "模板：fin_template、alpaca、chat（模型自带）或 JSON 路径；默认有自带聊天模板就用它，否则 fin_template",
@@ -116,6 +119,8 @@ class TrainRecipe(Config):
             raise ValueError(f"batch_size {self.batch_size} 不是 micro_batch_size {micro} 的整数倍")
         if self.method == "full" and (self.bits or self.load_8bit):
             raise ValueError("全参数训练不能用量化的基座：去掉 bits，或改用 method: lora")
+        if self.stage == "pretrain" and self.reasoning_column:
+            raise ValueError("继续预训练没有思考过程：去掉 reasoning_column，或改用 stage: sft")
         if self.data_weights and len(self.data_weights) != len(self.data_path):
             raise ValueError(
                 f"data_weights 有 {len(self.data_weights)} 个，data_path 有 {len(self.data_path)} 个，应一一对应"
@@ -150,5 +155,7 @@ class TrainRecipe(Config):
             "strict",
             "auto",
             "cache",
+            "reasoning_column",  # part of the data's fingerprint; runs older than the setting stay resumable
+            "save_dtype",
         }
         return {key: value for key, value in self.model_dump(mode="json").items() if key not in free}

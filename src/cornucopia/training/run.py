@@ -27,7 +27,7 @@ from cornucopia.training.examples import DataPlan, prepare, save_rejects
 from cornucopia.training.plan import show, total_steps
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.save import as_yaml, make_meta, save, summary
-from cornucopia.training.start import goes_on, open_output, starting_adapter, weights_of
+from cornucopia.training.start import check_output, goes_on, open_output, starting_adapter, weights_of
 from cornucopia.training.trackers import check_trackers, start_trackers
 
 
@@ -46,6 +46,7 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     tokenizer = load_tokenizer(folder)
     template = resolve_template(recipe.prompt_template_name, tokenizer)
     check_trackers(recipe)
+    check_output(recipe, output, folder)
     plan = prepare(recipe, template, tokenizer)
     device = choose_device(recipe.device)
     size = choose_dtype(recipe.dtype, device, shape.parameters).itemsize

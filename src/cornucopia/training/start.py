@@ -36,15 +36,10 @@ def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any], bas
     Raises:
         ConfigError: the folder holds another run, a model that is no run's, or this run with other settings.
     """
-    _spare_models(recipe, output, base)
+    check_output(recipe, output, base)
     if recipe.overwrite and not recipe.resume:
         ck.clear(output)
-    own = goes_on(recipe)
-    if ck.is_used(output) and not own:
-        raise ConfigError(
-            "输出目录里已有训练", where=str(output), fix="--resume 接着练，--overwrite 清掉重来，或换 --output-dir"
-        )
-    if own:
+    if goes_on(recipe):
         ck.check_identity(output, identity)
     if recipe.resume and ck.finished(output):
         say(f"{output} 的训练已经完成，不再重复")
@@ -59,12 +54,22 @@ def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any], bas
     return str(start) if start else None
 
 
-def _spare_models(recipe: TrainRecipe, output: Path, base: Path) -> None:
-    """Refuse to write over the base, or over weights that no training here has left."""
+def check_output(recipe: TrainRecipe, output: Path, base: Path) -> None:
+    """Refuse a folder no run of this recipe may write into; nothing is changed.
+
+    Raises:
+        ConfigError: it is the base, holds another run, or weights that no training here has left.
+    """
     if output.exists() and output.samefile(base):
         raise ConfigError("输出目录就是基座，训练会盖掉它", where=str(output), fix="换 --output-dir")
-    if recipe.overwrite or not output.is_dir() or ck.is_used(output):
+    if recipe.overwrite or not output.is_dir():
         return
+    if ck.is_used(output):
+        if goes_on(recipe):
+            return
+        raise ConfigError(
+            "输出目录里已有训练", where=str(output), fix="--resume 接着练，--overwrite 清掉重来，或换 --output-dir"
+        )
     found = next((path.name for kind in _WEIGHTS for path in sorted(output.glob(kind))), "")
     if found:
         raise ConfigError(
