@@ -1,58 +1,58 @@
-"""How many answers the bundled model finds by search words: of trained questions, and of held-out other wordings.
+"""How often a model names the right topic and gives the right answer: trained wordings, kept-back ones, paraphrases.
 
-Usage: python recipes/nano/recall.py MODEL
-A card's heading is drawn anew (another order, other words left out than in training), the model writes the answer by
-greedy decoding; it counts as found with a character F1 above 0.6 against the golden answer.
+Usage: python recipes/nano/recall.py MODEL [ADAPTER]
+Without an adapter the questions are asked as the build asks them (recipes/nano/card.json), with one as it was trained.
+Greedy decoding. An answer's score is its character F1 against the golden answer; a topic is right when it is the word
+that the fact has in the instruction set (infer.json names the fact of each paraphrase in `of`).
 """
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-from pathlib import Path
 from typing import Any
 
-from cards import heading, search_words
+from facts import DATA, wordings
 
 from cornucopia.comparison.metrics import character_f1
+from cornucopia.core.jsonl import read_jsonl
 from cornucopia.inference.engine import Request, Sampling
 from cornucopia.inference.transformers_engine import open_engines
 from cornucopia.records.schema import Message, Record
-from cornucopia.tokens.template import PromptTemplate
+from cornucopia.tokens.template import resolve_template
 
-DATA = Path("instruction_data")
-ASKED = 136  # trained questions drawn: as many as there are held-out wordings
-FOUND = 0.6
+ASKED = 136  # trained wordings drawn: as many as there are paraphrases
 
-
-def rows(name: str, kind: str) -> list[dict[str, Any]]:
-    """Records of one kind."""
-    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
-    return [row for row in map(json.loads, filter(str.strip, lines)) if row["kind"] == kind]
+Asked = list[tuple[str, dict[str, Any]]]  # (question, the fact that answers it)
 
 
-def scores(engine: Any, asked: list[dict[str, Any]], rng: random.Random) -> list[float]:
-    """Character F1 of each answer."""
-    headings = [f"〔{row['domain']}〕{heading(search_words(row['instruction']), rng)}" for row in asked]
-    requests = [Request(str(n), Record(messages=[Message("user", text)])) for n, text in enumerate(headings)]
-    replies = engine.generate(requests, Sampling(max_new_tokens=80, do_sample=False))
-    return [character_f1(reply.answer, asked[int(reply.id)]["output"]) for reply in replies]
-
-
-def main(model: str) -> None:
-    """Print both."""
+def questions() -> dict[str, Asked]:
+    """The three sets."""
+    facts, asked, kept = wordings()
+    by_id = {fact["id"]: fact for fact in facts}
     rng = random.Random(7)
-    engine = open_engines(model, [None])[0]
-    engine.template = PromptTemplate("card", "{instruction}\n{input}\n", "{instruction}\n", "\n")
-    for title, asked in (
-        ("练过的问题", rng.sample(rows("fin_data.json", "qa"), ASKED)),
-        ("没练过的问法", rows("infer.json", "paraphrase")),
-    ):
-        found = scores(engine, asked, rng)
-        share = sum(score > FOUND for score in found) / len(found)
-        print(f"{title}：{len(found)} 条，找到 {share:.0%}，字符F1 {sum(found) / len(found):.2f}")
+    known = [(rng.choice(asked[fact["id"]]), fact) for fact in rng.sample(facts, ASKED)]
+    other = [row for row in read_jsonl(DATA / "infer.json") if row["kind"] == "paraphrase"]
+    return {
+        "练过的问法": known,
+        "另留的问法": [(text, by_id[name]) for name, text in kept.items()],
+        "infer.json 的转述题": [(row["instruction"], {**by_id[row["of"]], "output": row["output"]}) for row in other],
+    }
+
+
+def main(model: str, adapter: str | None = None) -> None:
+    """Print a line for each set."""
+    (engine,) = open_engines(model, [adapter])
+    if adapter is None:
+        engine.template = resolve_template("recipes/nano/card.json", engine.tokenizer)
+    for title, asked in questions().items():
+        requests = [Request(str(n), Record((Message("user", text),))) for n, (text, _) in enumerate(asked)]
+        replies = list(engine.generate(requests, Sampling(max_new_tokens=100, do_sample=False)))
+        facts = [asked[int(reply.id)][1] for reply in replies]
+        named = sum(reply.reasoning == fact["topic"] for reply, fact in zip(replies, facts, strict=True))
+        scores = [character_f1(reply.answer, fact["output"]) for reply, fact in zip(replies, facts, strict=True)]
+        print(f"{title}：{len(asked)} 条，主题对 {named / len(asked):.0%}，字符F1 {sum(scores) / len(scores):.2f}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -93,6 +93,26 @@ def test_a_conversation_in_the_terminal(model, capsys, monkeypatch, tmp_path):
     assert next(typed, None) is None
 
 
+def test_what_is_thought_is_neither_shown_nor_remembered(model, capsys, monkeypatch, tmp_path):
+    from cornucopia.inference.text import Thought
+    from cornucopia.inference.transformers_engine import TransformersEngine
+
+    def thinking(self, record, sampling):
+        yield from (Thought("先想"), Thought("条款"), "能退", "。")
+
+    monkeypatch.setattr(TransformersEngine, "stream", thinking)
+    typed = iter(["能退吗", f"save {tmp_path}/c.jsonl", "stop"])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    assert chat.run(["--model", model]) == 0
+    shown = capsys.readouterr()
+    assert "答：能退。" in shown.out and shown.err.count("（在想……）") == 1
+    assert "条款" not in shown.out + shown.err + (tmp_path / "c.jsonl").read_text(encoding="utf-8")
+    chat.run(["--model", model, "-q", "能退吗"])
+    assert capsys.readouterr().out == "能退。\n"
+
+
 def test_ctrl_c_stops_the_answer_and_keeps_the_session(model, capsys, monkeypatch):
     from cornucopia.inference.transformers_engine import TransformersEngine
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,39 @@ def test_batches_are_planned_from_all_questions_and_replayed_whole(tmp_path, rec
     engine = Planner(lambda question: "答")
     compare(make_recipe(tmp_path, "甲"), records, Lab({"甲": engine}))
     assert len(engine.asked) == 10 and len(rows_of(tmp_path)) == 10  # the batch of q3 is asked again whole
+
+
+class Thinker(FakeEngine):
+    """A local engine that thinks of each question before it answers, and notes what it was to score."""
+
+    def plan(self, requests, sampling):
+        return [list(requests[:4]), list(requests[4:])]
+
+    def generate(self, requests, sampling):
+        for reply in super().generate(requests, sampling):
+            yield replace(reply, reasoning=f"想{reply.id}")
+
+    def golden_loss(self, records):
+        self.scored = [*getattr(self, "scored", []), *records]
+        return super().golden_loss(records)
+
+
+def test_a_golden_answer_is_scored_after_the_contestants_own_thought(tmp_path, records):
+    engine = Thinker(lambda question: "答")
+    compare(make_recipe(tmp_path, "甲", "乙"), records, Lab({"甲": echo("a"), "乙": engine}))
+    rows = rows_of(tmp_path)
+    thoughts = [row.get("reasoning") for row in rows]
+    assert thoughts == [f"想{row['question_fingerprint']}" if row["contestant"] == "乙" else None for row in rows]
+    assert {record.messages[-1].reasoning for record in engine.scored} == {text for text in thoughts if text}
+    assert [record.golden for record in engine.scored] == [record.golden for record in records]
+
+
+def test_what_the_datas_own_answer_thinks_is_not_lent_to_a_contestant(tmp_path, records):
+    thinking = [replace(r, messages=(*r.messages[:-1], replace(r.messages[-1], reasoning="金"))) for r in records]
+    engine = Thinker(lambda question: "答")
+    engine.generate = lambda requests, sampling: FakeEngine.generate(engine, requests, sampling)  # thinks nothing
+    compare(make_recipe(tmp_path, "甲"), thinking, Lab({"甲": engine}))
+    assert {record.messages[-1].reasoning for record in engine.scored} == {""}
 
 
 def test_system_prompt_reaches_the_engine_and_the_fingerprint(tmp_path, records):

@@ -155,6 +155,14 @@ def test_stray_numbers_are_placed_as_the_page_counts(tmp_path):
     assert data_of(page_of(tmp_path, comparison, summary))["rows"][0]["cells"][0]["strays"] == [[3, 5]]
 
 
+def test_what_was_thought_is_in_the_page_beside_the_answer(tmp_path):
+    comparison, summary = made(tmp_path, make_records(2), 甲=lambda q: "能退", 乙=lambda q: "不能")
+    for cell in comparison.column("甲"):
+        cell["reasoning"] = "先想条款"
+    cells = data_of(page_of(tmp_path, comparison, summary))["rows"][0]["cells"]
+    assert [(cell["reasoning"], cell["answer"]) for cell in cells] == [("先想条款", "能退"), ("", "不能")]
+
+
 def test_perplexity_is_not_compared_over_different_bases(tmp_path):
     contestants = [
         {"name": "甲", "base": "b"},

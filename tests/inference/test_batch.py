@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from cornucopia.core.errors import DataError, Interrupted
-from cornucopia.inference.batch import AnswerFile, answer_all, make_tasks
+from cornucopia.inference.batch import AnswerFile, answer_all, make_tasks, reply_of
 from cornucopia.inference.engine import Reply, Sampling
+from cornucopia.inference.openai_batch import response_line
 from cornucopia.records.read import read_records
 
 SETTINGS = {"base": "fake", "adapter": None, "sampling": {"temperature": 0.5}}
@@ -65,6 +67,20 @@ def test_rows_are_in_the_input_order_with_all_fields(data, tmp_path):
         "finish_reason": "stop", "prompt_tokens": 3, "completion_tokens": 2, "domain": "", "kind": "", "key": "",
     }  # fmt: skip
     assert (summary.rows, summary.failed, summary.new_tokens) == (10, 0, 20)
+
+
+def test_what_was_thought_is_in_its_own_column_and_read_again(data, tmp_path):
+    class Thinking(Fake):
+        def generate(self, requests, sampling):
+            for reply in super().generate(requests, sampling):
+                yield replace(reply, reasoning="先想")
+
+    answer(Thinking(), data, tmp_path / "o.jsonl")
+    got = rows(tmp_path / "o.jsonl")
+    assert {(row["reasoning"], reply_of(row).reasoning) for row in got} == {("先想", "先想")}
+    line = response_line("k", "c", replace(reply_of(got[0]), id="c"), "m", 1)
+    assert line["response"]["body"]["choices"][0]["message"]["reasoning_content"] == "先想"
+    assert reply_of(line) == replace(reply_of(got[0]), id="c")
 
 
 @pytest.mark.parametrize("kind", [Fake, Planned])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -14,6 +15,7 @@ from cornucopia.inference import openai_engine
 from cornucopia.inference.engine import Request, Sampling
 from cornucopia.inference.openai_engine import OpenAIEngine, events, message_of, retry_after, wait_seconds
 from cornucopia.inference.providers import LOCAL, PROVIDERS, find_provider, parameters, redact
+from cornucopia.inference.text import Thought
 from cornucopia.records.schema import Message, Record
 from servers import chat_server
 
@@ -143,6 +145,35 @@ def test_empty_content_and_filters():
     with chat_server(script=[(200, {}, silent), (200, {}, barred)]) as server:
         found = answers(OpenAIEngine(server.url, "m", concurrency=1), 2)
     assert found["0"].answer == "" and not found["0"].error and "审核" in found["1"].error
+
+
+def test_thinking_is_kept_apart_from_the_answer():
+    def replied(**message):
+        return (200, {}, {"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    script = [
+        replied(content="能退", reasoning_content=" 犹豫期 "),
+        replied(content="能退", reasoning="犹豫期"),
+        replied(content="<think>\n犹豫期\n</think>\n\n能退"),
+    ]
+    with chat_server(script=script) as server:
+        found = answers(OpenAIEngine(server.url, "m", concurrency=1), 3)
+    assert {(reply.reasoning, reply.answer) for reply in found.values()} == {("犹豫期", "能退")}
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"reasoning_content": "犹豫"}, {"reasoning_content": "期"}, {"content": "能"}, {"content": "退"}],
+        [{"content": part} for part in ("<thi", "nk>犹豫期</thi", "nk>\n\n能", "退")],
+    ],
+)
+def test_thinking_is_streamed_apart_from_the_answer(deltas):
+    stream = "".join(f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n" for delta in deltas)
+    with chat_server(script=[(200, {}, stream)]) as server:
+        shown = list(OpenAIEngine(server.url, "m").stream(ask("问"), Sampling()))
+    assert "".join(piece for piece in shown if isinstance(piece, Thought)) == "犹豫期"
+    assert "".join(piece for piece in shown if not isinstance(piece, Thought)) == "能退"
 
 
 def test_requests_per_minute_spreads_the_starts():

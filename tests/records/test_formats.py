@@ -8,7 +8,7 @@ import pytest
 
 from cornucopia.core.errors import DataError, UsageError
 from cornucopia.records.formats import FORMATS, detect, parse_columns, to_record
-from cornucopia.records.schema import Message
+from cornucopia.records.schema import Message, Record
 from cornucopia.records.write import WRITERS
 
 ASKED, ANSWERED = Message("user", "什么是年金险？"), Message("assistant", "按期给付的保险。")
@@ -75,6 +75,38 @@ def test_other_names_for_the_answer_and_the_material_are_not_lost():
 def test_chinese_column_names():
     record, _ = to_record({"问题": Q, "答案": A, "领域": "保险", "来源": "保险法"})
     assert (record.messages, record.domain, record.source) == ((ASKED, ANSWERED), "保险", "保险法")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": Q, "output": A, "思考": " 先想 "},
+        {"question": Q, "answer": A, "reasoning": "先想"},
+        {
+            "messages": [
+                {"role": "user", "content": Q},
+                {"role": "assistant", "content": A, "reasoning_content": "先想"},
+            ]
+        },
+        {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A, "reasoning": "先想"}]},
+    ],
+)
+def test_thinking_belongs_to_the_answer(row):
+    assert to_record(row)[0].messages == (ASKED, Message("assistant", A, reasoning="先想"))
+
+
+def test_thinking_without_an_answer_stays_a_key_of_the_row():
+    record = to_record({"question": Q, "reasoning": "先想"})[0]
+    assert record.messages == (ASKED,) and record.extra == {"reasoning": "先想"}
+    assert to_record({"q": Q, "a": A, "topic": "主题"}, {"question": "q", "answer": "a", "reasoning": "topic"})[
+        0
+    ].messages == (ASKED, Message("assistant", A, reasoning="主题"))
+
+
+@pytest.mark.parametrize("value", [False, "false", "False"])
+def test_a_text_that_breaks_off_says_so(value):
+    assert to_record({"text": "半句", "complete": value})[0] == Record(text="半句", complete=False)
+    assert to_record({"text": "整句", "complete": True})[0].complete
 
 
 def test_provenance_and_unknown_keys_are_carried():

@@ -47,6 +47,13 @@ def test_any_conversation_comes_back(texts, with_system, to):
     assert to_record(json.loads(json.dumps(WRITERS[to](record))))[0] == record
 
 
+@pytest.mark.parametrize("to", ["alpaca", "sharegpt", "openai"])
+def test_thinking_and_breaking_off_come_back(tmp_path, to):
+    record = Record((USER, Message("assistant", "答", reasoning="先想")), id="a", complete=False)
+    write_records(tmp_path / "out.jsonl", [record], to)
+    assert [replace(r, origin="") for r in read_records(tmp_path / "out.jsonl").records] == [record]
+
+
 def test_material_keeps_its_place_in_alpaca_and_follows_elsewhere():
     record = Record((Message("user", "总结", "公告"), REPLY))
     assert WRITERS["alpaca"](record) == {"instruction": "总结", "input": "公告", "output": "答"}

@@ -18,7 +18,7 @@ ORIGINAL_DOMAINS = {"保险", "理财", "股票", "基金", "贷款", "信用卡
 DOMAINS = ORIGINAL_DOMAINS | {"税务债券与宏观"}
 TRAINING_KINDS = {"qa", "calc", "task", "multi-turn", "conduct"}
 HELD_OUT_KINDS = {"paraphrase", "unseen", "conduct", "calc", "task"}
-REFERENCES = {"article", "of", "task", "calculator", "inputs"}
+REFERENCES = {"article", "of", "task", "calculator", "inputs", "topic"}
 MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 YEAR = re.compile(r"(?<!\d)(19|20)\d\d(?!\d)")
 
