@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from conftest import CORPUS
+from cornucopia.core import device as device_module
 from cornucopia.core.errors import ConfigError, ModelError
 from cornucopia.models import load as module
 from cornucopia.models.create import NewModel, create
@@ -29,6 +30,16 @@ def test_a_loaded_base(small):
     assert load_base(str(small), dtype="bfloat16").model.dtype == torch.bfloat16
     with pytest.raises(ConfigError):
         load_base(str(small), dtype="float99")
+
+
+@pytest.mark.parametrize(
+    ("fast", "dtype", "told"), [(False, "bfloat16", True), (False, "auto", False), (True, "bfloat16", False)]
+)
+def test_16_bit_numbers_on_a_cpu_without_them_are_told(small, monkeypatch, capsys, fast, dtype, told):
+    for place in (module, device_module):
+        monkeypatch.setattr(place, "cpu_has_fast_bfloat16", lambda: fast)
+    load_base(str(small), dtype=dtype, device="cpu")
+    assert ("--dtype float32" in capsys.readouterr().err) == told
 
 
 def test_a_name_is_looked_for_under_base_models(copy, monkeypatch):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.device import choose_device, choose_dtype
+from cornucopia.core.console import warn
+from cornucopia.core.device import choose_device, choose_dtype, cpu_has_fast_bfloat16
 from cornucopia.core.errors import ModelError, first_line
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.models.catalogue import find
@@ -103,6 +104,8 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
     folder = find_model(name)
     chosen = choose_device(device)
     torch_dtype = choose_dtype(dtype, chosen, read_shape(folder).parameters)
+    if chosen == "cpu" and torch_dtype.itemsize == 2 and not bits and not cpu_has_fast_bfloat16():
+        warn("这颗 CPU 没有 16 位浮点的矩阵指令，这样算会慢几十倍；内存放得下就用 --dtype float32")
     model = _load_weights(folder, bits, torch_dtype, chosen)
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
