@@ -44,7 +44,14 @@ def test_special_ids_are_fixed_and_the_size_is_kept():
         2,
         3,
     ]
-    assert len(tokenizer) <= 330 and tokenizer.convert_tokens_to_ids("<0x00>") == 4
+    assert len(tokenizer) <= 330 and tokenizer.convert_tokens_to_ids("<0x00>") == 6
+
+
+def test_the_marks_of_thinking_are_one_token_each_and_stay_in_the_text():
+    tokenizer = train_tokenizer(CORPUS, 330)
+    ids = tokenizer.encode("<think>保险</think>", add_special_tokens=False)
+    assert (ids[0], ids[-1]) == (4, 5) and not {4, 5} & set(tokenizer.all_special_ids)
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "<think>保险</think>"
 
 
 def test_the_same_seed_gives_the_same_model(small, tmp_path):
