@@ -27,8 +27,8 @@ from cornucopia.core.jsonl import read_jsonl, write_jsonl
 DATA = Path("instruction_data")
 KINDS = ("qa", "conduct", "multi-turn")  # the records that state facts
 PASSES = 7
-AGAIN = 4
-TOLD = 22
+AGAIN = 6
+TOLD = 20
 HELD = 250
 DROP = 0.3  # chance of each word to be left out
 CLEAN = 0.25  # chance of a wording to be left whole
