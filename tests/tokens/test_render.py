@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cornucopia.core.errors import DataError
 from cornucopia.models.tokenizer import load_tokenizer
 from cornucopia.records.schema import Message, Record
-from cornucopia.tokens.render import IGNORE, encode, encode_prompt, encode_text, starts_with_bos
+from cornucopia.tokens.render import IGNORE, encode, encode_many, encode_prompt, encode_text, starts_with_bos
 from cornucopia.tokens.template import TEMPLATES, PromptTemplate, resolve_template
 from tiny_models import make_tokenizer
 
@@ -255,3 +255,24 @@ def test_no_length_is_exceeded_and_the_head_stays(question, material, answer, ro
     assert len(example.input_ids) <= room and example.supervised > 0
     assert (example.input_ids[-1] == tokenizer.eos_token_id) or example.truncated == "answer"
     assert_labels_are_the_ids_or_ignored(example)
+
+
+@pytest.mark.parametrize("jinja", ["", CHATML, QWEN, LLAMA])
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.text(min_size=1, max_size=40), st.text(max_size=60), st.booleans()), max_size=6),
+    cutoff=st.integers(30, 200),
+)
+def test_many_at_once_are_encoded_as_each_alone(tokenizer, jinja, rows, cutoff):
+    tokenizer = with_template(tokenizer, jinja) if jinja else tokenizer
+    template = resolve_template("chat" if jinja else "fin_template", tokenizer)
+    records = [Record((Message("user", q), *([Message("assistant", a)] if a else [])), complete=c) for q, a, c in rows]
+
+    def alone(record):
+        try:
+            return encode(record, template, tokenizer, cutoff)
+        except DataError as error:
+            return str(error)
+
+    together = encode_many(records, template, tokenizer, cutoff)
+    assert [str(one) if isinstance(one, DataError) else one for one in together] == [alone(r) for r in records]

@@ -15,6 +15,7 @@ from cornucopia.records.schema import Record
 from cornucopia.tokens.template import Segment, Template
 
 IGNORE = -100
+TOGETHER = 1000  # records tokenised in one call
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,42 @@ def encode(
     return cut
 
 
+def encode_many(
+    records: Sequence[Record], template: Template, tokenizer: Any, cutoff_len: int, *, train_on_inputs: bool = False
+) -> Iterator[Example | DataError]:
+    """For each record what `encode` gives, or the error it raises, tokenised together on all cores."""
+    for start in range(0, len(records), TOGETHER):
+        part = records[start : start + TOGETHER]
+        whole = _encode_whole([record for record in part if record.golden], template, tokenizer, train_on_inputs)
+        for record in part:
+            example = next(whole) if record.golden else None
+            if example is not None and len(example.input_ids) <= cutoff_len:
+                yield example
+                continue
+            try:
+                yield encode(record, template, tokenizer, cutoff_len, train_on_inputs=train_on_inputs)
+            except DataError as error:
+                yield error
+
+
+def _encode_whole(
+    records: Sequence[Record], template: Template, tokenizer: Any, train_on_inputs: bool
+) -> Iterator[Example]:
+    """Every record as it is, however long."""
+    texts = [_segments(record, template, tokenizer) for record in records]
+    if not texts:
+        return
+    encoding = tokenizer(
+        ["".join(segment.text for segment in segments) for segments in texts],
+        add_special_tokens=False,
+        return_offsets_mapping=True,
+    )
+    bos = tokenizer.bos_token_id if starts_with_bos(tokenizer) else None
+    rows = zip(records, texts, encoding.input_ids, encoding.offset_mapping, strict=True)
+    for record, segments, ids, offsets in rows:
+        yield _example(record, *_marked(segments, ids, offsets, bos), train_on_inputs)
+
+
 def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length: int | None = None) -> list[int]:
     """Token ids of a conversation that waits for an answer (a final answer, if there is one, is left out).
 
@@ -127,12 +164,18 @@ def encode_text(text: str, tokenizer: Any, *, complete: bool = True) -> list[int
 def _encode_once(
     record: Record, template: Template, tokenizer: Any, train_on_inputs: bool, train_on_reasoning: bool
 ) -> Example:
-    segments = template.segments(record.messages, eos=tokenizer.eos_token or "")
-    if not record.complete:
-        segments = _broken_off(segments, record.golden)
+    segments = _segments(record, template, tokenizer)
     if not train_on_reasoning:
         segments = [replace(segment, answer=False) if segment.thought else segment for segment in segments]
-    ids, trained = _ids(segments, template, tokenizer)
+    return _example(record, *_ids(segments, tokenizer), train_on_inputs)
+
+
+def _segments(record: Record, template: Template, tokenizer: Any) -> list[Segment]:
+    segments = template.segments(record.messages, eos=tokenizer.eos_token or "")
+    return segments if record.complete else _broken_off(segments, record.golden)
+
+
+def _example(record: Record, ids: list[int], trained: list[bool], train_on_inputs: bool) -> Example:
     labels = [i if (train_on_inputs or on) else IGNORE for i, on in zip(ids, trained, strict=True)]
     return Example(ids, labels, "", record.origin)
 
@@ -145,7 +188,7 @@ def _broken_off(segments: Sequence[Segment], golden: str) -> list[Segment]:
 
 
 def _token_ids(record: Record, template: Template, tokenizer: Any) -> list[int]:
-    return _ids(template.segments(record.messages, eos=tokenizer.eos_token or ""), template, tokenizer)[0]
+    return _ids(template.segments(record.messages, eos=tokenizer.eos_token or ""), tokenizer)[0]
 
 
 def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int) -> Record:
@@ -159,20 +202,24 @@ def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int
     return replace(record, messages=(*prompt.messages, *answer))
 
 
-def _ids(segments: Sequence[Segment], template: Template, tokenizer: Any) -> tuple[list[int], list[bool]]:
+def _ids(segments: Sequence[Segment], tokenizer: Any) -> tuple[list[int], list[bool]]:
     text = "".join(segment.text for segment in segments)
     encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids, offsets = list(encoding.input_ids), encoding.offset_mapping
-    inside = [False] * (len(text) + 1)
-    position = 0
+    bos = tokenizer.bos_token_id if starts_with_bos(tokenizer) else None
+    return _marked(segments, encoding.input_ids, encoding.offset_mapping, bos)
+
+
+def _marked(
+    segments: Sequence[Segment], ids: Sequence[int], offsets: Sequence[tuple[int, int]], bos: int | None
+) -> tuple[list[int], list[bool]]:
+    """The ids, BOS in front where there is one, and which of them begin inside an answer."""
+    inside: list[bool] = []
     for segment in segments:
-        if segment.answer:
-            inside[position : position + len(segment.text)] = [True] * len(segment.text)
-        position += len(segment.text)
-    trained = [inside[start] for start, _ in offsets]
-    if starts_with_bos(tokenizer) and ids[:1] != [tokenizer.bos_token_id]:
-        return [tokenizer.bos_token_id, *ids], [False, *trained]
-    return ids, trained
+        inside += [segment.answer] * len(segment.text)
+    trained = [inside[start] if start < len(inside) else False for start, _ in offsets]
+    if bos is not None and list(ids[:1]) != [bos]:
+        return [bos, *ids], [False, *trained]
+    return list(ids), trained
 
 
 def _shortened(record: Record, template: Template, tokenizer: Any, limit: int) -> Iterator[Record]:

@@ -17,7 +17,7 @@ from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Record
 from cornucopia.records.split import split_records
-from cornucopia.tokens.render import IGNORE, Example, encode, encode_text
+from cornucopia.tokens.render import IGNORE, Example, encode_many, encode_text
 from cornucopia.tokens.template import Template
 from cornucopia.training import cache
 from cornucopia.training.recipe import TrainRecipe
@@ -138,22 +138,27 @@ def _read_one(path: str, recipe: TrainRecipe, plan: DataPlan) -> list[Record]:
 def _encode_all(
     records: list[Record], recipe: TrainRecipe, template: Template, tokenizer: Any, plan: DataPlan
 ) -> list[Example]:
+    asked = [record for record in records if not _is_document(record, recipe)]
+    answers = encode_many(asked, template, tokenizer, recipe.cutoff_len, train_on_inputs=recipe.train_on_inputs)
     examples: list[Example] = []
     for record in records:
-        if recipe.stage == "pretrain" or record.text:
+        if _is_document(record, recipe):
             examples += _blocks(record, tokenizer, recipe.cutoff_len)
             continue
-        try:
-            example = encode(record, template, tokenizer, recipe.cutoff_len, train_on_inputs=recipe.train_on_inputs)
-        except DataError as error:
+        example = next(answers)
+        if isinstance(example, DataError):
             if recipe.strict:
-                raise
-            plan.rejects.append({"where": error.where, "reason": error.what, "raw": record.question})
+                raise example
+            plan.rejects.append({"where": example.where, "reason": example.what, "raw": record.question})
             continue
         if example.truncated:
             plan.truncated[example.truncated] += 1
         examples.append(example)
     return examples
+
+
+def _is_document(record: Record, recipe: TrainRecipe) -> bool:
+    return recipe.stage == "pretrain" or bool(record.text)
 
 
 def _blocks(record: Record, tokenizer: Any, length: int) -> list[Example]:
