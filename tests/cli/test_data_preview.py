@@ -44,6 +44,16 @@ def test_what_is_cut_or_cannot_be_trained_is_said(data, small, capsys):
     assert "截短问题 1 条，截断回答 1 条" in out
 
 
+def test_documents_and_thinking_are_shown_as_they_are_trained(tmp_path, small, capsys):
+    path = tmp_path / "mixed.jsonl"
+    rows = [{"text": "等额本息", "complete": False}, {"instruction": "问", "output": "答", "topic": "主题"}]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    assert preview(path, "--model", small, "--template", "fin_template", "--columns", "reasoning=topic") == 0
+    out = capsys.readouterr().out
+    assert re.findall(r"【(.*?)】", out, re.S) == ["等额本息", "<think>\n主题\n</think>\n\n答</s>"]
+    assert "2 条可训练（共 2 条）" in out
+
+
 def test_on_a_terminal_it_is_coloured(data, small, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

@@ -16,7 +16,9 @@ from cornucopia.core.errors import DataError
 from cornucopia.core.options import parse
 from cornucopia.records.formats import parse_columns
 from cornucopia.records.read import read_records
-from cornucopia.tokens.render import IGNORE, Example, encode
+from cornucopia.records.schema import Record
+from cornucopia.tokens.render import IGNORE, Example, encode, encode_document
+from cornucopia.tokens.template import Template, resolve_template
 
 _CUT = {"": "", "prompt": "，问题或材料已截短", "answer": "，回答已截断（没有结束符）"}
 
@@ -46,7 +48,6 @@ def run(argv: list[str]) -> int:
     )
     from cornucopia.models.load import find_model
     from cornucopia.models.tokenizer import load_tokenizer
-    from cornucopia.tokens.template import resolve_template
 
     tokenizer = load_tokenizer(find_model(config.model))
     template = resolve_template(config.template, tokenizer)
@@ -54,16 +55,24 @@ def run(argv: list[str]) -> int:
     examples: list[Example] = []
     for number, record in enumerate(records):
         try:
-            example = encode(record, template, tokenizer, config.cutoff_len, train_on_inputs=config.train_on_inputs)
+            made = _examples(record, template, tokenizer, config)
         except DataError as error:
             if number < config.count:
                 print(f"── {record.origin}：不能训练，{error.what}\n")
             continue
         if number < config.count:
-            _show(example, tokenizer)
-        examples.append(example)
+            for example in made:
+                _show(example, tokenizer)
+        examples += made
     _summarise(examples, len(records), template.name)
     return 0 if examples else 1
+
+
+def _examples(record: Record, template: Template, tokenizer: Any, config: PreviewConfig) -> list[Example]:
+    """A conversation, or a document in its pieces."""
+    if record.text:
+        return encode_document(record, tokenizer, config.cutoff_len)
+    return [encode(record, template, tokenizer, config.cutoff_len, train_on_inputs=config.train_on_inputs)]
 
 
 def spans(example: Example, tokenizer: Any) -> Iterator[tuple[str, bool]]:

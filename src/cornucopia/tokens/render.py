@@ -161,6 +161,17 @@ def encode_text(text: str, tokenizer: Any, *, complete: bool = True) -> list[int
     return [*bos, *ids, *([tokenizer.eos_token_id] if ends else [])]
 
 
+def encode_document(record: Record, tokenizer: Any, cutoff_len: int) -> list[Example]:
+    """A record's text in pieces of at most `cutoff_len` tokens; every token but a piece's first is trained.
+
+    A conversation is read as its turns, one after another.
+    """
+    text = record.text or "\n".join(part for m in record.messages for part in (m.content, m.material) if part)
+    ids = encode_text(text, tokenizer, complete=record.complete)
+    pieces = [ids[start : start + cutoff_len] for start in range(0, len(ids), cutoff_len)]
+    return [Example(piece, [IGNORE, *piece[1:]], "", record.origin) for piece in pieces if len(piece) > 1]
+
+
 def _encode_once(
     record: Record, template: Template, tokenizer: Any, train_on_inputs: bool, train_on_reasoning: bool
 ) -> Example:

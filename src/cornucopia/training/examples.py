@@ -17,7 +17,7 @@ from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Record
 from cornucopia.records.split import split_records
-from cornucopia.tokens.render import IGNORE, Example, encode_many, encode_text
+from cornucopia.tokens.render import Example, encode_document, encode_many
 from cornucopia.tokens.template import Template
 from cornucopia.training import cache
 from cornucopia.training.recipe import TrainRecipe
@@ -143,7 +143,7 @@ def _encode_all(
     examples: list[Example] = []
     for record in records:
         if _is_document(record, recipe):
-            examples += _blocks(record, tokenizer, recipe.cutoff_len)
+            examples += encode_document(record, tokenizer, recipe.cutoff_len)
             continue
         example = next(answers)
         if isinstance(example, DataError):
@@ -159,14 +159,6 @@ def _encode_all(
 
 def _is_document(record: Record, recipe: TrainRecipe) -> bool:
     return recipe.stage == "pretrain" or bool(record.text)
-
-
-def _blocks(record: Record, tokenizer: Any, length: int) -> list[Example]:
-    """A document cut into pieces of at most `length` tokens; every token but a piece's first is trained."""
-    text = record.text or "\n".join(part for m in record.messages for part in (m.content, m.material) if part)
-    ids = encode_text(text, tokenizer, complete=record.complete)
-    pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
-    return [Example(piece, [IGNORE, *piece[1:]], "", record.origin) for piece in pieces if len(piece) > 1]
 
 
 def _fingerprint(examples: list[Example]) -> str:
