@@ -2,7 +2,7 @@
 # The main job on the bundled model: tune it on the bundled data, answer held-out questions with base and tuned, report.
 # Interrupted? bash scripts/quickstart.sh --resume
 . "$(dirname "$0")/setup.sh"
-echo "聚宝盆：在随项目附带的小模型上走一遍主流程（两步，两核 CPU 约两分钟，首次另要约一分钟安装）" >&2
+echo "聚宝盆：在随项目附带的小模型上走一遍主流程（两步，两核 CPU 约两到五分钟，首次另要约一分钟安装）" >&2
 echo "第 1 步，共 2 步：用 instruction_data/fin_data.json 微调" >&2
 cornucopia train recipes/quickstart.yaml "${@:---overwrite}"
 echo "第 2 步，共 2 步：调优前后回答 instruction_data/infer.json 里没见过的问题" >&2
