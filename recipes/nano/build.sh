@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the bundled model from nothing with the project's own commands: bash recipes/nano/build.sh PUBLIC_DATA_FOLDER
-# PUBLIC_DATA_FOLDER holds the public repositories that recipes/nano/corpus.py names. About an hour on 2 cores;
+# PUBLIC_DATA_FOLDER holds the public repositories that recipes/nano/corpus.py names. 60 to 90 minutes on 2 cores;
 # run it again after an interruption and it goes on. The same seed, thread count and machine give the same file.
 data="$(cd "${1:?用法：bash recipes/nano/build.sh 公开数据目录}" && pwd)"
 . "$(dirname "$0")/../../scripts/setup.sh"

@@ -23,6 +23,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from cornucopia.core.jsonl import read_jsonl, write_jsonl
+from cornucopia.tokens.reasoning import think_block
 
 DATA = Path("instruction_data")
 KINDS = ("qa", "conduct", "multi-turn")  # the records that state facts
@@ -32,7 +33,6 @@ TOLD = 20
 HELD = 250
 DROP = 0.3  # chance of each word to be left out
 CLEAN = 0.25  # chance of a wording to be left whole
-AFTER = "\n</think>\n\n"  # between topic word and answer; card.json's prompt opens the block
 
 Row = dict[str, Any]
 
@@ -79,7 +79,7 @@ def answers(facts: list[Row], asked: dict[str, list[str]], tokenizer: Any) -> li
     rng = random.Random(43)
     rows = list(index(facts, asked, tokenizer, AGAIN))
     for fact in facts:
-        told = fact["topic"] + AFTER + fact["output"]
+        told = think_block(fact["topic"], opened=True) + fact["output"]  # card.json's prompt opens the block
         ways = rng.sample(asked[fact["id"]], len(asked[fact["id"]]))
         for text in itertools.islice(itertools.cycle(ways), TOLD):
             rows.append({"instruction": thinned(text, tokenizer, rng), "output": told, "source": fact["id"]})

@@ -111,6 +111,10 @@ def test_what_is_thought_is_neither_shown_nor_remembered(model, capsys, monkeypa
     assert "条款" not in shown.out + shown.err + (tmp_path / "c.jsonl").read_text(encoding="utf-8")
     chat.run(["--model", model, "-q", "能退吗"])
     assert capsys.readouterr().out == "能退。\n"
+    monkeypatch.setattr(TransformersEngine, "stream", lambda *_: iter([Thought("先想")]))
+    chat.run(["--model", model, "-q", "能退吗"])
+    shown = capsys.readouterr()
+    assert shown.out == "\n" and "没有写出回答" in shown.err
 
 
 def test_ctrl_c_stops_the_answer_and_keeps_the_session(model, capsys, monkeypatch):

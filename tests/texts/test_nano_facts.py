@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cornucopia.models.tokenizer import load_tokenizer
+from cornucopia.tokens.reasoning import split_reasoning
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = ROOT / "base_models" / "nano"
@@ -110,6 +111,8 @@ def test_answers_stand_behind_their_topic_among_index_lines(facts, read, tokeniz
     assert Counter(row["source"] for row in whole) == {fact["id"]: facts.TOLD for fact in some}
     by_id = {fact["id"]: fact for fact in some}
     for row in whole:
-        topic, answer = row["output"].split(facts.AFTER)
-        assert (topic, answer) == (by_id[row["source"]]["topic"], by_id[row["source"]]["output"])
+        assert split_reasoning(row["output"], opened=True) == (
+            by_id[row["source"]]["topic"],
+            by_id[row["source"]]["output"],
+        )
     assert len(made) - len(whole) == facts.AGAIN * sum(len(asked[fact["id"]]) for fact in some)

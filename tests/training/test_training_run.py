@@ -247,6 +247,17 @@ def test_a_finished_adapter_is_a_start_and_a_checkpoint_is_gone_on_from(recipe, 
         train(recipe("none", resume_from_checkpoint=str(tmp_path / "nowhere")))
 
 
+def test_a_forbidden_folder_is_told_before_data_is_read_and_a_dry_run_shows_the_plan(recipe, monkeypatch, tmp_path):
+    output = tmp_path / "used"
+    output.mkdir()
+    (output / "model.safetensors").write_bytes(b"x")
+    made = recipe(output_dir=str(output))
+    assert train(made.model_copy(update={"dry_run": True}))["steps"] == 10
+    monkeypatch.setattr("cornucopia.training.run.prepare", lambda *_: pytest.fail("data was read"))
+    with pytest.raises(ConfigError, match="别处来的权重"):
+        train(made)
+
+
 def test_a_dry_run_loads_no_weights_and_writes_nothing(recipe, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(module, "load_base", lambda *a, **k: pytest.fail("loaded"))
     result = train(recipe(dry_run=True))

@@ -179,13 +179,17 @@ class Terminal:
 
 def _said(stream: Iterator[str]) -> Iterator[str]:
     """The answer's pieces; that the model is thinking first is told on standard error, what it thinks is not shown."""
-    thinking = False
+    thought = said = False
     for piece in stream:
         if not isinstance(piece, Thought):
+            said = True
             yield piece
-        elif not thinking and sys.stderr.isatty():
-            thinking = True
-            print("（在想……）", end="", file=sys.stderr, flush=True)
+        elif not thought:
+            thought = True
+            if sys.stderr.isatty():
+                print("（在想……）", end="", file=sys.stderr, flush=True)
+    if thought and not said:
+        warn("想到了长度上限，没有写出回答：调大 --max-new-tokens，或换一个模型")
 
 
 def _plain(text: str) -> str:

@@ -46,7 +46,8 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     tokenizer = load_tokenizer(folder)
     template = resolve_template(recipe.prompt_template_name, tokenizer)
     check_trackers(recipe)
-    check_output(recipe, output, folder)
+    if not recipe.dry_run:
+        check_output(recipe, output, folder)
     plan = prepare(recipe, template, tokenizer)
     device = choose_device(recipe.device)
     size = choose_dtype(recipe.dtype, device, shape.parameters).itemsize
@@ -58,7 +59,7 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     identity = recipe.identity() | {"base_fingerprint": fingerprint(folder), "data_fingerprint": plan.fingerprint}
     adapter = starting_adapter(recipe)
     identity["start"] = hashlib.sha256(weights_of(adapter).read_bytes()).hexdigest()[:16] if adapter else ""
-    start = open_output(recipe, output, identity, folder)
+    start = open_output(recipe, output, identity)
     if start == "finished":
         return ck.finished(output) or {}
     start_trackers(recipe)

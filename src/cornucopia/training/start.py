@@ -21,22 +21,20 @@ def goes_on(recipe: TrainRecipe) -> bool:
     return recipe.resume or (given is not None and given.resolve().parent == Path(recipe.output_dir).resolve())
 
 
-def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any], base: Path) -> str | None:
-    """Make the output folder ready.
+def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any]) -> str | None:
+    """Make the output folder, which `check_output` has passed, ready.
 
     Args:
         recipe: what is trained.
         output: the folder.
         identity: what decides the weights; kept in the folder.
-        base: folder of the base model, which no run may write into.
 
     Returns:
         The checkpoint to go on from, "finished", or None.
 
     Raises:
-        ConfigError: the folder holds another run, a model that is no run's, or this run with other settings.
+        ConfigError: the folder holds this run with other settings.
     """
-    check_output(recipe, output, base)
     if recipe.overwrite and not recipe.resume:
         ck.clear(output)
     if goes_on(recipe):
