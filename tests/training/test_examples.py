@@ -67,5 +67,6 @@ def test_a_column_can_hold_what_is_thought_before_the_answer(tmp_path, tokenizer
     (thought,) = examples_of(tmp_path, tokenizer, row, reasoning_column="topic")
     assert "犹豫期" not in tokenizer.decode(plain.input_ids)
     assert tokenizer.decode([i for i in thought.labels if i != IGNORE]) == "<think>\n犹豫期\n</think>\n\n答</s>"
-    with pytest.raises(ConfigError, match="继续预训练没有思考过程"):
+    with pytest.raises(ConfigError, match="继续预训练没有思考过程") as caught:
         TrainRecipe.build({"stage": "pretrain", "reasoning_column": "topic"})
+    assert "给的是" not in str(caught.value)  # it is no single value's fault

@@ -165,12 +165,13 @@ def _plain_name(key: Any) -> str:
 def _as_config_error(error: ValidationError, names: dict[str, str], where: str) -> ConfigError:
     lines, fixes = [], []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "（整体）"
+        key = ".".join(str(part) for part in item["loc"])
         message = _MESSAGES.get(item["type"], "").format(**item.get("ctx", {})).replace("'", "")
         message = message.replace(", ", "、").replace(" or ", "、")
         message = message or item["msg"].removeprefix("Value error, ")
-        found = "" if item["type"] in ("missing", "extra_forbidden") else f"，给的是 {str(item['input'])[:80]!r}"
-        lines.append(f"{key}：{message}{found}")
+        given = key and item["type"] not in ("missing", "extra_forbidden")
+        found = f"，给的是 {str(item['input'])[:80]!r}" if given else ""
+        lines.append(f"{key}：{message}{found}" if key else message)  # no key: what several settings say together
         close = nearest(key.rsplit(".", 1)[-1], names) if item["type"] == "extra_forbidden" else ""
         fixes += [f"{key} 最接近的是 {close}"] if close else []
     kind = (
