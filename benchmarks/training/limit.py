@@ -1,4 +1,4 @@
-"""The limit: real tokens per second if a LoRA step were nothing but its matrix products in bfloat16.
+"""The limit: real tokens per second if a LoRA step were nothing but its matrix products in the spec's type.
 
     python benchmarks/training/limit.py spec.json
 
@@ -29,6 +29,7 @@ def main() -> None:
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     config = json.loads((Path(spec["model"]) / "config.json").read_text(encoding="utf-8"))
     packs = read_packs(spec)
+    torch.set_default_dtype(getattr(torch, spec["dtype"]))
     row: dict[str, Any] = {"name": "limit"}
     for name, joined in (("separate", False), ("joined", True)):
         row[name] = measure(packs, products(config, spec["lora_r"], packs, joined))
@@ -145,8 +146,8 @@ def attention_products(config: dict[str, Any], packs: list[dict[str, Any]]) -> l
 
 
 def random(*shape: int) -> torch.Tensor:
-    """A bfloat16 tensor of ordinary numbers."""
-    return torch.randn(*shape, dtype=torch.bfloat16) * 0.05
+    """A tensor of ordinary numbers."""
+    return torch.randn(*shape) * 0.05
 
 
 def key_value_width(config: dict[str, Any]) -> int:

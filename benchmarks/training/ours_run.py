@@ -31,7 +31,7 @@ def main() -> int:
     words += ["--prompt_template_name", "fin_template", "--cutoff_len", "4096", "--seed", str(spec["seed"])]
     row = SMALL_ROW if spec.get("setting") == "small_rows" else spec["pack_documents"]
     words += ["--batch-size", str(spec["update_documents"]), "--micro-batch-size", str(row)]
-    words += ["--max-steps", str(spec["updates"]), "--dtype", "bfloat16", "--device", "cpu", "--report-to", "none"]
+    words += ["--max-steps", str(spec["updates"]), "--dtype", spec["dtype"], "--device", "cpu", "--report-to", "none"]
     words += ["--lora-r", str(spec["lora_r"]), "--lora-alpha", str(2 * spec["lora_r"]), "--lora-dropout", "0"]
     words += ["--learning-rate", str(spec["learning_rate"]), "--lr-scheduler-type", "constant", "--warmup-ratio", "0"]
     words += ["--logging-steps", "1", "--save-steps", "100000"]

@@ -81,3 +81,50 @@ def test_what_it_cannot_do_exactly_is_refused(extra):
     q, k, v = tensors([4], 2, 2, 8)
     with pytest.raises(ValueError):
         packed_attention(None, q, k, v, None, **extra)
+
+
+def varlen_as_documented(query, key, value, cu_q, cu_k, max_q, max_k, *, scale, window_size, enable_gqa):
+    """What PyTorch's documentation says of varlen_attn: (T, H, D), windows (W, 0), groups of heads."""
+    assert torch.equal(cu_q, cu_k) and max_q == max_k == int(cu_q.diff().max()) and window_size[1] == 0
+    assert enable_gqa == (query.shape[1] != key.shape[1])
+    window = None if window_size[0] == -1 else window_size[0] + 1
+    rows = [t.transpose(0, 1).unsqueeze(0) for t in (query * scale * query.shape[-1] ** 0.5, key, value)]
+    return reference(*rows, cu_q.diff().tolist(), window)[0]
+
+
+@pytest.mark.parametrize("window", [None, 4])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_gpu_path_hands_flash_attention_the_same_documents(window, told, monkeypatch):
+    from cornucopia.kernels import packed_attention as module
+
+    lengths = [7, 1, 12, 4]
+    q, k, v = tensors(lengths, 4, 2, 8)
+    arguments = {"scaling": 0.2, "sliding_window": window, "cu_seq_lens_q": bounds(lengths)}
+    buckets, _ = packed_attention(None, q, k, v, None, **arguments)
+    monkeypatch.setattr(module, "flash_varlen", lambda query: varlen_as_documented)
+    longest = max(lengths) if told else None
+    flash, _ = packed_attention(None, q, k, v, None, **arguments, max_length_q=longest)
+    assert torch.allclose(flash, buckets, atol=1e-12)
+    one, _ = packed_attention(None, q, k, v, None, scaling=0.2, sliding_window=window)
+    assert torch.allclose(one[:, :7], flash[:, :7], atol=1e-12)
+
+
+def test_pytorchs_flash_attention_takes_what_it_is_given():
+    """On the meta device: names, types and shapes of the arguments are checked, nothing is computed."""
+    from cornucopia.kernels.packed_attention import _flash
+
+    varlen = pytest.importorskip("torch.nn.attention.varlen")
+    q, k, v = (
+        torch.empty(1, heads, 30, 64, dtype=torch.bfloat16, device="meta", requires_grad=True) for heads in (8, 2, 2)
+    )
+    ends = torch.empty(4, dtype=torch.int32, device="meta")
+    result = _flash(varlen.varlen_attn, (q, k, v), ends, 20, 0.1, 16)
+    result.sum().backward()
+    assert result.shape == (30, 8, 64) and q.grad.shape == q.shape and k.grad.shape == k.shape
+
+
+def test_no_flash_attention_where_it_is_not_exact_enough_or_not_there():
+    from cornucopia.kernels.packed_attention import flash_varlen
+
+    assert flash_varlen(torch.empty(2, 64)) is None
+    assert flash_varlen(torch.empty(2, 64, dtype=torch.bfloat16)) is None

@@ -142,8 +142,8 @@ def test_every_part_is_on_where_it_applies():
 def test_a_part_that_computes_something_else_is_left_out(monkeypatch):
     from cornucopia.kernels import lora_linear as kernel
 
-    def wrong(x, weight, bias, down, up, kept=None):
-        return x @ weight.T + (x @ down.T) @ up.T * 1.5
+    def wrong(x, frozen, bias, down, up, kept=None):
+        return x @ frozen.weight.T + (x @ down.T) @ up.T * 1.5
 
     monkeypatch.setattr(kernel, "lora_linear", wrong)
     model = with_lora(make("llama"), "llama")

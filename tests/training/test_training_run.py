@@ -274,10 +274,14 @@ def test_a_validation_set_as_large_as_the_data_says_what_fits(size, recipe):
     assert "至多 23 条" in error.value.fix and str(size) in error.value.found
 
 
-@pytest.mark.parametrize("bits", [4, 8])
-def test_quantised_bases_train_on_cpu(bits, recipe, tmp_path):
-    result = train(recipe(bits=bits, max_steps=2, val_set_size=0))
+@pytest.mark.parametrize(("bits", "kind"), [(4, "auto"), (8, "int8"), (8, "int8_dot"), (8, "fp8")])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_quantised_bases_train_on_cpu(bits, kind, checkpointing, recipe, tmp_path, capsys):
+    plan = {"max_steps": 2, "val_set_size": 0, "gradient_checkpointing": checkpointing}
+    result = train(recipe(bits=bits, quant_type=kind, **plan))
     assert result["steps"] == 2
+    told = capsys.readouterr()
+    assert "LoRA 与冻结权重合并计算" in told.out + told.err
     assert any(t.abs().sum() > 0 for n, t in load_file(tmp_path / "out" / WEIGHTS).items() if "lora_B" in n)
 
 

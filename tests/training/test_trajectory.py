@@ -76,3 +76,31 @@ def test_in_bfloat16_the_paths_stay_within_rounding():
     assert speed_up(model) == ""
     fast, _ = walk(model, autocast(fast_step))
     assert fast == pytest.approx(slow, rel=2e-2)
+
+
+def quantised(kind, tmp_path):
+    """The tiny LLaMA with LoRA on an 8-bit base."""
+    from transformers import AutoModelForCausalLM
+
+    from cornucopia.models.eight_bit import EightBitConfig, register
+
+    register()
+    make("llama").save_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path, dtype=torch.float32, quantization_config=EightBitConfig(kind)
+    )
+    return with_lora(model, "llama")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rel", "whole"), [("int8", 1e-5, 1e-2), ("int8_dot", 1e-2, 2e-2), ("fp8", 3e-2, 5e-2)]
+)
+def test_on_8_bit_bases_the_fast_step_walks_the_path_of_the_plain_one_and_near_that_of_the_whole_base(
+    kind, rel, whole, tmp_path
+):
+    slow, _ = walk(quantised(kind, tmp_path), plain_step)
+    model = quantised(kind, tmp_path)
+    assert speed_up(model) == "" and extras(model) == {"packed", "lora", "norm", "mlp", "rows"}
+    fast, _ = walk(model, fast_step)
+    assert fast == pytest.approx(slow, rel=rel)
+    assert fast == pytest.approx(walk(with_lora(make("llama"), "llama"), plain_step)[0], rel=whole)

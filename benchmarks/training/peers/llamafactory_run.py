@@ -67,7 +67,7 @@ def arguments(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         "lr_scheduler_type": "constant",
         "warmup_steps": 0,
         "optim": "adamw_torch",
-        "bf16": True,
+        "bf16": spec["dtype"] == "bfloat16",
         "use_cpu": True,
         "dataloader_pin_memory": False,
         "logging_steps": 1,

@@ -28,7 +28,7 @@ def main() -> None:
 
     rank = spec["lora_r"]
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(spec["model"], dtype=torch.bfloat16),
+        model=AutoModelForCausalLM.from_pretrained(spec["model"], dtype=getattr(torch, spec["dtype"])),
         args=arguments(spec),
         train_dataset=documents(spec),
         processing_class=AutoTokenizer.from_pretrained(spec["model"]),
@@ -72,7 +72,7 @@ def arguments(spec: dict[str, Any]) -> Any:
         lr_scheduler_type="constant",
         warmup_steps=0,
         optim="adamw_torch",
-        bf16=True,
+        bf16=spec["dtype"] == "bfloat16",
         use_cpu=True,
         gradient_checkpointing=False,
         dataloader_pin_memory=False,

@@ -26,7 +26,7 @@ class ModelOptions(Sampling):
     model: str = option("", "基座模型：目录、base_models/ 下的名字；不给则用内置小模型", aliases=("base_model", "m"))
     adapter: str | None = option(None, "LoRA 适配器目录；不给则只用基座", aliases=("lora_weights",))
     use_lora: bool = option(True, "false 时不加载适配器")
-    bits: int = option(0, "量化位数：0 不量化，8 或 4 用 bitsandbytes")
+    bits: int = option(0, "量化位数：0 不量化，8 自带，4 用 bitsandbytes")
     load_8bit: bool = option(False, "等于 --bits 8")
     dtype: str = option("auto", "权重精度：auto、float32、bfloat16、float16")
     device: str = option("auto", "设备：auto、cpu、cuda、cuda:0 …")

@@ -40,7 +40,7 @@ def open_engines(
         base: model folder or name.
         adapters: adapter folders or names; None is the base itself, whose answers are, bit for bit, those it gives
             when no adapter is loaded.
-        bits: 0, or 8 or 4 for bitsandbytes.
+        bits: 0, 8 or 4; see load_base.
         dtype, device: as in `load_base`.
         template: used for all; by default each adapter's own, and for the base the tokenizer's.
         batch_tokens: most tokens (padding and answers included) of a batch; by default what 2 GiB of cache hold.

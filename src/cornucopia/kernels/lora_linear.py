@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from cornucopia.kernels.frozen import Frozen, compute_dtype, frozen_of
+
 
 def lora_linear(
     x: torch.Tensor,
-    weight: torch.Tensor,
+    frozen: Frozen,
     bias: torch.Tensor | None,
     down: torch.Tensor,
     up: torch.Tensor,
@@ -30,7 +32,7 @@ def lora_linear(
 
     Args:
         x: (..., I).
-        weight: (O, I), frozen; its gradient is never computed.
+        frozen: the weight (O, I), whole or quantised; its gradient is never computed.
         bias: (O,), frozen, or None.
         down: (R, I), LoRA's A, with all constant factors (alpha / R, 1 / (1 - dropout)) in it.
         up: (O, R), LoRA's B.
@@ -40,12 +42,11 @@ def lora_linear(
     Returns:
         (..., O), in autocast's dtype or, without autocast, in x's.
     """
-    kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-    x, weight, down, up = (t.to(dtype) for t in (x, weight, down, up))
+    dtype = compute_dtype(x)
+    x, down, up = (t.to(dtype) for t in (x, down, up))
     bias = None if bias is None else bias.to(dtype)
     rows = x.reshape(-1, x.shape[-1])
-    return _LoraLinear.apply(rows, weight, bias, down, up, kept).view(*x.shape[:-1], weight.shape[0])
+    return _LoraLinear.apply(rows, frozen, bias, down, up, kept).view(*x.shape[:-1], frozen.outputs)
 
 
 def draw_dropout(shape: tuple[int, int], probability: float, device: torch.device) -> torch.Tensor | None:
@@ -76,7 +77,7 @@ class _LoraLinear(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: torch.Tensor,
-        weight: torch.Tensor,
+        frozen: Frozen,
         bias: torch.Tensor | None,
         down: torch.Tensor,
         up: torch.Tensor,
@@ -84,21 +85,23 @@ class _LoraLinear(torch.autograd.Function):
     ) -> torch.Tensor:
         with torch.autocast(x.device.type, enabled=False):
             low = _masked(x, kept) @ down.T
-            result = x @ weight.T if bias is None else torch.addmm(bias, x, weight.T)
-            result.addmm_(low, up.T)
-        ctx.save_for_backward(x, weight, down, up, low, kept)
+            result = frozen.product(x).addmm_(low, up.T)
+            if bias is not None:
+                result += bias
+        ctx.frozen = frozen
+        ctx.save_for_backward(x, down, up, low, kept)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, weight, down, up, low, kept = ctx.saved_tensors
+        x, down, up, low, kept = ctx.saved_tensors
         with torch.autocast(grad.device.type, enabled=False):
             grad_low = grad @ up
             grad_up = grad.T @ low
             grad_down = grad_low.T @ _masked(x, kept)
             grad_x = None
             if ctx.needs_input_grad[0]:
-                grad_x = grad @ weight
+                grad_x = ctx.frozen.input_gradient(grad)
                 if kept is None:
                     grad_x.addmm_(grad_low, down)
                 else:
@@ -114,18 +117,20 @@ def patch_lora(layer: torch.nn.Module) -> Callable[[], None]:
     """Give a PEFT LoRA layer the fused step.
 
     Args:
-        layer: peft.tuners.lora.Linear on a torch.nn.Linear, with one plain adapter.
+        layer: peft.tuners.lora.Linear on a torch.nn.Linear or a quantised layer that `frozen_of` knows, with one
+            plain adapter.
 
     Returns:
         A function that undoes it.
 
     Raises:
-        ValueError: for another kind of layer or adapter (quantised, DoRA, bias, several, merged).
+        ValueError: for another kind of layer or adapter (DoRA, bias, several, merged).
     """
     lora: Any = layer
     names = lora.active_adapters
-    plain = type(lora.base_layer) is torch.nn.Linear and not lora.merged and not lora.disable_adapters
-    if not plain or len(names) != 1 or lora.lora_variant.get(names[0]) or lora.lora_B[names[0]].bias is not None:
+    frozen_of(lora.base_layer)
+    off = lora.merged or lora.disable_adapters or len(names) != 1
+    if off or lora.lora_variant.get(names[0]) or lora.lora_B[names[0]].bias is not None:
         raise ValueError("not a plain LoRA layer")
     lora.forward = MethodType(_lora_forward, lora)
     return lambda: lora.__dict__.pop("forward", None)
@@ -137,4 +142,4 @@ def _lora_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
     base = self.base_layer
     down = self.lora_A[name].weight * (self.scaling[name] / (1 - chance))
     kept = draw_dropout((x.numel() // x.shape[-1], x.shape[-1]), chance, x.device)
-    return lora_linear(x, base.weight, base.bias, down, self.lora_B[name].weight, kept)
+    return lora_linear(x, frozen_of(base), base.bias, down, self.lora_B[name].weight, kept)

@@ -3,12 +3,17 @@
 Registered with Transformers as the attention named "packed"; every decoder that calls its attention through
 Transformers' attention interface then takes packed rows. Boundaries arrive as the standard `cu_seq_lens_q`.
 
+On a GPU in 16 bits this is PyTorch's variable-length flash attention on the row as it is; elsewhere documents alike in
+length are computed together, as a batch.
+
 Shapes: T tokens in the row, N documents, H query heads, G key/value heads, D head dimension, L tokens of the
 longest document of a bucket.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -39,6 +44,7 @@ def packed_attention(
     dropout: float = 0.0,
     sliding_window: int | None = None,
     cu_seq_lens_q: torch.Tensor | None = None,
+    max_length_q: int | None = None,
     **unsupported: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each document of a packed row.
@@ -52,6 +58,7 @@ def packed_attention(
         dropout: attention dropout.
         sliding_window: each token sees at most this many tokens back, itself included.
         cu_seq_lens_q: (N+1,) token offsets where documents begin, ending with T. None: one document.
+        max_length_q: tokens of the longest document; None: taken from cu_seq_lens_q, which makes a GPU wait.
         **unsupported: other arguments of the interface; soft-capping and sinks are refused.
 
     Returns:
@@ -65,6 +72,12 @@ def packed_attention(
     if unsupported.get("softcap") is not None or unsupported.get("s_aux") is not None:
         raise ValueError("packed attention has no soft-capping and no sinks")
     length = query.shape[2]
+    flash = None if dropout else flash_varlen(query)
+    if flash is not None:
+        ends = torch.tensor([0, length], dtype=torch.int32, device=query.device)
+        ends = ends if cu_seq_lens_q is None else cu_seq_lens_q
+        most = length if cu_seq_lens_q is None else max_length_q or int(ends.diff().max())
+        return _flash(flash, (query, key, value), ends, most, scaling, sliding_window).unsqueeze(0), None
     bounds = (0, length) if cu_seq_lens_q is None else tuple(cu_seq_lens_q.tolist())
     layout = _layout(bounds, query.device)
     # One row per token: (T, H or G, D) -> (M, H or G, D), the buckets one after another.
@@ -91,6 +104,46 @@ def packed_attention(
         parts.append(out.transpose(1, 2).reshape(documents * widest, *q.shape[1:]))
     output = _Gather.apply(torch.cat(parts), layout.inverse, layout.index, layout.padding)
     return output.unsqueeze(0), None
+
+
+def flash_varlen(query: torch.Tensor) -> Callable[..., Any] | None:
+    """PyTorch's variable-length flash attention where it takes such queries: 16 bits on a CUDA GPU, D up to 256.
+
+    Args:
+        query: (..., D).
+    """
+    half = query.dtype in (torch.float16, torch.bfloat16)
+    if query.device.type != "cuda" or not half or query.shape[-1] > 256 or query.shape[-1] % 8:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return varlen_attn if "window_size" in inspect.signature(varlen_attn).parameters else None
+
+
+def _flash(
+    attend: Callable[..., Any],
+    row: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    ends: torch.Tensor,
+    most: int,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """(1, H or G, T, D) each of q, k, v -> (T, H, D), causal within the documents that `ends` (N+1,) bounds."""
+    query, key, value = (t[0].transpose(0, 1).contiguous() for t in row)
+    return attend(
+        query,
+        key,
+        value,
+        ends,
+        ends,
+        most,
+        most,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
 
 
 @dataclass(frozen=True)

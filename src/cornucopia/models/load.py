@@ -89,14 +89,16 @@ def fingerprint(folder: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "auto") -> Base:
+def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "auto", quant_type: str = "auto") -> Base:
     """Load a causal language model.
 
     Args:
         name: path, "nano", or a name under base_models/.
-        bits: 0 keeps the dtype; 8 or 4 quantises with bitsandbytes (NF4, double quantisation; QLoRA, arXiv:2305.14314).
+        bits: 0 keeps the dtype; 8 quantises by rows (models.eight_bit), 4 with bitsandbytes (NF4, double quantisation;
+            QLoRA, arXiv:2305.14314).
         dtype: auto | float32 | bfloat16 | float16.
         device: auto | cpu | cuda | cuda:0 ...
+        quant_type: auto, or for 8 bits int8 | int8_dot | fp8, the last two with products in 8 bits (for training).
 
     Raises:
         ModelError: absent, unsupported or damaged model; bitsandbytes missing.
@@ -106,7 +108,7 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
     torch_dtype = choose_dtype(dtype, chosen, read_shape(folder).parameters)
     if chosen == "cpu" and torch_dtype.itemsize == 2 and not bits and not cpu_has_fast_bfloat16():
         warn("这颗 CPU 没有 16 位浮点的矩阵指令，这样算会慢几十倍；内存放得下就用 --dtype float32")
-    model = _load_weights(folder, bits, torch_dtype, chosen)
+    model = _load_weights(folder, _quantisation(bits, quant_type, torch_dtype), torch_dtype, chosen)
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise ModelError(
@@ -118,7 +120,7 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
     return Base(model.eval(), tokenizer, folder, fingerprint(folder))
 
 
-def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
+def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> Any:
     import pickle
 
     import transformers
@@ -131,8 +133,8 @@ def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
         "local_files_only": True,
         "trust_remote_code": False,
     }
-    if bits:
-        arguments["quantization_config"] = _quantisation(bits, dtype)
+    if quantisation:
+        arguments["quantization_config"] = quantisation
     try:
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             str(folder), output_loading_info=True, **arguments
@@ -156,20 +158,26 @@ def _load_weights(folder: Path, bits: int, dtype: Any, device: str) -> Any:
             found=f"缺 {names[0]} 等 {len(names)} 个",
             fix="cornucopia models pull 重新下载",
         )
-    if bits and not any(type(m).__module__.startswith("bitsandbytes") for m in model.modules()):
-        raise ModelError(f"{bits} 位量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
+    if quantisation and not any(type(m).__name__ in ("Linear8bit", "Linear4bit") for m in model.modules()):
+        raise ModelError("量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
     return model
 
 
-def _quantisation(bits: int, dtype: Any) -> Any:
+def _quantisation(bits: int, quant_type: str, dtype: Any) -> Any:
+    """Transformers' quantisation configuration; None for 0 bits."""
     import importlib.util
 
     from transformers import BitsAndBytesConfig
 
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ModelError(f"{bits} 位量化需要 bitsandbytes", fix="pip install bitsandbytes")
+    from cornucopia.models import eight_bit
+
+    if not bits:
+        return None
     if bits == 8:
-        return BitsAndBytesConfig(load_in_8bit=True)
+        eight_bit.register()
+        return eight_bit.EightBitConfig("int8" if quant_type == "auto" else quant_type)
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError("4 位量化需要 bitsandbytes", fix="pip install bitsandbytes，或用 --bits 8")
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )

@@ -159,7 +159,7 @@ def estimate(shape: Shape, step: Step) -> MemoryEstimate:
     Frozen weights are in the compute type or quantised; trained ones in float32, with a gradient and AdamW's two
     moments. Full training under autocast holds a 16-bit copy of each map's weight during the pass.
     """
-    per_weight = {0: step.compute_bytes, 8: 1.0, 4: 4.127 / 8}[step.bits]
+    per_weight = {0: step.compute_bytes, 8: 1 + 4 / shape.hidden, 4: 4.127 / 8}[step.bits]
     if step.full:
         trained, frozen = shape.parameters, 0
     else:
@@ -191,7 +191,7 @@ def kept_activations(shape: Shape, step: Step) -> int:
 
 def _last_rows(step: Step) -> int:
     """Tokens that pass output projection and MLP of the last layer."""
-    short = step.packed and not step.bits and step.supervised < FEW_ROWS * step.tokens
+    short = step.packed and step.supervised < FEW_ROWS * step.tokens
     return step.supervised if short else step.tokens
 
 
@@ -199,6 +199,7 @@ def _passing(shape: Shape, step: Step) -> int:
     """What the backward pass of the last layer makes while nearly everything kept is still there."""
     rows = _last_rows(step)
     again = _layer(shape, step, rows) if step.checkpointing else 0
+    again += shape.hidden * shape.mlp * step.compute_bytes if step.bits else 0  # one weight made wide
     return int(again + 3 * rows * shape.mlp * step.compute_bytes + 2 * step.tokens * shape.hidden * step.stream_bytes)
 
 
@@ -233,7 +234,7 @@ def _inputs(shape: Shape, step: Step) -> tuple[float, float]:
     def kept(group: tuple[str, ...], width: int) -> float:
         adapted = [name for name in names if name in group]
         masks = (width if step.dropout else 0) + compute * step.rank
-        shared = bool(adapted) if step.packed and not step.bits else len(adapted)  # fused LoRA keeps x itself
+        shared = bool(adapted) if step.packed else len(adapted)  # fused LoRA keeps x itself
         return compute * width * shared + masks * len(adapted)
 
     late = kept(mlp, shape.hidden) + kept(("o_proj",), shape.q) + kept(("down_proj",), shape.mlp)

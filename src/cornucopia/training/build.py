@@ -24,7 +24,7 @@ from cornucopia.training.trackers import tracker_names
 
 def trainable(recipe: TrainRecipe, base: Base) -> Any:
     """The model with what is to be trained switched on."""
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import LoraConfig, get_peft_model
 
     from cornucopia.models.families import lora_targets
 
@@ -32,9 +32,7 @@ def trainable(recipe: TrainRecipe, base: Base) -> Any:
     model.config.use_cache = False
     if recipe.method == "full":
         return model.float().train()
-    if recipe.base_bits:
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
-    elif recipe.gradient_checkpointing:
+    if recipe.gradient_checkpointing:
         model.enable_input_require_grads()
     given = starting_adapter(recipe)
     if given:

@@ -240,7 +240,11 @@ def _fused_forward(
     if "rows" in self._fast_undo:
         decoder.layers[-1].rows = logits_to_keep if short else None
     hidden = decoder(
-        input_ids=input_ids, position_ids=position_ids, cu_seq_lens_q=cu_seq_lens_q, use_cache=False
+        input_ids=input_ids,
+        position_ids=position_ids,
+        cu_seq_lens_q=cu_seq_lens_q,
+        max_length_q=int(cu_seq_lens_q.diff().max()),
+        use_cache=False,
     ).last_hidden_state[0]
     output = self.get_output_embeddings()
     if getattr(output, "bias", None) is not None or type(output) is not torch.nn.Linear:

@@ -22,7 +22,12 @@ class TrainRecipe(Config):
     base_model: str = option(
         "nano", "基座：目录、base_models/ 下的名字，或 nano（随项目附带）", aliases=("model", "m", "model_name_or_path")
     )
-    bits: Literal[0, 4, 8] = option(0, "基座量化位数：0 不量化，8 或 4 用 bitsandbytes", aliases=("quantization_bit",))
+    bits: Literal[0, 4, 8] = option(
+        0, "基座量化位数：0 不量化，8 自带，4 用 bitsandbytes", aliases=("quantization_bit",)
+    )
+    quant_type: Literal["auto", "int8", "int8_dot", "fp8"] = option(
+        "auto", "8 位的种类：int8 只存成 8 位；int8_dot、fp8 连矩阵乘也用 8 位（GPU 上更快）"
+    )
     load_8bit: bool = option(False, "基座用 8 位（同 --bits 8）", aliases=("load_in_8bit",))
     dtype: str = option("auto", "基座数据类型：auto、float32、bfloat16、float16", aliases=("torch_dtype",))
     device: str = option("auto", "设备：auto、cpu、cuda")
@@ -119,6 +124,8 @@ class TrainRecipe(Config):
             raise ValueError(f"batch_size {self.batch_size} 不是 micro_batch_size {micro} 的整数倍")
         if self.method == "full" and (self.bits or self.load_8bit):
             raise ValueError("全参数训练不能用量化的基座：去掉 bits，或改用 method: lora")
+        if self.quant_type != "auto" and self.base_bits != 8:
+            raise ValueError(f"quant_type {self.quant_type} 只用于 8 位的基座：加上 bits: 8")
         if self.stage == "pretrain" and self.reasoning_column:
             raise ValueError("继续预训练没有思考过程：去掉 reasoning_column，或改用 stage: sft")
         if self.data_weights and len(self.data_weights) != len(self.data_path):

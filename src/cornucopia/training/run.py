@@ -121,7 +121,13 @@ def _fit_once(
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(recipe.base_model, bits=recipe.base_bits, dtype=recipe.dtype, device=recipe.device)
+    base = load_base(
+        recipe.base_model,
+        bits=recipe.base_bits,
+        dtype=recipe.dtype,
+        device=recipe.device,
+        quant_type=recipe.quant_type,
+    )
     model = trainable(recipe, base)
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")

@@ -124,7 +124,7 @@ def check_4bit() -> Row:
 
     fix = f"{sys.executable} -m pip install 'bitsandbytes>=0.48'"
     if not importlib.util.find_spec("bitsandbytes"):
-        return Row(WARN, "没有安装 bitsandbytes（4 位、8 位加载要用）", fix)
+        return Row(WARN, "没有安装 bitsandbytes（4 位加载要用）", fix)
     well, said = try_code(_FOUR_BIT)
     if not well:
         return Row(WARN, f"bitsandbytes 用不了：{said}", f"{fix} --upgrade；修好之前不量化（--bits 0）")
