@@ -28,6 +28,7 @@ CONTESTANTS = (
     "ours:small_rows",
     "trl:padded",
     "trl:packing",
+    "trl:packing+layers",
     "llamafactory:padded",
     "llamafactory:neat_packing",
 )

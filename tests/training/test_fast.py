@@ -9,7 +9,7 @@ from families import make, with_lora
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.batches import pack_row
-from cornucopia.training.fast import extras, slow_down, speed_up
+from cornucopia.training.fast import extras, slow_down, speed_up, speed_up_layers
 from cornucopia.training.trainer import answer_loss
 
 FAST = ("llama", "qwen2", "qwen3", "mistral", "glm4")
@@ -161,3 +161,72 @@ def test_one_document_does_not_change_anothers_gradient():
     for name, gradient in alone.items():
         assert torch.allclose(found[0][name], gradient, rtol=1e-4, atol=1e-6), name
         assert torch.allclose(found[1][name], gradient, rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize("family", [*FAST, "bloom"])
+def test_another_loop_gets_the_layers_and_keeps_its_batches_and_loss(family):
+    model = with_lora(make(family), family)
+    items = sum(e.supervised for e in examples())
+    slow = reference(model, collate(examples(), 0), items)
+    expected = gradients(model, slow)
+    assert speed_up_layers(model) == PARTS.get(family, PARTS["llama"]) - {"packed", "rows"}
+    fast = reference(model, collate(examples(), 0), items)
+    assert torch.allclose(fast, slow, rtol=1e-5)
+    for name, gradient in gradients(model, fast).items():
+        assert torch.allclose(gradient, expected[name], rtol=1e-4, atol=1e-5), name
+    slow_down(model)
+    assert not any("forward" in m.__dict__ for m in model.modules())
+
+
+@pytest.mark.parametrize("family", FAST)
+def test_another_loop_with_packed_rows_gets_attention_by_documents(family):
+    model = with_lora(make(family), family)
+    items = sum(e.supervised for e in examples())
+    expected = gradients(model, reference(model, collate(examples(), 0), items))
+    assert "packed" in speed_up_layers(model, packed=True)
+    row = pack_row(examples())
+    row = {name: row[name] for name in ("input_ids", "labels", "position_ids", "cu_seq_lens_q")}
+    for name, gradient in gradients(model, reference(model, row, items)).items():
+        assert torch.allclose(gradient, expected[name], rtol=1e-4, atol=1e-5), name
+
+
+def test_a_part_of_another_loop_that_computes_something_else_is_left_out(monkeypatch):
+    from cornucopia.training import fast
+
+    def wrong(norm):
+        norm.forward = lambda x: x * norm.weight
+        return lambda: norm.__dict__.pop("forward")
+
+    monkeypatch.setattr(fast, "patch_norm", wrong)
+    model = with_lora(make("llama"), "llama")
+    assert speed_up_layers(model) == {"lora", "mlp"}
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_trls_trainer_walks_the_same_path_with_our_layers(packing, tmp_path):
+    """TRL's SFTTrainer as its documentation sets it up; one line more."""
+    trl = pytest.importorskip("trl")
+    from datasets import Dataset
+    from tiny_models import make_tokenizer
+
+    def losses(ours):
+        model = with_lora(make("llama"), "llama")
+        rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in examples((9, 23, 4, 17, 12, 30, 8, 5))]
+        settings = trl.SFTConfig(
+            output_dir=str(tmp_path), max_steps=4, per_device_train_batch_size=2, packing=packing, max_length=40,
+            use_cpu=True, bf16=False, report_to="none", logging_steps=1, save_strategy="no", learning_rate=3e-3,
+            gradient_checkpointing=False, disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
+        )  # fmt: skip
+        data = Dataset.from_list(rows)
+        if packing:
+            data = trl.pack_dataset(data, 40, "bfd")
+        trainer = trl.SFTTrainer(model, args=settings, train_dataset=data, processing_class=make_tokenizer())
+        if ours:
+            assert speed_up_layers(trainer.model, packed=packing) == {"lora", "norm", "mlp"} | (
+                {"packed"} if packing else set()
+            )
+        trainer.train()
+        return [row["loss"] for row in trainer.state.log_history if "loss" in row]
+
+    slow = losses(False)
+    assert len(slow) == 4 and losses(True) == pytest.approx(slow, rel=1e-4)

@@ -36,6 +36,11 @@ def main() -> None:
             r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
         ),
     )
+    if spec["setting"].endswith("+layers"):
+        sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "src"))
+        from cornucopia.training.fast import speed_up_layers
+
+        print(speed_up_layers(trainer.model, packed=True))
     trainer.train()
 
 
@@ -46,7 +51,7 @@ def documents(spec: dict[str, Any]) -> Any:
 
     lines = (Path(spec["data"]) / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     dataset = Dataset.from_list([json.loads(line) for line in lines])
-    if spec["setting"] != "packing":
+    if spec["setting"] == "padded":
         return dataset
     return pack_dataset(dataset, spec["pack_tokens"], "bfd", {"batch_size": spec["pack_documents"]})
 
@@ -55,7 +60,7 @@ def arguments(spec: dict[str, Any]) -> Any:
     """SFTConfig of a spec."""
     from trl import SFTConfig
 
-    packing = spec["setting"] == "packing"
+    packing = spec["setting"] != "padded"
     batch = 1 if packing else spec["padded_batch"]
     held = spec["pack_documents"] if packing else spec["padded_batch"]
     return SFTConfig(

@@ -10,8 +10,7 @@ gives another loss or gradient is left out.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,15 +23,9 @@ from cornucopia.kernels.lora_linear import patch_lora
 from cornucopia.kernels.rms_norm import patch_norm
 from cornucopia.kernels.swiglu import patch_mlp
 from cornucopia.kernels.trained_rows import patch_last_layer, select_rows
-from cornucopia.tokens.collate import collate
-from cornucopia.tokens.render import IGNORE, Example
-from cornucopia.training.batches import pack_row
-from cornucopia.training.trainer import answer_loss
+from cornucopia.training.probe import Probe, probing
 
-TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}  # relative, of the summed loss and of the gradient
-ROUGH = 2e-2  # bfloat16 and float16 sums of a dozen terms differ by less
 REFUSALS = (TypeError, ValueError, RuntimeError, KeyError, IndexError, AttributeError)
-PROBED = 64  # so many trained tensors, the smallest first, have their gradients compared
 FEW_ROWS = 0.9  # with more trained positions than this share, the last layer runs whole
 
 EXTRAS = {
@@ -57,23 +50,40 @@ def speed_up(model: Any) -> str:
     """
     base = _base(model)
     slow_down(model)
-    training = model.training
-    model.eval()
-    with _stirred(model):
-        documents = [_document(n, base.config.get_text_config().vocab_size) for n in (7, 12, 5)]
-        base._fast_undo = {}
-        try:
-            expected = _alone(model, documents)
-            reason = _switch(model, expected, documents, "packed", lambda: _patch_packed(base))
-            _switch(model, expected, documents, "lora", lambda: _patch_each(model, _is_lora, patch_lora))
-            _switch(model, expected, documents, "norm", lambda: _patch_each(model, _is_norm, patch_norm))
-            _switch(model, expected, documents, "mlp", lambda: _patch_each(model, _is_mlp, patch_mlp))
+    base._fast_undo = {}
+    try:
+        with probing(model, base) as probe:
+            reason = _switch(probe, "packed", lambda: _patch_packed(base), fused=True)
+            _switch_layers(probe, fused=not reason)
             if not reason:
-                _switch(model, expected, documents, "rows", lambda: _patch_rows(base))
-        except REFUSALS as error:
-            reason = first_line(error, 120)
-    model.train(training)
+                _switch(probe, "rows", lambda: _patch_rows(base), fused=True)
+    except REFUSALS as error:
+        reason = first_line(error, 120)
     return reason
+
+
+def speed_up_layers(model: Any, *, packed: bool = False) -> set[str]:
+    """The parts that leave batches and loss as they are, for another training loop: TRL's, a Trainer's, one's own.
+
+    Args:
+        model: a causal language model, or a PEFT model around one.
+        packed: the loop trains on rows of several documents with `position_ids` and `cu_seq_lens_q` (TRL with
+            `packing=True` or `padding_free=True`) and never on padded batches; their attention is then by documents.
+
+    Returns:
+        The parts that are on; each has been proved on this model. `slow_down` switches them off.
+    """
+    base = _base(model)
+    slow_down(model)
+    base._fast_undo = {}
+    try:
+        with probing(model, base) as probe:
+            if packed:
+                _switch(probe, "packed", lambda: _patch_attention(base), fused=False)
+            _switch_layers(probe, fused=False)
+    except REFUSALS:
+        slow_down(model)
+    return extras(model)
 
 
 def extras(model: Any) -> set[str]:
@@ -92,14 +102,18 @@ def _base(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _switch(
-    model: Any, expected: tuple[float, torch.Tensor], documents: list[Example], name: str, patch: Callable[[], Undo]
-) -> str:
+def _switch_layers(probe: Probe, fused: bool) -> None:
+    kinds = (("lora", _is_lora, patch_lora), ("norm", _is_norm, patch_norm), ("mlp", _is_mlp, patch_mlp))
+    for name, chosen, patch in kinds:
+        _switch(probe, name, lambda chosen=chosen, patch=patch: _patch_each(probe.model, chosen, patch), fused)
+
+
+def _switch(probe: Probe, name: str, patch: Callable[[], Undo], fused: bool) -> str:
     """Switch one part on, and off again if the result differs; returns why (Chinese), or ""."""
-    parts = _base(model)._fast_undo
+    parts = _base(probe.model)._fast_undo
     try:
         parts[name] = patch()
-        reason = _difference(model, expected, documents)
+        reason = probe.difference("packed" in parts, fused)
     except REFUSALS as error:
         reason = first_line(error, 120)
     undo = parts.pop(name, None) if reason else None
@@ -108,14 +122,23 @@ def _switch(
     return reason
 
 
-def _patch_packed(base: Any) -> Undo:
+def _patch_attention(base: Any) -> Undo:
     attention = base.config._attn_implementation
 
     def undo() -> None:
         base.config._attn_implementation = attention
-        base.__dict__.pop("forward", None)
 
     base.config._attn_implementation = packed_attention.register()
+    return undo
+
+
+def _patch_packed(base: Any) -> Undo:
+    attention = _patch_attention(base)
+
+    def undo() -> None:
+        attention()
+        base.__dict__.pop("forward", None)
+
     base.forward = types.MethodType(_fused_forward, base)
     return undo
 
@@ -150,80 +173,6 @@ def _patch_rows(base: Any) -> Undo:
     return patch_last_layer(base.get_decoder().layers[-1])
 
 
-def _alone(model: Any, documents: list[Example]) -> tuple[float, torch.Tensor]:
-    """Summed loss of documents one by one, and the gradient of the smallest trained tensors."""
-    results = [_loss_and_gradient(model, collate([document], 0)) for document in documents]
-    return sum(loss for loss, _ in results), torch.stack([gradient for _, gradient in results]).sum(0)
-
-
-def _difference(model: Any, expected: tuple[float, torch.Tensor], documents: list[Example]) -> str:
-    """Two checks: loss and gradient of documents alone; and, packed, the first one's words move no other's loss."""
-    tolerance = _tolerance(_base(model))
-    loss, gradient = expected
-    packed = "packed" in _base(model)._fast_undo
-    together, slope = _loss_and_gradient(model, pack_row(documents) if packed else collate(documents, 0))
-    if abs(together - loss) > tolerance * max(1.0, abs(loss)):
-        return f"损失不同：{together:.4f} 与 {loss:.4f}"
-    apart = float((slope - gradient).norm() / gradient.norm().clamp(min=1e-12))
-    if apart > 10 * tolerance:
-        return f"梯度不同：相差 {apart:.1%}"
-    if not packed:
-        return ""
-    rest = _loss(model, pack_row([_silent(documents[0]), *documents[1:]]))
-    changed = _loss(model, pack_row([_silent(_document(7, 3)), *documents[1:]]))
-    if abs(rest - changed) > tolerance / 100 * max(1.0, abs(rest)):
-        return f"前一条改变了后一条的损失：{rest:.6f} 与 {changed:.6f}"
-    return ""
-
-
-def _tolerance(base: Any) -> float:
-    dtype = base.get_input_embeddings().weight.dtype
-    return ROUGH if getattr(base, "is_quantized", False) else TOLERANCE.get(dtype, ROUGH)
-
-
-def _loss_and_gradient(model: Any, batch: dict[str, torch.Tensor]) -> tuple[float, torch.Tensor]:
-    """Loss, and the gradient of the smallest trained parameters (PROBED of them at most) as one vector."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    probed = sorted(trained, key=lambda parameter: parameter.numel())[:PROBED]
-    loss = answer_loss(model, _to(batch, next(model.parameters()).device), 1)
-    gradients = torch.autograd.grad(loss, probed, allow_unused=True)
-    return float(loss.detach()), torch.cat(
-        [(torch.zeros_like(p) if g is None else g).float().flatten() for p, g in zip(probed, gradients, strict=True)]
-    )
-
-
-@contextmanager
-def _stirred(model: Any) -> Iterator[None]:
-    """LoRA's B, zero before training, filled with noise, so that a wrong LoRA product shows in the loss."""
-    kept = [(p, p.detach().clone()) for name, p in model.named_parameters() if ".lora_B." in name]
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter, value in kept:
-            noise = torch.randn(value.shape, generator=generator) * value.shape[1] ** -0.5 * 0.1
-            parameter.copy_(value + noise.to(value))
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for parameter, value in kept:
-                parameter.copy_(value)
-
-
-def _loss(model: Any, batch: dict[str, torch.Tensor]) -> float:
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        return float(answer_loss(model, _to(batch, device), 1))
-
-
-def _silent(document: Example) -> Example:
-    return Example(document.input_ids, [IGNORE] * len(document.input_ids))
-
-
-def _document(length: int, vocabulary: int) -> Example:
-    ids = [(17 * length + 31 * position) % vocabulary for position in range(length)]
-    return Example(ids, [IGNORE, *ids[1:]])
-
-
 def _fused_forward(
     self: Any,
     input_ids: torch.Tensor,
@@ -251,7 +200,3 @@ def _fused_forward(
         raise ValueError("输出层不是普通的线性层")
     trained = hidden if short else select_rows(hidden, logits_to_keep)
     return CausalLMOutputWithPast(loss=linear_cross_entropy(trained, output.weight, targets))
-
-
-def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    return {key: value.to(device) for key, value in batch.items()}
