@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 OURS, LIMIT = "ours", "limit"
+WITH_OURS = "+layers"  # a peer with parts of ours is no peer
 GIB = 2**30
 
 
@@ -32,7 +33,7 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
     for row in runs:
         by_name[row["name"]].append(row)
     speeds = {name: median(map(speed, group)) for name, group in by_name.items()}
-    peers = [name for name in speeds if name.partition(":")[0] != OURS]
+    peers = [name for name in speeds if name.partition(":")[0] != OURS and not name.endswith(WITH_OURS)]
     best = max((speeds[name] for name in peers), default=None)
     least = min((_memory(by_name[name]) for name in peers), default=None)
     limit = median(row["limit"] for row in limits) if limits else None

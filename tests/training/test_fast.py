@@ -207,6 +207,7 @@ def test_trls_trainer_walks_the_same_path_with_our_layers(packing, tmp_path):
     """TRL's SFTTrainer as its documentation sets it up; one line more."""
     trl = pytest.importorskip("trl")
     from datasets import Dataset
+
     from tiny_models import make_tokenizer
 
     def losses(ours):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -105,7 +106,7 @@ def _base(model: Any) -> Any:
 def _switch_layers(probe: Probe, fused: bool) -> None:
     kinds = (("lora", _is_lora, patch_lora), ("norm", _is_norm, patch_norm), ("mlp", _is_mlp, patch_mlp))
     for name, chosen, patch in kinds:
-        _switch(probe, name, lambda chosen=chosen, patch=patch: _patch_each(probe.model, chosen, patch), fused)
+        _switch(probe, name, partial(_patch_each, probe.model, chosen, patch), fused)
 
 
 def _switch(probe: Probe, name: str, patch: Callable[[], Undo], fused: bool) -> str:
