@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 from families import make, with_lora
 
+from cornucopia.kernels import fusion
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.batches import pack_row
@@ -231,3 +234,29 @@ def test_trls_trainer_walks_the_same_path_with_our_layers(packing, tmp_path):
 
     slow = losses(False)
     assert len(slow) == 4 and losses(True) == pytest.approx(slow, rel=1e-4)
+
+
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="needs a C++ compiler")
+def test_compiled_it_gives_the_same_and_is_undone():
+    from transformers.models.llama import modeling_llama
+
+    plain = modeling_llama.apply_rotary_pos_emb
+    model = with_lora(make("llama"), "llama")
+    speed_up(model)
+    expected = gradients(model, answer_loss(model, pack_row(examples()), 1))
+    assert speed_up(model, compiled=True) == "" and extras(model) == PARTS["llama"] | {"compiled"}
+    assert modeling_llama.apply_rotary_pos_emb is not plain and fusion.in_use()
+    for name, gradient in gradients(model, answer_loss(model, pack_row(examples()), 1)).items():
+        assert torch.allclose(gradient, expected[name], rtol=1e-4, atol=1e-5), name
+    slow_down(model)
+    assert modeling_llama.apply_rotary_pos_emb is plain and not fusion.in_use()
+
+
+def test_where_nothing_can_be_compiled_the_other_parts_stay(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr(fusion, "fuse_rotary", broken)
+    model = with_lora(make("llama"), "llama")
+    assert speed_up(model, compiled=True) == "" and extras(model) == PARTS["llama"]
+    assert not fusion.in_use()

@@ -304,3 +304,11 @@ def test_pretraining_on_plain_text(recipe, tmp_path):
     plan = {"stage": "pretrain", "data_path": [str(text)], "cutoff_len": 32, "max_steps": 2, "val_set_size": 0}
     result = train(recipe(**plan))
     assert result["steps"] == 2 and result["tokens"] > 100
+
+
+def test_a_setting_younger_than_a_run_counts_only_where_it_was_given():
+    assert not {"quant_type", "compile"} & set(TrainRecipe().identity())
+    assert TrainRecipe(bits=8, quant_type="fp8", compile="off").identity() == TrainRecipe(bits=8).identity() | {
+        "quant_type": "fp8",
+        "compile": "off",
+    }

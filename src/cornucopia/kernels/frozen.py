@@ -24,6 +24,8 @@ from typing import Any, Protocol
 
 import torch
 
+from cornucopia.kernels.fusion import fused
+
 TOP = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}  # the largest value of each 8-bit type
 FEW_TOKENS = 16  # int8 products on a GPU take more rows than this
 FEW_PACKED = 32  # on a CPU up to so many rows are multiplied straight with the 8-bit weight
@@ -113,6 +115,7 @@ def frozen_of(layer: Any) -> Frozen:
     raise ValueError("not a plain, 8-bit or 4-bit linear layer")
 
 
+@fused
 def round_rows(x: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     """Each row in 8 bits.
 
@@ -132,6 +135,7 @@ def round_rows(x: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch
     return (scaled.round_() if dtype == torch.int8 else scaled).clamp_(-top, top).to(dtype), scales
 
 
+@fused
 def widen8(values: torch.Tensor, scales: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """values * scales in a float type: (O, I) and (O, 1) -> (O, I)."""
     return values.to(dtype).mul_(scales.to(dtype))

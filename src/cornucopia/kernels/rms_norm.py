@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from cornucopia.kernels.fusion import fused, in_use
+
 BLOCK_BYTES = 2**20  # float32 rows of a block: fits a CPU core's second-level cache
 
 
@@ -33,38 +35,52 @@ def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
 
 
 def _blocks(x: torch.Tensor) -> Iterator[slice]:
-    """Slices of rows that fit in cache; all rows at once on a GPU, where a launch costs more than a pass."""
+    """Slices of rows that fit in cache; all rows at once where a pass is compiled, or on a GPU costs a launch."""
     rows, width = x.shape
-    step = max(BLOCK_BYTES // (4 * width), 1) if x.device.type == "cpu" else max(rows, 1)
-    return (slice(start, start + step) for start in range(0, rows, step))
+    whole = in_use() or x.device.type != "cpu"
+    step = max(rows, 1) if whole else max(BLOCK_BYTES // (4 * width), 1)
+    return (slice(start, start + step) for start in range(0, max(rows, 1), step))
+
+
+@fused
+def _normalised(
+    x: torch.Tensor, weight: torch.Tensor, eps: float, wide: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    block = x.to(wide)
+    scale = torch.rsqrt(block.square().mean(1, keepdim=True) + eps)
+    return (block * scale).to(x.dtype) * weight, scale
+
+
+@fused
+def _input_gradient(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    unit = x.to(scale.dtype) * scale
+    pull = (grad * weight).to(scale.dtype)
+    return (pull.addcmul(unit, (pull * unit).mean(1, keepdim=True), value=-1) * scale).to(x.dtype)
+
+
+@fused
+def _weight_gradient(x: torch.Tensor, scale: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    return (grad * (x.to(scale.dtype) * scale).to(x.dtype)).sum(0, dtype=scale.dtype)
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-        result = torch.empty(x.shape, dtype=torch.promote_types(x.dtype, weight.dtype), device=x.device)
-        scale = torch.empty(x.shape[0], 1, dtype=wide, device=x.device)
-        for part in _blocks(x):
-            block = x[part].to(wide)
-            torch.rsqrt(block.square().mean(1, keepdim=True) + eps, out=scale[part])
-            torch.mul((block * scale[part]).to(x.dtype), weight, out=result[part])
+        parts = [_normalised(x[part], weight, eps, wide) for part in _blocks(x)]
+        result, scale = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
         ctx.save_for_backward(x, weight, scale)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         x, weight, scale = ctx.saved_tensors
-        grad_x = torch.empty_like(x)
-        grad_weight = torch.zeros(weight.shape, dtype=scale.dtype, device=x.device)
-        for part in _blocks(x):
-            unit = x[part].to(scale.dtype) * scale[part]
-            pull = (grad[part] * weight).to(scale.dtype)
-            if ctx.needs_input_grad[1]:
-                grad_weight += (grad[part] * unit.to(x.dtype)).sum(0, dtype=scale.dtype)
-            mean = (pull * unit).mean(1, keepdim=True)
-            grad_x[part] = pull.addcmul_(unit, mean, value=-1).mul_(scale[part])
-        return grad_x, grad_weight.to(weight.dtype) if ctx.needs_input_grad[1] else None, None
+        parts = [_input_gradient(x[part], weight, scale[part], grad[part]) for part in _blocks(x)]
+        grad_x = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if not ctx.needs_input_grad[1]:
+            return grad_x, None, None
+        grad_weight = sum(_weight_gradient(x[part], scale[part], grad[part]) for part in _blocks(x))
+        return grad_x, grad_weight.to(weight.dtype), None
 
 
 def patch_norm(module: torch.nn.Module) -> Callable[[], Any]:

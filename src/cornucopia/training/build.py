@@ -16,7 +16,7 @@ from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.models.load import Base, find_model
 from cornucopia.models.memory import read_shape
 from cornucopia.training.examples import DataPlan
-from cornucopia.training.plan import total_steps
+from cornucopia.training.plan import repays_compiling, total_steps
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.start import starting_adapter
 from cornucopia.training.trackers import tracker_names
@@ -63,7 +63,10 @@ def make_trainer(
 
     collator = Collator(packed=False, pad_id=base.tokenizer.pad_token_id or 0)
     if recipe.packing:
-        reason = speed_up(model)
+        compiled = repays_compiling(recipe, plan, base.model.num_parameters(), choose_device(recipe.device))
+        if compiled:
+            say("编译逐元素的运算：约半分钟，只在第一次")
+        reason = speed_up(model, compiled=compiled)
         collator.packed = not reason
         say(
             f"这个模型不能用无填充训练（{reason}），用普通填充"

@@ -18,7 +18,7 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from cornucopia.core.errors import first_line
-from cornucopia.kernels import packed_attention
+from cornucopia.kernels import fusion, packed_attention
 from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
 from cornucopia.kernels.lora_linear import patch_lora
 from cornucopia.kernels.rms_norm import patch_norm
@@ -34,16 +34,19 @@ EXTRAS = {
     "norm": "归一化不留中间值",
     "mlp": "前馈层少留一份中间值",
     "rows": "末层只算要学的位置",
+    "compiled": "逐元素的运算编译成一遍",
 }
 
 Undo = Callable[[], Any]
 
 
-def speed_up(model: Any) -> str:
+def speed_up(model: Any, *, compiled: bool = False) -> str:
     """Use the fast step when it gives what separate, padded documents give.
 
     Args:
         model: a causal language model, or a PEFT model around one.
+        compiled: compile the element-by-element work too (kernels.fusion): half a minute, some 200 MB, and a C++
+            compiler on CPU. Where that fails the part stays off.
 
     Returns:
         "" when packed rows can be used, else the reason why not (Chinese); batches must then be padded ones. The parts
@@ -58,6 +61,8 @@ def speed_up(model: Any) -> str:
             _switch_layers(probe, fused=not reason)
             if not reason:
                 _switch(probe, "rows", lambda: _patch_rows(base), fused=True)
+            if compiled:
+                _switch(probe, "compiled", lambda: _patch_compiled(base), fused=not reason)
     except REFUSALS as error:
         reason = first_line(error, 120)
     return reason
@@ -88,7 +93,7 @@ def speed_up_layers(model: Any, *, packed: bool = False) -> set[str]:
 
 
 def extras(model: Any) -> set[str]:
-    """Which parts of the fast step are on: "packed", "lora" (fused), "norm", "mlp", "rows" (short last layer)."""
+    """Which parts are on: "packed", "lora" (fused), "norm", "mlp", "rows" (short last layer), "compiled"."""
     return set(getattr(_base(model), "_fast_undo", ()))
 
 
@@ -172,6 +177,21 @@ def _is_mlp(module: Any) -> bool:
 
 def _patch_rows(base: Any) -> Undo:
     return patch_last_layer(base.get_decoder().layers[-1])
+
+
+def _patch_compiled(base: Any) -> Undo:
+    try:
+        rotary = fusion.fuse_rotary(base)
+    except ValueError:  # positions of another kind: norms and MLPs are compiled all the same
+        rotary = None
+
+    def undo() -> None:
+        fusion.use(False)
+        if rotary:
+            rotary()
+
+    fusion.use(True)
+    return undo
 
 
 def _fused_forward(

@@ -10,12 +10,27 @@ from cornucopia.models.memory import GIB, MemoryEstimate
 from cornucopia.training.examples import DataPlan
 from cornucopia.training.recipe import TrainRecipe
 
+_CPU_WORTH = 600 * 1e11  # seconds times operations a second
+_GPU_WORTH = 180 * 2e14
+
 
 def total_steps(recipe: TrainRecipe, examples: int) -> int:
     """Number of optimizer updates of the run."""
     if recipe.max_steps > 0:
         return recipe.max_steps
     return math.ceil(recipe.num_epochs * math.ceil(examples / recipe.batch_size))
+
+
+def repays_compiling(recipe: TrainRecipe, plan: DataPlan, parameters: int, device: str) -> bool:
+    """Whether a run is long enough for half a minute of compiling to pay.
+
+    By what the plan alone says, so that a resumed run decides alike: floating-point operations of the frozen weights'
+    two products, four a parameter and token, against ten minutes of a laptop's CPU or three of a data centre's GPU.
+    """
+    if recipe.compile != "auto":
+        return recipe.compile == "on"
+    tokens = plan.train.tokens / len(plan.train) * recipe.batch_size * total_steps(recipe, len(plan.train))
+    return 4 * parameters * tokens > (_GPU_WORTH if device.startswith("cuda") else _CPU_WORTH)
 
 
 def show(recipe: TrainRecipe, plan: DataPlan, template: str, memory: MemoryEstimate, own: int, free: int) -> None:
