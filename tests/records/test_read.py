@@ -218,12 +218,13 @@ def test_a_mapped_column_that_no_row_has_is_an_error(tmp_path):
 
 
 def test_an_unreadable_file_is_an_error_in_chinese(tmp_path, monkeypatch):
-    def refuse(_):
+    def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    path = write(tmp_path, "a.jsonl", LINES[0])
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match="打不开文件"):
-        read_records(write(tmp_path, "a.jsonl", LINES[0]))
+        read_records(path)
 
 
 def test_parquet(tmp_path):

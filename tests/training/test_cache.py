@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cornucopia.core.errors import DataError
 from cornucopia.tokens.render import Example
 from cornucopia.tokens.template import resolve_template
-from cornucopia.training import cache, examples
+from cornucopia.training import cache, examples, token_files
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import train
 from cornucopia.training.store import TokenStore
@@ -95,28 +100,88 @@ def test_another_tokenizer_is_another_key(small, recipe, tokenizer):
     assert cache.key(recipe(), template, other) != cache.key(recipe(), template, tokenizer)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other"])
-def test_a_damaged_file_is_passed_over_and_written_anew(damage, folder, prepare):
+@pytest.mark.parametrize("file", ["plan.json", "train.ids", "train.labels", "train.offsets", "validation.ids"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other", "gone"])
+def test_a_damaged_file_is_passed_over_and_written_anew(damage, file, folder, prepare):
     good = content(prepare()[0])
-    (path,) = folder.iterdir()
+    (kept,) = folder.iterdir()
+    path = kept / file
     data = bytearray(path.read_bytes())
-    if damage == "flipped":
-        data[-9] ^= 1
-    path.write_bytes(
-        {"empty": b"", "cut": data[: len(data) // 2], "other": b"\x02" + bytes(7) + b"{}"}.get(damage, data)
-    )
+    if damage == "gone":
+        path.unlink()
+    else:
+        data[len(data) // 2] ^= damage == "flipped"
+        path.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "other": b"\x02{}\n[1]"}.get(damage, data))
     plan, anew = prepare()
     assert anew and content(plan) == good
-    assert not prepare()[1] and [p.name for p in folder.iterdir()] == [path.name]
+    assert not prepare()[1] and [p.name for p in folder.iterdir()] == [kept.name]
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_are_no_plan_and_no_crash(tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "any.safetensors"
-    path.write_bytes(data)
+@given(st.binary(max_size=200), st.sampled_from([b"", b"{}", b"[]", b'{"arrays": {}}', b'{"arrays": {"train.x": ""}}']))
+def test_any_bytes_are_no_plan_and_no_crash(tmp_path_factory, data, page):
+    folder = tmp_path_factory.getbasetemp() / "any"
+    folder.mkdir(exist_ok=True)
+    (folder / "plan.json").write_bytes(
+        data if not page else hashlib.sha256(page + data).hexdigest().encode() + b"\n" + page + data
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "_path", lambda name: path)
+        patch.setattr(cache, "_folder", lambda name: folder)
         assert cache.load("any") is None
+
+
+@pytest.mark.parametrize("spot", [0.0, 0.3, 0.5, 0.99])
+def test_of_huge_arrays_blocks_are_compared(spot, folder, prepare, monkeypatch):
+    monkeypatch.setattr(cache, "WHOLE", 100)
+    monkeypatch.setattr(cache, "_BLOCK", 8)
+    monkeypatch.setattr(cache, "_BLOCKS", 16)
+    good = content(prepare()[0])
+    assert not prepare()[1]
+    path = next(folder.iterdir()) / "train.ids"
+    data = bytearray(path.read_bytes())
+    start = min(int(len(data) * spot), len(data) - len(data) // 8)
+    data[start : start + len(data) // 8] = bytes(len(data) // 8)
+    path.write_bytes(data)
+    plan, anew = prepare()
+    assert anew and content(plan) == good
+
+
+def test_tokens_that_went_to_files_are_kept_as_they_are(folder, prepare, monkeypatch):
+    good = content(prepare(cache=False)[0])
+    monkeypatch.setattr(token_files, "SPILL", 100)
+    monkeypatch.setattr(cache, "WORTH", 60)
+    monkeypatch.setattr(cache, "LIMIT", 1)
+    plan, _ = prepare()
+    (kept,) = folder.iterdir()
+    assert kept.name[0] != "." and content(plan) == good
+    second, anew = prepare()
+    assert not anew and content(second) == good
+    assert isinstance(second.train.ids.base, np.memmap)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, DataError("坏了")])
+def test_what_is_broken_off_leaves_nothing(stop, folder, prepare, monkeypatch):
+    def break_off(stores):
+        assert [path.name[-4:] for path in folder.iterdir()] == [".tmp"]
+        raise stop
+
+    monkeypatch.setattr(token_files, "SPILL", 100)
+    monkeypatch.setattr(examples, "_fingerprint", break_off)
+    with pytest.raises(type(stop) if isinstance(stop, DataError) else stop):
+        prepare()
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("process", "age", "stays"), [("99999999", 9999, False), ("99999999", 0, True), (None, 9999, True)]
+)
+def test_what_a_killed_program_left_is_removed(process, age, stays, folder, prepare):
+    left = folder / f".key.{process or os.getpid()}.tmp"
+    left.mkdir(parents=True)
+    (left / "train.ids").write_bytes(b"1234")
+    for path in (left / "train.ids", left):
+        os.utime(path, (time.time() - age, time.time() - age))
+    prepare()
+    assert left.exists() == stays
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing(folder, prepare):
@@ -131,15 +196,16 @@ def test_little_data_and_a_dry_run_leave_no_file(folder, prepare, monkeypatch):
     assert not folder.exists()
 
 
-def test_the_longest_unused_files_make_room(folder, prepare, monkeypatch):
-    import os
-
+def test_the_longest_unused_make_room(folder, prepare, monkeypatch):
     prepare()
     (first,) = folder.iterdir()
+    older = folder / "older.safetensors"
+    older.write_bytes(b"1")
     os.utime(first, (1, 1))
-    monkeypatch.setattr(cache, "LIMIT", first.stat().st_size * 3 // 2)
+    os.utime(older, (0, 0))
+    monkeypatch.setattr(cache, "LIMIT", sum(file.stat().st_size for file in first.iterdir()) * 3 // 2)
     prepare(seed=7)
-    assert not first.exists() and len(list(folder.iterdir())) == 1
+    assert not first.exists() and not older.exists() and len(list(folder.iterdir())) == 1
 
 
 def test_rejects_and_notes_are_told_again(folder, prepare, tmp_path):
@@ -167,13 +233,50 @@ def test_training_from_the_cache_and_resuming_without_it_give_the_same_bits(fold
 rows = st.lists(st.lists(st.integers(-100, 2**31 - 1), min_size=1, max_size=5), max_size=6)
 
 
-@given(rows)
-def test_a_store_gives_back_what_was_put_in(lists):
-    store = TokenStore.of([Example(list(ids), [label // 2 for label in ids]) for ids in lists])
-    assert [e.input_ids for e in store] == lists and store.lengths == [len(ids) for ids in lists]
-    assert store[:2] == list(store)[:2] and store.tokens == sum(map(len, lists))
-    assert store.supervised == sum(e.supervised for e in store)
-    if lists:
-        assert store[-1] == store[len(lists) - 1]
-    with pytest.raises(IndexError):
-        store[len(lists)]
+@given(rows, st.lists(st.integers(0, 99), max_size=9), st.sampled_from([1, 3, 2**20]))
+def test_a_store_gives_back_what_was_put_in(lists, order, at_once):
+    examples = [Example(list(ids), [label if label % 3 else -100 for label in ids]) for ids in lists]
+    store = TokenStore.of(examples)
+    chosen = np.array([number % len(lists) for number in order] if lists else [], np.int64)
+    ordered = TokenStore(store.offsets, store.ids, store.labels, chosen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cornucopia.training.store._AT_ONCE", at_once)
+        for given_back, expected in ((store, examples), (ordered, [examples[i] for i in chosen])):
+            assert list(given_back) == expected and list(given_back.lengths) == [len(e.input_ids) for e in expected]
+            assert given_back[:2] == expected[:2] and given_back.tokens == sum(len(e.input_ids) for e in expected)
+            assert given_back.supervised == sum(e.supervised for e in expected)
+            assert not expected or given_back[-1] == expected[-1]
+            with pytest.raises(IndexError):
+                given_back[len(expected)]
+
+
+@given(rows, st.sampled_from([1, 8, 40]))
+def test_a_writer_gives_the_same_store_in_memory_and_from_files(tmp_path_factory, lists, spill):
+    examples = [Example(ids, [label // 2 for label in ids]) for ids in lists]
+    folder = tmp_path_factory.mktemp("spill")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(token_files, "SPILL", spill)
+        patch.setattr(token_files, "_PART", 8)
+        patch.setenv("CORNUCOPIA_CACHE", str(folder / "cache"))
+        stores = []
+        for place in (folder / "kept", None):
+            writer = token_files.TokenWriter("train", token_files.opener(place))
+            for example in examples:
+                writer.add(example)
+            stores.append(writer.finish())
+    assert list(stores[0]) == list(stores[1]) == examples
+    assert not list((folder / "cache").rglob("*"))  # what has no name is gone whatever happens
+
+
+def test_arrays_that_do_not_belong_together_are_refused():
+    ids = np.zeros(4, np.int32)
+    for offsets, order in (
+        ([], None),
+        ([1, 4], None),
+        ([0, 3], None),
+        ([0, 2, 2, 4], None),
+        ([0, 4], [1]),
+        ([0, 4], [-1]),
+    ):
+        with pytest.raises(ValueError):
+            TokenStore(np.array(offsets), ids, ids, None if order is None else np.array(order))

@@ -1,16 +1,19 @@
-"""Examples from files: weights, and what they take."""
+"""Examples from files: what of them is trained on, in which order, and what is told of the rest."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import ConfigError, DataError
 from cornucopia.tokens.render import IGNORE
 from cornucopia.tokens.template import resolve_template
+from cornucopia.training import examples, mixture, token_files
 from cornucopia.training.examples import prepare
 from cornucopia.training.recipe import TrainRecipe
+from tiny_models import make_tokenizer
 
 
 @pytest.fixture
@@ -70,3 +73,84 @@ def test_a_column_can_hold_what_is_thought_before_the_answer(tmp_path, tokenizer
     with pytest.raises(ConfigError, match="继续预训练没有思考过程") as caught:
         TrainRecipe.build({"stage": "pretrain", "reasoning_column": "topic"})
     assert "给的是" not in str(caught.value)  # it is no single value's fault
+
+
+def plan_of(tmp_path, **settings):
+    """Two files with questions, documents, bad rows and answers that cannot fit, tokenised to bytes."""
+    tokenizer = make_tokenizer()
+    for name, start in (("a", 0), ("b", 60)):
+        rows = []
+        for n in range(start, start + 30):
+            question, domain = f"第{n % 11}问：怎么办" + "？" * (n % 7), ["保险", "股票", ""][n % 3]
+            rows.append({"instruction": question, "input": "材料" * (n % 3), "output": "答" * (1 + n % 40)})
+            rows[-1] |= {"domain": domain} if n % 5 else {"output": ""}
+            rows += [{"text": "文" * n, "domain": "文"}] if n % 6 == 1 else []
+            rows += [{"instruction": question * 30, "output": "答" * 300, "domain": "长"}] if n % 9 == 2 else []
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(text + "{坏\n", encoding="utf-8")
+    values = {"data_path": [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")], "cutoff_len": 120, "cache": False}
+    recipe = TrainRecipe.build(values | settings)
+    return prepare(recipe, resolve_template("fin_template", tokenizer), tokenizer)
+
+
+GOLDEN = [
+    ({}, "fe0767c36fcbab34", [71, 0, 14], [("股票", 16), ("文", 10), ("（未标）", 16), ("长", 7), ("保险", 16)]),
+    (
+        {"data_weights": [0.5, 2.0]},
+        "debe6ce588cb8ae6", [92, 0, 14], [("股票", 20), ("文", 13), ("保险", 19), ("长", 8), ("（未标）", 20)],
+    ),
+    (
+        {"data_weights": [1, 2.5], "val_set_size": 7, "seed": 3},
+        "d9bf01d25e5ffc14", [115, 7, 14], [("股票", 26), ("文", 16), ("（未标）", 22), ("保险", 26), ("长", 11)],
+    ),
+    (
+        {"val_set_size": 0.2, "stage": "pretrain"},
+        "a7175a2c8913aadd", [177, 22, 2], [("（未标）", 21), ("股票", 14), ("文", 7), ("长", 7), ("保险", 12)],
+    ),
+    (
+        {"val_set_size": 5, "cutoff_len": 400, "train_on_inputs": True},
+        "294d8ef3dacf5561", [60, 5, 14], [("股票", 16), ("文", 8), ("（未标）", 15), ("长", 7), ("保险", 14)],
+    ),
+    (
+        {"cutoff_len": 40, "data_weights": [0.5, 2.0], "val_set_size": 4},
+        "82431db7d5a4e442", [63, 3, 80], [("长", 8), ("股票", 20), ("（未标）", 19), ("文", 12), ("保险", 17)],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spill", [2**25, 50])
+@pytest.mark.parametrize(("settings", "fingerprint", "counts", "domains"), GOLDEN)
+def test_the_plan_of_a_recipe_stays_what_it_is(tmp_path, monkeypatch, spill, settings, fingerprint, counts, domains):
+    """Runs that are resumed and models that are built again, byte for byte, stand on it."""
+    monkeypatch.setattr(token_files, "SPILL", spill)
+    monkeypatch.setenv("CORNUCOPIA_CACHE", str(tmp_path / "cache"))
+    plan = plan_of(tmp_path, **settings)
+    assert (plan.fingerprint, list(plan.domains.items())) == (fingerprint, domains)
+    assert [len(plan.train), len(plan.validation), len(plan.rejects)] == counts
+    lines = "".join(row["where"].rpartition("/")[2] for row in plan.rejects)
+    assert hashlib.sha256(lines.encode()).hexdigest()[:8] == {2: "b2292088", 14: "5a709c7a", 80: "058bab32"}[counts[2]]
+    assert plan.train.supervised == sum(example.supervised for example in plan.train)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".jsonl"]
+
+
+def test_many_bad_rows_are_counted_and_the_first_kept(tmp_path, monkeypatch):
+    whole = plan_of(tmp_path, cutoff_len=40).rejects
+    monkeypatch.setattr(mixture, "MOST_SKIPPED", 20)
+    plan = plan_of(tmp_path, cutoff_len=40)
+    assert plan.rejects == whole[:20] and len(whole) > 20
+    assert plan.notes == [f"坏行太多：一共跳过 {len(whole)} 行，只记下前 20 行"]
+
+
+def test_a_file_that_grows_while_it_is_read_is_an_error(tmp_path, tokenizer, monkeypatch):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"instruction": "问", "output": "答"}\n', encoding="utf-8")
+    plain = examples.mix
+
+    def write_on(recipe):
+        decided = plain(recipe)
+        path.write_text(path.read_text(encoding="utf-8") * 2, encoding="utf-8")
+        return decided
+
+    monkeypatch.setattr(examples, "mix", write_on)
+    with pytest.raises(DataError, match=r"(?s)数据文件在读的时候变了.*先是 1 条，后来是 2 条"):
+        prepare(TrainRecipe.build({"data_path": [str(path)]}), resolve_template("fin_template", tokenizer), tokenizer)

@@ -7,11 +7,15 @@ move the others more than the sizes demand, and the same question never stands o
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Record
+
+KEY_BYTES = 16
 
 
 def split_records(records: Sequence[Record], val_set_size: float, seed: int = 42) -> tuple[list[Record], list[Record]]:
@@ -25,19 +29,44 @@ def split_records(records: Sequence[Record], val_set_size: float, seed: int = 42
     Raises:
         DataError: if the validation part would leave nothing to train on, saying what fits.
     """
-    wanted = _count(len(records), val_set_size)
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, record in enumerate(records):
-        groups[_key(record, seed)].append(index)
-    chosen: set[int] = set()
-    for key in sorted(groups):
-        if len(chosen) + len(groups[key]) <= wanted:
-            chosen.update(groups[key])
-    if wanted and not chosen:
-        found = f"{len(records)} 条只有 {len(groups)} 个不同的问题"
+    held = held_out(b"".join(split_key(record, seed) for record in records), val_set_size)
+    train = [record for record, out in zip(records, held, strict=True) if not out]
+    return train, [record for record, out in zip(records, held, strict=True) if out]
+
+
+def held_out(keys: bytes | bytearray, val_set_size: float) -> NDArray[np.bool_]:
+    """(N,) which of N records are for validation, told by their keys alone.
+
+    Args:
+        keys: N times `KEY_BYTES`: `split_key` of each record.
+        val_set_size: as in `split_records`.
+
+    Raises:
+        DataError: as in `split_records`.
+    """
+    total = len(keys) // KEY_BYTES
+    wanted = _count(total, val_set_size)
+    if not wanted:
+        return np.zeros(total, bool)
+    _, group, sizes = np.unique(np.frombuffer(keys, f"S{KEY_BYTES}"), return_inverse=True, return_counts=True)
+    chosen = np.zeros(len(sizes), bool)
+    room = wanted
+    for index, size in enumerate(sizes):  # in the order of their keys
+        chosen[index] = size <= room
+        room -= int(size) if size <= room else 0
+        if not room:
+            break
+    if not chosen.any():
+        found = f"{total} 条只有 {len(sizes)} 个不同的问题"
         raise DataError("分不出验证集：同一问题的各条不能拆开", found=found, fix="设 val_set_size 为 0，或先去重")
-    train = [record for index, record in enumerate(records) if index not in chosen]
-    return train, [record for index, record in enumerate(records) if index in chosen]
+    return chosen[group]
+
+
+def split_key(record: Record, seed: int) -> bytes:
+    """`KEY_BYTES` of a hash of everything before the answer (or of the document)."""
+    asked = [f"{m.role}\1{m.content}\1{m.material}" for m in record.prompt().messages]
+    text = "\0".join([str(seed), record.text, *asked])
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:KEY_BYTES]
 
 
 def _count(total: int, size: float) -> int:
@@ -50,10 +79,3 @@ def _count(total: int, size: float) -> int:
         found = f"验证集 {int(size)} 条，数据一共 {total} 条"
         raise DataError("验证集不小于全部数据", found=found, fix=f"改 val_set_size：{fits}")
     return int(size)
-
-
-def _key(record: Record, seed: int) -> str:
-    """A hash of everything before the answer (or of the document)."""
-    asked = [f"{m.role}\1{m.content}\1{m.material}" for m in record.prompt().messages]
-    text = "\0".join([str(seed), record.text, *asked])
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,0 +1,155 @@
+"""Rows of a JSON file, however large and whatever its damage. Knows no record format.
+
+Nothing here stops at the first damage: a broken row is handed on with its problem, and reading goes on after it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from cornucopia.records.decode import TextFile
+from cornucopia.records.json_values import BLANK, LENIENT, STRICT, Window, decode_value, line_value
+from cornucopia.records.rows import Row
+
+Accept = Callable[[Any], bool]  # whether a parsed value is a row of a known format
+
+MOST_BAD = 2**22  # characters of bad lines kept together, in the hope of an object among them
+_SEPARATORS = re.compile(r"[\s,\[\]\ufeff]*")
+_OUTSIDE, _INSIDE = re.compile(f"[{BLANK}]*"), re.compile(r"[ \t\r\n]*")
+_OBJECT = re.compile(r"\{\s*\"")
+
+
+def json_rows(text: TextFile, accept: Accept) -> Iterator[Row]:
+    """Rows of a JSON array, one JSON object, JSON Lines, or a damaged mixture of these.
+
+    A sound document is read as it is. Anything else is read line by line, and what is left between good lines is
+    searched for whole objects, so that neither junk lines nor a broken element cost a good row.
+    """
+    if _is_sound(Window(text.chunks())):
+        return _sound_rows(Window(text.chunks()))
+    return _line_rows(text.lines(), accept)
+
+
+def _is_sound(window: Window) -> bool:
+    """Whether the text is one JSON array or object and nothing else."""
+    try:
+        kind = window.skip(_OUTSIDE)
+        if kind == "{":
+            window.move(window.value()[1])
+        elif kind != "[" or not _is_array(window):
+            return False
+    except (ValueError, RecursionError):
+        return False
+    return window.skip(_OUTSIDE) == ""
+
+
+def _is_array(window: Window) -> bool:
+    window.move(window.at + 1)
+    mark = window.skip(_INSIDE)
+    while mark != "]":
+        window.move(window.value()[1])
+        mark = window.skip(_INSIDE)
+        if mark == ",":
+            window.move(window.at + 1)
+            mark = "" if window.skip(_INSIDE) == "]" else ","
+        if mark not in ("]", ","):
+            return False
+    window.move(window.at + 1)
+    return True
+
+
+def _sound_rows(window: Window) -> Iterator[Row]:
+    """Every object of a sound document, of arrays within arrays too; anything else is a problem."""
+    while window.skip(_SEPARATORS):
+        value, end = window.value()
+        line, raw = window.line, window.move(end)
+        if isinstance(value, dict):
+            yield Row(line, raw, value)
+        else:
+            yield Row(line, raw, problem=f"应是 {{…}} 对象，实际是 {raw[:30]}")
+
+
+def _line_rows(lines: Iterable[str], accept: Accept) -> Iterator[Row]:
+    bad: list[str] = []
+    size, apart = 0, True  # apart: no bad line can be a part of an object that has more lines
+    for number, line in enumerate(lines, 1):
+        value = line_value(line)
+        good = accept(value)
+        if bad and (good or (apart and size > MOST_BAD)):
+            yield from _recover("\n".join([*bad, ""]), number - len(bad), accept)
+            bad, size, apart = [], 0, True
+        if good:
+            yield Row(number, line, value)
+            continue
+        bad.append(line)
+        size += len(line) + 1
+        apart = apart and (value is not None or "{" not in line)
+    if bad:
+        yield from _recover("\n".join(bad), number - len(bad) + 1, accept)
+
+
+def _recover(text: str, first: int, accept: Accept) -> Iterator[Row]:
+    """Whole objects within lines that are no rows by themselves; if there is none, each line is a problem.
+
+    Args:
+        text: the lines.
+        first: number of the first of them.
+        accept: tells a row.
+    """
+    found = list(_elements(text, first, accept))
+    if any(accept(value) for _, _, value in found):
+        starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        for begin, end, value in found:
+            yield _row(first + bisect.bisect_right(starts, begin) - 1, text[begin:end], value)
+        return
+    for number, line in enumerate(text.split("\n"), first):
+        if line.strip(BLANK + ",[]"):
+            value = line_value(line)
+            yield Row(number, line, value, "" if isinstance(value, dict) else _line_problem(line))
+
+
+def _elements(text: str, first: int, accept: Accept) -> Iterator[tuple[int, int, Any]]:
+    """(start, end, value) of each element; a str value is the problem of a broken stretch.
+
+    Only objects are trusted: a stray quote would make a text of the rows after it.
+    """
+    start = 0
+    while True:
+        found = _SEPARATORS.match(text, start)
+        start = found.end() if found else len(text)
+        if start >= len(text):
+            return
+        value, end = decode_value(STRICT, text, start, line=first)
+        if end == start:
+            lenient, lenient_end = decode_value(LENIENT, text, start)
+            if accept(lenient):
+                value, end = lenient, lenient_end
+        if end > start and not isinstance(value, dict):
+            value, end = f"应是 {{…}} 对象，实际是 {text[start:end][:30]}", start
+        end = end if end > start else _next_element(text, start + 1, accept)
+        yield start, end, value
+        start = end
+
+
+def _next_element(text: str, start: int, accept: Accept) -> int:
+    """Where the next whole object of a known format begins."""
+    for match in _OBJECT.finditer(text, start):
+        value, end = decode_value(STRICT, text, match.start())
+        if match.start() < end and accept(value):
+            return match.start()
+    return len(text)
+
+
+def _line_problem(line: str) -> str:
+    line = line.strip(BLANK)
+    if not line.startswith("{"):
+        return f"不是 JSON 对象：{line[:30]}"
+    problem = decode_value(LENIENT, line, 0, whole=True)[0]
+    return problem if isinstance(problem, str) else "JSON 不完整"
+
+
+def _row(line: int, raw: str, value: Any) -> Row:
+    return Row(line, raw.rstrip(BLANK + ",[]"), problem=value) if isinstance(value, str) else Row(line, raw, value)

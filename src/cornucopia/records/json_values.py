@@ -1,0 +1,126 @@
+"""JSON values in text that is read a piece at a time. Knows no rows and no record format."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+BLANK = " \t\r\n\ufeff"
+_LEEWAY = 16  # characters at the end of a text within which a value that is cut off there shows its fault
+
+
+def _integer(digits: str) -> int | str:
+    """Python refuses integers of thousands of digits: they stay text."""
+    return int(digits) if len(digits) < 1000 else digits
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _decoder(strict: bool) -> json.JSONDecoder:
+    """NaN, Infinity and 1e999 become None: they are not JSON and could not be written again."""
+    return json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite, parse_int=_integer, strict=strict)
+
+
+STRICT, LENIENT = _decoder(True), _decoder(False)
+
+
+def decode_value(
+    decoder: json.JSONDecoder, text: str, start: int, *, whole: bool = False, line: int = 1
+) -> tuple[Any, int]:
+    """(value, end), or (Chinese problem as str, start): an object or array is never a str.
+
+    Args:
+        decoder: STRICT, or LENIENT that takes line breaks within strings.
+        text: holds the value from `start` on.
+        start: where it begins.
+        whole: whatever follows the value is a problem.
+        line: number of the text's first line in its file.
+    """
+    try:
+        value, end = decoder.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        place = f"第 {error.lineno + line - 1} 行" if line > 1 or "\n" in text else ""
+        return f"JSON 有语法错误（{place}第 {error.colno} 列附近）", start
+    except RecursionError:
+        return "JSON 嵌套太深", start
+    if whole and end < len(text):
+        return "后面还有别的内容", start
+    return value, end
+
+
+def line_value(line: str) -> Any:
+    """The object on one line, alone or as an element of an array with one element a line; None if there is none."""
+    line = line.strip(BLANK).lstrip("[,").lstrip(BLANK)
+    closing = line.rfind("}") + 1
+    if not line.startswith("{") or line[closing:].strip(BLANK + ",]"):
+        return None
+    value, end = decode_value(LENIENT, line[:closing], 0)
+    return value if end == closing else None
+
+
+class Window:
+    """The part of a long text that is being looked at: it is read on at its end and forgotten before `at`.
+
+    Args:
+        chunks: the text in pieces.
+    """
+
+    def __init__(self, chunks: Iterable[str]) -> None:
+        self._chunks = iter(chunks)
+        self.text, self.at, self.line, self._ended = "", 0, 1, False
+
+    def move(self, end: int) -> str:
+        """Go on to `end`; gives what lay between."""
+        passed = self.text[self.at : end]
+        self.line += passed.count("\n")
+        self.at = end
+        return passed
+
+    def skip(self, pattern: re.Pattern[str]) -> str:
+        """Go past what matches the pattern (of single characters); gives the next character, '' at the end."""
+        while True:
+            found = pattern.match(self.text, self.at)
+            self.move(found.end() if found else self.at)
+            if self.at < len(self.text) or self._ended:
+                return self.text[self.at : self.at + 1]
+            self._read_on()
+
+    def value(self) -> tuple[Any, int]:
+        """The value that begins at `at`, and where it ends.
+
+        Raises:
+            ValueError: if there is none.
+            RecursionError: if it is nested too deep.
+        """
+        while True:
+            try:
+                value, end = STRICT.raw_decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                if self._ended or not _may_be_cut(error):
+                    raise
+            else:
+                if self._ended or end + _LEEWAY < len(self.text):  # a number at the end may have more digits
+                    return value, end
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Hold at least twice as much, so that a long value is not tried too often."""
+        parts, size = [self.text[self.at :]], 0
+        while size <= len(parts[0]):
+            part = next(self._chunks, None)
+            if part is None:
+                self._ended = True
+                break
+            parts.append(part)
+            size += len(part)
+        self.text, self.at = "".join(parts), 0
+
+
+def _may_be_cut(error: json.JSONDecodeError) -> bool:
+    return error.msg.startswith("Unterminated string") or error.pos + _LEEWAY >= len(error.doc.rstrip())

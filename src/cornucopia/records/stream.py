@@ -1,0 +1,243 @@
+"""A file or folder -> Records and Rejects one after another, in memory that does not grow with the data.
+
+A bad row never stops the reading and never costs a good one. Knows nothing of models or tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cornucopia.core.errors import DataError, nearest, reason
+from cornucopia.records import formats, rows
+from cornucopia.records.decode import TextFile
+from cornucopia.records.json_rows import json_rows
+from cornucopia.records.rejects import REJECTS_SUFFIX, Reject
+from cornucopia.records.schema import Record
+
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}
+TEXT_SUFFIXES = (".txt", ".md")
+DATA_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
+
+_SUPPORTED = "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES))
+_SHOWN = 3  # rejects that are told
+_MAX_DEPTH = 64  # levels of nesting in a row; deeper ones break the copying and writing of records
+_BEFORE_OBJECT = re.compile(r"[\s\[\ufeff]*(\{\s*)?")
+_LIKE_JSON = re.compile(r'[\s\[\ufeff]*\{\s*"')
+_BAD_TEXT = re.compile("[\ud800-\udfff\x00]")
+
+
+class RecordStream:
+    """Records and Rejects in the order of the files; to be gone through once.
+
+    What it knows of them is complete once it has been gone through: `records` and `rejects` are their numbers, `first`
+    the first few rejects, `notes` what else the user should know, `formats` the names of formats and how often each
+    was met. Ids are as the file gives them, or the origin: two records may have the same.
+
+    Args:
+        path: the file, or a folder whose data files are read (its .txt and .md only when there is no other data).
+        strict: raise at the first bad row.
+        columns: known key -> the file's own name for it.
+        require_answer: a question without an answer is a bad row (training); otherwise it is a record.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        strict: bool = False,
+        columns: Mapping[str, str] | None = None,
+        require_answer: bool = False,
+    ) -> None:
+        self.path, self._strict, self._columns = Path(path), strict, columns or {}
+        self._require_answer = require_answer
+        self.records = self.rejects = 0
+        self.first: list[Reject] = []
+        self.notes: list[str] = []
+        self.formats: Counter[str] = Counter()
+        self._keys: set[str] = set()
+        self._ids, self._own = array("q"), bytearray()  # of each record: a hash of its id, whether the file gave it
+
+    def __iter__(self) -> Iterator[Record | Reject]:
+        """Read.
+
+        Raises:
+            DataError: no such path, a folder without data, a file that cannot be read, a mapped column that no row has,
+                or when strict the first bad row.
+        """
+        for file in self._files():
+            for item in self._read(file):
+                if isinstance(item, Record):
+                    self.records += 1
+                else:
+                    self.rejects += 1
+                    self.first += [item] if len(self.first) < _SHOWN else []
+                yield item
+        self._check_columns()
+        doubled = self._doubled()
+        self.notes += [f"{doubled} 条的 id 与前面重复，已加 #2、#3 区分"] if doubled else []
+
+    def nothing(self) -> DataError:
+        """The error for data without one good row."""
+        if not self.rejects:
+            return DataError(
+                "文件是空的", where=str(self.path), found="没有一行内容", fix="核对文件；格式说明见 docs/data.md"
+            )
+        found = f"{self.rejects} 处都不能用；第一处 {self.first[0].where}：{self.first[0].reason}"
+        fix = "格式说明见 docs/data.md；逐行的原因见 cornucopia data check"
+        fix = f"核对列名对应 {dict(self._columns)}；{fix}" if self._columns else fix
+        return DataError("没有读出一条数据", where=str(self.path), found=found, fix=fix)
+
+    def _files(self) -> list[Path]:
+        path = self.path
+        try:
+            if path.is_file():
+                return [path]
+            if not path.is_dir():
+                siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+                close = nearest(path.name, siblings)
+                fix = f"最接近的是 {path.parent / close}" if close else "检查路径"
+                raise DataError("找不到数据", where=str(path), fix=fix)
+            found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
+        except OSError as error:
+            raise DataError("打不开", where=str(path), found=reason(error)) from None
+        data = [p for p in found if p.suffix.lower() in DATA_SUFFIXES and not p.name.endswith(REJECTS_SUFFIX)]
+        texts = [p for p in found if p.suffix.lower() in TEXT_SUFFIXES]
+        if data and texts:
+            self.notes.append(f"文件夹里有数据文件，{len(texts)} 个 .txt/.md 没有读（要读就单独给出）")
+        if not data and not texts:
+            kinds = "、".join(sorted({p.suffix or p.name for p in found})[:8]) or "空文件夹"
+            raise DataError("文件夹里没有数据文件", where=str(path), found=kinds, fix=_SUPPORTED)
+        return data or texts
+
+    def _read(self, file: Path) -> Iterator[Record | Reject]:
+        name = file.name if file == self.path else file.relative_to(self.path).as_posix()
+        try:
+            for row in self._rows(file):
+                self._keys.update(row.value or ())
+                yield self._convert(row, file, f"{name}:{row.line}")
+        except DataError as error:
+            if self._strict or file == self.path:
+                raise
+            yield Reject(0, f"{error.what}：{error.found}", "", str(file))
+
+    def _rows(self, file: Path) -> Iterator[rows.Row]:
+        """Raw rows by the file's suffix; JSON is recognised in a file of another name too."""
+        try:
+            if file.suffix.lower() == ".parquet" or _is_parquet(file):
+                yield from rows.parquet_rows(file)
+                return
+            text = TextFile(file)
+            try:
+                yield from self._text_rows(file, text)
+            finally:
+                self.notes += [f"{file.name}：{text.note}"] if text.note else []
+        except OSError as error:
+            raise DataError("打不开文件", where=str(file), found=reason(error)) from None
+
+    def _text_rows(self, file: Path, text: TextFile) -> Iterator[rows.Row]:
+        suffix = file.suffix.lower()
+
+        def accept(value: Any) -> bool:
+            return isinstance(value, dict) and formats.detect(value, self._columns) is not None
+
+        if suffix in TABLE_SUFFIXES:
+            return rows.table_rows(text.lines(), TABLE_SUFFIXES[suffix])
+        if suffix in JSON_SUFFIXES or (_is_like_json(text) and any(accept(r.value) for r in json_rows(text, accept))):
+            return json_rows(text, accept)
+        if suffix in TEXT_SUFFIXES:
+            return rows.document_rows(text.lines(), split=suffix == ".txt")
+        hint = "Excel 请先另存为 CSV UTF-8" if suffix in (".xls", ".xlsx") else _SUPPORTED
+        raise DataError("不支持这种文件", where=str(file), found=suffix or "没有扩展名", fix=hint)
+
+    def _convert(self, row: rows.Row, file: Path, origin: str) -> Record | Reject:
+        record, name = _record(row, self._columns, self._require_answer)
+        if isinstance(record, Record):
+            self.formats[name] += 1
+            record = replace(record, id=record.id or origin, origin=origin)
+            self._ids.append(hash(record.id))
+            self._own.append(record.id != origin)
+            return record
+        reject = Reject(row.line, record, row.raw, str(file))
+        if self._strict:
+            raise DataError("数据有坏行（--strict）", where=reject.where, found=record)
+        return reject
+
+    def _check_columns(self) -> None:
+        absent = [own for own in self._columns.values() if own not in self._keys]
+        if absent and self._keys:
+            close = nearest(absent[0], self._keys)
+            keys = "、".join(sorted(self._keys)[:12])
+            fix = f"最接近的是 {close}" if close else "核对 --columns 等号右边的名字"
+            raise DataError(f"数据里没有「{absent[0]}」这一列", where=str(self.path), found=f"有 {keys}", fix=fix)
+
+    def _doubled(self) -> int:
+        """Records whose own id an earlier one has: told by 8 bytes of each id, as all ids may not fit in memory."""
+        if not any(self._own):
+            return 0
+        import numpy as np
+
+        again = np.ones(len(self._own), bool)
+        again[np.unique(np.frombuffer(self._ids, np.int64), return_index=True)[1]] = False
+        return int((again & np.frombuffer(self._own, bool)).sum())
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _is_parquet(file: Path) -> bool:
+    with file.open("rb") as stream:
+        head = stream.read(4)
+        stream.seek(-min(4, stream.seek(0, 2)), 2)
+        return head == stream.read(4) == b"PAR1"
+
+
+def _is_like_json(text: TextFile) -> bool:
+    """Whether the text begins like JSON with an object."""
+    head = ""
+    for part in text.chunks():
+        head += part
+        if not _BEFORE_OBJECT.fullmatch(head):
+            break
+    return bool(_LIKE_JSON.match(head))
+
+
+def _record(row: rows.Row, columns: Mapping[str, str], require_answer: bool) -> tuple[Record | str, str]:
+    """(record, format name), or (reason it is bad, '')."""
+    if row.problem:
+        return row.problem, ""
+    flaw = _flaw(row.value)
+    if flaw:
+        return flaw, ""
+    try:
+        record, name = formats.to_record(row.value, columns)
+    except DataError as error:
+        parts = [error.what, error.found, error.fix]
+        return "；".join(part for part in parts if part), ""
+    if require_answer and record.messages and not record.golden:
+        return "没有答案（训练需要答案）", ""
+    return record, name
+
+
+def _flaw(value: Any) -> str:
+    """What in a row's values could not be written again as UTF-8 JSON, or ''. No recursion: rows may be deep."""
+    stack = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if isinstance(item, str):
+            bad = None if item.isascii() and "\0" not in item else _BAD_TEXT.search(item)
+            if bad:
+                return "含 NUL 字符" if bad.group() == "\0" else "含残缺的字符（不是合格的 UTF-8 文字）"
+        elif isinstance(item, (dict, list, tuple)):
+            if depth >= _MAX_DEPTH:
+                return f"嵌套超过 {_MAX_DEPTH} 层"
+            parts = [*item.keys(), *item.values()] if isinstance(item, dict) else item
+            stack += [(part, depth + 1) for part in parts]
+    return ""
