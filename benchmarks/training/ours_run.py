@@ -21,8 +21,11 @@ SMALL_ROW = 2  # documents of a packed row when memory counts more than speed
 def main() -> int:
     """Run one spec; the clock writes its line."""
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    clock.install(spec)
     from cornucopia.cli.main import main as command
+    from cornucopia.cli.main import set_defaults
+
+    set_defaults()  # before the clock, which loads PyTorch
+    clock.install(spec)
 
     folder = Path(spec["work"]) / "ours"
     shutil.rmtree(folder, ignore_errors=True)
@@ -35,6 +38,7 @@ def main() -> int:
     words += ["--lora-r", str(spec["lora_r"]), "--lora-alpha", str(2 * spec["lora_r"]), "--lora-dropout", "0"]
     words += ["--learning-rate", str(spec["learning_rate"]), "--lr-scheduler-type", "constant", "--warmup-ratio", "0"]
     words += ["--logging-steps", "1", "--save-steps", "100000"]
+    words += ["--bits", "8"] if spec.get("setting") == "int8" else []
     return command(words + spec.get("flags", []))
 
 

@@ -55,6 +55,8 @@ def set_defaults() -> None:
     # packed rows are of another length in every step: gigabytes. A layer, forward and backward, has some two dozen.
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, "64")
+    # Large tensors in huge pages (Linux): training peaks lower, as aligned blocks leave fewer gaps, and is no slower.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def _quiet() -> None:
