@@ -46,7 +46,7 @@ def read_packs(spec: dict[str, Any]) -> list[dict[str, Any]]:
         json.loads(line) for line in (Path(spec["data"]) / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     size = spec["pack_documents"]
-    groups = [rows[start : start + size] for start in range(0, len(rows), size)][:4]
+    groups = [rows[start : start + size] for start in range(0, len(rows), size)][:2]
     return [
         {
             "lengths": [len(row["input_ids"]) for row in group],

@@ -45,8 +45,9 @@ def shape_of(name: str) -> dict[str, int]:
     return {key: config[key] for key in LLAMA_110M}
 
 
-def make_model(folder: Path, shape: dict[str, int]) -> int:
-    """A LLaMA with random bfloat16 weights and the bundled tokenizer; returns its number of parameters."""
+def make_model(folder: Path, shape: dict[str, int], dtype: str = "bfloat16") -> int:
+    """A LLaMA with random weights that bfloat16 holds, stored in `dtype` (LLaMA-Factory loads them as stored), and the
+    bundled tokenizer; returns its number of parameters."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -59,7 +60,7 @@ def make_model(folder: Path, shape: dict[str, int]) -> int:
         eos_token_id=2,
         pad_token_id=3,
     )
-    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    model = LlamaForCausalLM(config).to(torch.bfloat16).to(getattr(torch, dtype))
     model.generation_config.update(bos_token_id=1, eos_token_id=2, pad_token_id=3)
     model.save_pretrained(str(folder))
     for file in bundled_model().glob("tokenizer*"):

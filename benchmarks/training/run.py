@@ -62,7 +62,7 @@ def main() -> int:
 def base_spec(options: argparse.Namespace, folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     """What every side is told; `data` as prepare.make_data returned it."""
     return {
-        "model": str((folder / "model").resolve()),
+        "model": str(model_folder(options, folder)),
         "data": str((folder / "data").resolve()),
         "work": str((folder / "work").resolve()),
         "updates": options.updates,
@@ -79,11 +79,17 @@ def base_spec(options: argparse.Namespace, folder: Path, data: dict[str, Any]) -
     }
 
 
+def model_folder(options: argparse.Namespace, folder: Path) -> Path:
+    """Where the model is, stored in the type everybody trains in."""
+    return (folder / ("model" if options.dtype == "bfloat16" else f"model-{options.dtype}")).resolve()
+
+
 def prepared(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Make the model (once) and the data; the spec of the runs."""
     data = prepare.make_data(folder / "data")
-    if not (folder / "model/model.safetensors").is_file():
-        prepare.make_model(folder / "model", prepare.shape_of(options.model))
+    model = model_folder(options, folder)
+    if not (model / "model.safetensors").is_file():
+        prepare.make_model(model, prepare.shape_of(options.model), options.dtype)
     limit = data["documents"] // prepare.UPDATE_DOCUMENTS
     if not 2 <= options.updates <= limit:
         raise SystemExit(f"--updates 应在 2 到 {limit} 之间：第一次更新不计时，数据只用一轮")
