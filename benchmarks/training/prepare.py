@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.device import cpu_has_fast_bfloat16
 from cornucopia.core.jsonl import read_jsonl, write_json, write_jsonl
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.records.read import read_records
@@ -43,6 +44,11 @@ def shape_of(name: str) -> dict[str, int]:
         return dict(LLAMA_110M)
     config = json.loads((bundled_model() / "config.json").read_text(encoding="utf-8"))
     return {key: config[key] for key in LLAMA_110M}
+
+
+def best_dtype() -> str:
+    """The type every system trains in on this CPU."""
+    return "bfloat16" if cpu_has_fast_bfloat16() else "float32"
 
 
 def make_model(folder: Path, shape: dict[str, int], dtype: str = "bfloat16") -> int:

@@ -137,12 +137,6 @@ def _lines(path: str) -> int:
     return len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
 
 
-def _dtype() -> str:
-    from cornucopia.core.device import cpu_has_fast_bfloat16
-
-    return "bfloat16" if cpu_has_fast_bfloat16() else "float32"
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["110m", "nano"], default="110m", help="模型形状，权重随机")
@@ -151,7 +145,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help=f"逗号分隔：{','.join((*CONTESTANTS, *EXTRA))}")
     parser.add_argument("--ours-flags", default="", help="交给 cornucopia train 的其他参数，写在一对引号里")
     parser.add_argument(
-        "--dtype", choices=["bfloat16", "float32"], default=_dtype(), help="默认：CPU 有 bf16 指令才用它"
+        "--dtype", choices=["bfloat16", "float32"], default=prepare.best_dtype(), help="默认：CPU 有 bf16 指令才用它"
     )
     parser.add_argument("--threads", type=int, default=2, help="OMP_NUM_THREADS")
     parser.add_argument("--folder", type=Path, default=Path("runs/bench"), help="模型、数据、结果放哪里")

@@ -1,8 +1,9 @@
 """What each part of our step gains: parts switched on one after another, all in one process, taken in turns.
 
-Usage: PYTHONPATH=src python benchmarks/training/steps.py [--folder runs/bench/110m] [--rounds 2]
+Usage: PYTHONPATH=src python benchmarks/training/steps.py [--folder runs/bench/110m] [--rounds 2] [--profile]
 The folder is one that run.py has prepared. The first row is the plain padded step of Transformers and PEFT with the
 loss computed by this project; the output layer's trick cannot be taken apart from packed rows, so they come together.
+With --profile: where the time of one update of the whole step goes, operator by operator.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from prepare import PACK_DOCUMENTS, PADDED_BATCH, UPDATE_DOCUMENTS
+from prepare import PACK_DOCUMENTS, PADDED_BATCH, UPDATE_DOCUMENTS, best_dtype
 from transformers import AutoModelForCausalLM
 
 from cornucopia.core.jsonl import read_jsonl
@@ -32,12 +33,13 @@ STEPS = (
     ("归一化不留中间值", {"packed", "lora", "norm"}),
     ("前馈层少留一份中间值", {"packed", "lora", "norm", "mlp"}),
     ("末层只算要学的位置", {"packed", "lora", "norm", "mlp", "rows"}),
+    ("逐元素的运算编译成一遍", {"packed", "lora", "norm", "mlp", "rows", "compiled"}),
 )
 
 
-def load(folder: Path, dropout: float) -> Any:
+def load(folder: Path, dropout: float, dtype: torch.dtype) -> Any:
     """The prepared model with LoRA r 8 on q and v."""
-    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(folder / ("model" if dtype == torch.bfloat16 else "model-float32"), dtype=dtype)
     model.config.use_cache = False
     settings = LoraConfig(r=8, lora_alpha=16, lora_dropout=dropout, target_modules=["q_proj", "v_proj"])
     return get_peft_model(model, settings).train()
@@ -48,7 +50,7 @@ def switch(model: Any, parts: set[str] | None) -> None:
     slow_down(model)
     if parts is None:
         return
-    speed_up(model)
+    speed_up(model, compiled="compiled" in parts)
     on = model.get_base_model()._fast_undo
     for name in [name for name in reversed(on) if name not in parts]:
         on.pop(name)()
@@ -60,12 +62,26 @@ def update(model: Any, optimizer: Any, rows: list[Example], packed: bool) -> Non
     size = PACK_DOCUMENTS if packed else PADDED_BATCH
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
-        with torch.autocast("cpu", torch.bfloat16):
+        half = next(model.parameters()).dtype == torch.bfloat16
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = answer_loss(model, pack_row(part) if packed else collate(part, 0), items)
         loss.backward()
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
     optimizer.step()
     optimizer.zero_grad()
+
+
+def profile(model: Any, optimizer: Any, rows: list[Example]) -> None:
+    """Print the operators in which an update of the whole step spends its time itself, as shares."""
+    switch(model, STEPS[-2][1])
+    update(model, optimizer, rows, True)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+        update(model, optimizer, rows, True)
+    events = sorted(found.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    whole = sum(event.self_cpu_time_total for event in events)
+    print("| 算子 | 次 | 占 |\n| --- | ---: | ---: |")
+    for event in events[:16]:
+        print(f"| `{event.key}` | {event.count} | {event.self_cpu_time_total / whole:.1%} |")
 
 
 def main() -> None:
@@ -74,12 +90,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/bench/110m"))
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--dropout", type=float, default=0.05)
+    parser.add_argument(
+        "--dtype", choices=["bfloat16", "float32"], default=best_dtype(), help="默认：CPU 有 bf16 指令才用它"
+    )
+    parser.add_argument("--profile", action="store_true", help="只看一次更新的时间花在哪些算子里")
     options = parser.parse_args()
     torch.manual_seed(0)
-    model = load(options.folder, options.dropout)
+    model = load(options.folder, options.dropout, getattr(torch, options.dtype))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4, fused=True)
     documents = [Example(r["input_ids"], r["labels"]) for r in read_jsonl(options.folder / "data" / "documents.jsonl")]
     rows = documents[:UPDATE_DOCUMENTS]
+    if options.profile:
+        return profile(model, optimizer, rows)
     tokens = sum(len(row.input_ids) for row in rows)
     seconds: dict[str, list[float]] = {name: [] for name, _ in STEPS}
     for _ in range(options.rounds):

@@ -154,3 +154,10 @@ def test_a_file_that_grows_while_it_is_read_is_an_error(tmp_path, tokenizer, mon
     monkeypatch.setattr(examples, "mix", write_on)
     with pytest.raises(DataError, match=r"(?s)数据文件在读的时候变了.*先是 1 条，后来是 2 条"):
         prepare(TrainRecipe.build({"data_path": [str(path)]}), resolve_template("fin_template", tokenizer), tokenizer)
+
+
+def test_tokenising_many_records_shows_how_far_it_is(lines_of, monkeypatch, capsys):
+    lines_of(1)
+    assert "分词" not in capsys.readouterr().err
+    monkeypatch.setattr(examples, "_MANY", 30)
+    assert sorted(lines_of(1.5, seed=3)) != [] and "分词 40/40" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch.utils.data import Sampler
 
@@ -54,7 +55,7 @@ class EpochSampler(Sampler[int]):
     """
 
     def __init__(self, lengths: Sequence[int], seed: int, batch_size: int, group: bool = False) -> None:
-        self.lengths, self.seed, self.batch_size, self.group, self.epoch = list(lengths), seed, batch_size, group, 0
+        self.lengths, self.seed, self.batch_size, self.group, self.epoch = lengths, seed, batch_size, group, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the start of each epoch."""
@@ -65,16 +66,14 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.lengths), generator=generator).tolist()
-        return iter(self._grouped(order, generator) if self.group else order)
+        order = torch.randperm(len(self.lengths), generator=generator)
+        return map(int, self._grouped(order, generator) if self.group else order.numpy())
 
-    def _grouped(self, order: list[int], generator: torch.Generator) -> list[int]:
-        window = self.batch_size * 50
-        batches: list[list[int]] = []
-        for start in range(0, len(order), window):
-            part = sorted(order[start : start + window], key=lambda i: -self.lengths[i])
-            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
-        short = [b for b in batches if len(b) < self.batch_size]  # stays last: update sizes must not move
-        full = [b for b in batches if len(b) == self.batch_size]
-        shuffled = [full[i] for i in torch.randperm(len(full), generator=generator).tolist()]
-        return [index for batch in [*shuffled, *short] for index in batch]
+    def _grouped(self, order: torch.Tensor, generator: torch.Generator) -> np.ndarray:
+        """The order with the examples of an update alike in length; arrays, as there may be millions."""
+        lengths, size = torch.tensor(self.lengths), self.batch_size
+        parts = [part[(-lengths[part]).argsort(stable=True)] for part in order.split(size * 50)]
+        whole = len(order) // size * size  # a short last update stays last: update sizes must not move
+        full = torch.cat(parts)[:whole].view(-1, size)
+        shuffled = full[torch.randperm(len(full), generator=generator)]
+        return torch.cat([shuffled.flatten(), torch.cat(parts)[whole:]]).numpy()

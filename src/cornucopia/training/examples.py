@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cornucopia.core.console import say
+from cornucopia.core.console import Progress, say
 from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.schema import Record
@@ -30,6 +31,7 @@ from cornucopia.training.store import TokenStore
 from cornucopia.training.token_files import Opener, TokenWriter, opener
 
 _CUTS = ("", "prompt", "answer")  # what `Example.truncated` can be
+_MANY = 20_000  # records from which on tokenising takes long enough to be shown
 _TEXT = 2**19  # characters tokenised together: a token takes some 150 bytes while it is a Python object
 
 
@@ -175,20 +177,36 @@ def _encode_part(
     part: Part, recipe: TrainRecipe, template: Template, tokenizer: Any, writers: tuple[TokenWriter, TokenWriter]
 ) -> _Encoded:
     """Tokenise a part's records into the training or the validation writer, each once."""
-    encoded = _Encoded(len(part.held))
-    for batch in _batches(part.records(recipe)):
-        asked = [record for _, record in batch if not _is_document(record, recipe)]
-        answers = encode_many(asked, template, tokenizer, recipe.cutoff_len, train_on_inputs=recipe.train_on_inputs)
-        for number, record in batch:
-            writer = writers[int(part.held[number])]
-            encoded.first[number] = len(writer)
-            if _is_document(record, recipe):
-                for example in encode_document(record, tokenizer, recipe.cutoff_len):
-                    writer.add(example)
-            else:
-                _take(next(answers), number, record, writer, encoded, recipe.strict)
-            encoded.count[number] = len(writer) - encoded.first[number]
+    encoded, total = _Encoded(len(part.held)), int(part.used.sum())
+    bar: Progress | nullcontext[None] = Progress("分词", total) if total > _MANY else nullcontext()
+    with bar:
+        for batch in _batches(part.records(recipe)):
+            _encode_batch(batch, part, recipe, template, tokenizer, writers, encoded)
+            if isinstance(bar, Progress):
+                bar.advance(len(batch))
     return encoded
+
+
+def _encode_batch(
+    batch: list[tuple[int, Record]],
+    part: Part,
+    recipe: TrainRecipe,
+    template: Template,
+    tokenizer: Any,
+    writers: tuple[TokenWriter, TokenWriter],
+    encoded: _Encoded,
+) -> None:
+    asked = [record for _, record in batch if not _is_document(record, recipe)]
+    answers = encode_many(asked, template, tokenizer, recipe.cutoff_len, train_on_inputs=recipe.train_on_inputs)
+    for number, record in batch:
+        writer = writers[int(part.held[number])]
+        encoded.first[number] = len(writer)
+        if _is_document(record, recipe):
+            for example in encode_document(record, tokenizer, recipe.cutoff_len):
+                writer.add(example)
+        else:
+            _take(next(answers), number, record, writer, encoded, recipe.strict)
+        encoded.count[number] = len(writer) - encoded.first[number]
 
 
 def _take(

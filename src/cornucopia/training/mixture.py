@@ -67,15 +67,20 @@ class Part:
     held: NDArray[np.bool_]
     order: NDArray[np.int64]
 
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """(R,) which are used at all."""
+        used = self.held.copy()
+        used[self.order] = True
+        return used
+
     def records(self, recipe: TrainRecipe) -> Iterator[tuple[int, Record]]:
         """The records that are used, with their numbers, in the order of the file.
 
         Raises:
             DataError: if the file is another than it was.
         """
-        used = self.held.copy()
-        used[self.order] = True
-        count = 0
+        used, count = self.used, 0
         for record in _stream(self.path, recipe):
             if isinstance(record, Record):
                 if count < len(used) and used[count]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from cornucopia.core.console import say, show_table, warn
 from cornucopia.models.memory import GIB, MemoryEstimate
 from cornucopia.training.examples import DataPlan
@@ -75,7 +77,7 @@ def show(recipe: TrainRecipe, plan: DataPlan, template: str, memory: MemoryEstim
 
 
 def _data_rows(recipe: TrainRecipe, plan: DataPlan, template: str) -> list[tuple[str, Any]]:
-    lengths = sorted(plan.train.lengths)
+    lengths = np.sort(np.asarray(plan.train.lengths))
     middle, high = lengths[len(lengths) // 2], lengths[int(len(lengths) * 0.95)]
     domains = "、".join(f"{name} {count}" for name, count in plan.domains.most_common(12))
     steps = total_steps(recipe, len(plan.train))

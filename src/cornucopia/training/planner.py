@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,8 @@ def _largest_pass(recipe: TrainRecipe, plan: DataPlan) -> tuple[int, int]:
     best: tuple[int, list[int]] = (0, [])
     for epoch in range(int(epochs)):
         sampler.set_epoch(epoch)
-        order = list(sampler)
-        for start in range(0, len(order), recipe.micro):
-            batch = order[start : start + recipe.micro]
+        order = iter(sampler)
+        while batch := list(islice(order, recipe.micro)):
             longest = max(lengths[i] for i in batch)
             tokens = sum(lengths[i] for i in batch) if recipe.packing else longest * len(batch)
             best = max(best, (tokens, batch))

@@ -48,7 +48,7 @@ class AnswerTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
         seed, batch_size, group = self._sampler_settings
-        return EpochSampler([len(e.input_ids) for e in examples], seed, batch_size, group)
+        return EpochSampler(examples.lengths, seed, batch_size, group)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
