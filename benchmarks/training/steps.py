@@ -39,7 +39,9 @@ STEPS = (
 
 def load(folder: Path, dropout: float, dtype: torch.dtype) -> Any:
     """The prepared model with LoRA r 8 on q and v."""
-    model = AutoModelForCausalLM.from_pretrained(folder / ("model" if dtype == torch.bfloat16 else "model-float32"), dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder / ("model" if dtype == torch.bfloat16 else "model-float32"), dtype=dtype
+    )
     model.config.use_cache = False
     settings = LoraConfig(r=8, lora_alpha=16, lora_dropout=dropout, target_modules=["q_proj", "v_proj"])
     return get_peft_model(model, settings).train()
