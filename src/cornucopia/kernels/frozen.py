@@ -92,7 +92,7 @@ class Dot8:
 
     def input_gradient(self, grad: torch.Tensor) -> torch.Tensor:
         # The second factor must be laid out by columns; turning one byte a weight costs little beside the product.
-        turned = self.values.T.contiguous().T
+        turned = self.values.view(torch.uint8).T.contiguous().view(self.values.dtype).T
         ones = torch.ones(1, self.values.shape[1], device=grad.device)
         return dot8(grad * self.scales.T.to(grad.dtype), turned, ones)
 

@@ -64,7 +64,7 @@ def draw_dropout(shape: tuple[int, int], probability: float, device: torch.devic
     if probability == 0:
         return None
     if device.type != "cpu":
-        return (torch.rand(shape, device=device) >= probability).view(torch.uint8)
+        return torch.empty(shape, dtype=torch.uint8, device=device).bernoulli_(1 - probability)
     seed = int(torch.randint(2**62, (1,)))
     words = np.random.Generator(np.random.SFC64(seed)).bytes(2 * shape[0] * shape[1])
     return torch.from_numpy(np.frombuffer(words, np.uint16).reshape(shape) >= round(probability * 65536)).view(
