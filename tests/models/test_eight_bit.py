@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,7 @@ from cornucopia.models.eight_bit import KINDS, EightBitConfig, Linear8bit, regis
 from cornucopia.models.load import load_base
 from cornucopia.training.recipe import TrainRecipe
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from families import make
+make = runpy.run_path(str(Path(__file__).parents[1] / "training" / "families.py"))["make"]
 
 
 @pytest.fixture(params=["llama", "qwen2", "glm4", "bloom"])
@@ -75,3 +74,10 @@ def test_the_kind_is_only_for_8_bits(small):
             TrainRecipe(bits=bits, quant_type="fp8")
     layers = load_base(str(small), bits=8, quant_type="int8_dot").model.modules()
     assert {m.kind for m in layers if isinstance(m, Linear8bit)} == {"int8_dot"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_the_file_it_was_read_from_is_let_go(family):
+    _, folder = family
+    model = load(folder)
+    assert model is not None and str(folder) not in Path("/proc/self/maps").read_text(encoding="utf-8")

@@ -115,6 +115,13 @@ class EightBitQuantizer(HfQuantizer):
                     )
                 setattr(parent, child, new.requires_grad_(False))
 
+    def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
+        # What is not quantised lies in the mapped file, and one tensor there keeps all of the file's pages counted.
+        for parameter in model.parameters():
+            if parameter.dtype not in KINDS.values():
+                parameter.data = parameter.data.clone()
+        return model
+
     def is_serializable(self) -> bool:
         return False
 
