@@ -35,7 +35,7 @@ class CompareTrial(Trial):
 
     @cached_property
     def _loaded(self) -> tuple[dict[str, Any], Any]:
-        from cornucopia.inference.transformers_engine import open_engines
+        from cornucopia.inference.local_engines import open_engines
         from cornucopia.records.read import read_records
 
         given = self.options

@@ -35,7 +35,7 @@ class InferTrial(Trial):
     def _loaded(self) -> tuple[Any, Any, Any]:
         from cornucopia.inference.batch import make_tasks
         from cornucopia.inference.engine import Sampling
-        from cornucopia.inference.transformers_engine import open_engines
+        from cornucopia.inference.local_engines import open_engines
         from cornucopia.records.read import read_records
 
         given = self.options

@@ -17,7 +17,7 @@ from facts import DATA, wordings
 from cornucopia.comparison.metrics import character_f1
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.transformers_engine import open_engines
+from cornucopia.inference.local_engines import open_engines
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.template import resolve_template
 

@@ -80,13 +80,13 @@ contestants:
 
 
 def test_one_base_is_loaded_once_with_a_template_for_each(tiny, adapter, questions, tmp_path, monkeypatch):
-    from cornucopia.inference import transformers_engine
+    from cornucopia.inference import local_engines
 
     calls = []
     monkeypatch.setattr(
-        transformers_engine,
+        local_engines,
         "open_engines",
-        lambda *a, _real=transformers_engine.open_engines, **k: calls.append(a) or _real(*a, **k),
+        lambda *a, _real=local_engines.open_engines, **k: calls.append(a) or _real(*a, **k),
     )
     recipe = tmp_path / "r.yaml"
     recipe.write_text(f"""

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cornucopia.inference.local_engines import open_engines
 from cornucopia.inference.scoring import answer_span
-from cornucopia.inference.transformers_engine import open_engines
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode, encode_prompt
 

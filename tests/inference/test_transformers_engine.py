@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.transformers_engine import open_engines
+from cornucopia.inference.local_engines import open_engines
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode_prompt
 from tiny_models import make_adapter, make_model

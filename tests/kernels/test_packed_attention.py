@@ -115,7 +115,7 @@ def test_pytorchs_flash_attention_takes_what_it_is_given():
 
     varlen = pytest.importorskip("torch.nn.attention.varlen")
     q, k, v = (
-        torch.empty(1, heads, 30, 64, dtype=torch.bfloat16, device="meta", requires_grad=True) for heads in (8, 2, 2)
+        torch.empty(30, heads, 64, dtype=torch.bfloat16, device="meta", requires_grad=True) for heads in (8, 2, 2)
     )
     ends = torch.empty(4, dtype=torch.int32, device="meta")
     result = _flash(varlen.varlen_attn, (q, k, v), ends, 20, 0.1, 16)

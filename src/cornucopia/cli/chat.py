@@ -61,7 +61,7 @@ def run(argv: list[str]) -> int:
 
 
 def _open(config: ChatConfig) -> TransformersEngine:
-    from cornucopia.inference.transformers_engine import open_engines
+    from cornucopia.inference.local_engines import open_engines
 
     model, adapter = config.model or str(bundled_model()), config.active_adapter()
     if config.question is None and sys.stdin.isatty():

@@ -87,7 +87,7 @@ def run(argv: list[str]) -> int:
 
 def _answer(config: InferConfig, data: Path, model: str, adapter: str | None, bits: int, out: Path) -> int:
     from cornucopia.inference.batch import AnswerFile, answer_all, make_tasks
-    from cornucopia.inference.transformers_engine import open_engines
+    from cornucopia.inference.local_engines import open_engines
     from cornucopia.records.read import read_records
 
     rejects = out.with_name(f"{out.stem}.rejects.jsonl")

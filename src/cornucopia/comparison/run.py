@@ -74,7 +74,7 @@ def open_contestants(group: Sequence[Contestant], recipe: CompareRecipe) -> Sequ
 
         keys = ("endpoint", "model", "key_env", "requests_per_minute", "max_retries", "timeout", "concurrency")
         return [OpenAIEngine(**{key: getattr(contestant, key) for key in keys}) for contestant in group]
-    from cornucopia.inference.transformers_engine import open_engines
+    from cornucopia.inference.local_engines import open_engines
     from cornucopia.tokens.template import resolve_template
 
     engines = open_engines(

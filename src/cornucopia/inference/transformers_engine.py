@@ -6,80 +6,20 @@ the terminal are unknown here.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import warn
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.inference.engine import Reply, Request, Sampling
 from cornucopia.inference.generate import Batch, Row, Settings, beam_search, model_pads, plan, settle
-from cornucopia.inference.shared_model import SharedModel, cache_tokens, free_memory
+from cornucopia.inference.shared_model import SharedModel, free_memory
 from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, mark_thoughts
 from cornucopia.records.schema import Record
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode_prompt
-from cornucopia.tokens.template import Template, resolve_template
-
-
-def open_engines(
-    base: str | Path,
-    adapters: Sequence[str | Path | None],
-    *,
-    bits: int = 0,
-    dtype: str = "auto",
-    device: str = "auto",
-    template: str | None = None,
-    batch_tokens: int | None = None,
-) -> list[TransformersEngine]:
-    """Load one base and give an engine for each entry of `adapters`.
-
-    Args:
-        base: model folder or name.
-        adapters: adapter folders or names; None is the base itself, whose answers are, bit for bit, those it gives
-            when no adapter is loaded.
-        bits: 0, 8 or 4; see load_base.
-        dtype, device: as in `load_base`.
-        template: used for all; by default each adapter's own, and for the base the tokenizer's.
-        batch_tokens: most tokens (padding and answers included) of a batch; by default what 2 GiB of cache hold.
-
-    Raises:
-        ModelError: base or adapter absent, damaged, or not made for each other.
-    """
-    from cornucopia.adapters.load import attach, find_adapter
-    from cornucopia.adapters.meta import AdapterMeta, read_meta
-    from cornucopia.models.load import load_base
-
-    loaded = load_base(str(base), bits=bits, dtype=dtype, device=device)
-    shared = SharedModel(loaded.model)
-    engines = []
-    for number, entry in enumerate(adapters):
-        name, own = None, AdapterMeta()
-        if entry is not None:
-            name, folder = f"adapter{number}", find_adapter(entry)
-            own = read_meta(folder)
-            shared.model = _in_base_dtype(attach(shared.model, loaded, folder, name), loaded.model.dtype)
-        chosen = resolve_template(template or own.template, loaded.tokenizer, None if template else own.template_text)
-        budget = batch_tokens or cache_tokens(loaded.model)
-        identity = {
-            "base": loaded.path.name, "base_fingerprint": loaded.fingerprint,
-            "bits": bits, "dtype": str(loaded.model.dtype).removeprefix("torch."),
-            "adapter": None if entry is None else folder.name,
-            "adapter_fingerprint": None if entry is None else _weights_fingerprint(folder),
-            "template": chosen.name,
-        }  # fmt: skip
-        engines.append(TransformersEngine(shared, name, loaded.tokenizer, chosen, budget, identity))
-    return engines
-
-
-def _in_base_dtype(model: Any, dtype: Any) -> Any:
-    """Adapter weights in the base's dtype: PEFT keeps them in float32, which widens every input at every layer."""
-    for name, parameter in model.named_parameters():
-        if ".lora_" in name and dtype.is_floating_point:
-            parameter.data = parameter.data.to(dtype)
-    return model
+from cornucopia.tokens.template import Template
 
 
 @dataclass
@@ -293,15 +233,6 @@ class TransformersEngine:
 def _reserve(settings: Settings, context: int) -> int:
     """Tokens of the context kept free for the answer: those it may have, but never more than a quarter."""
     return max(1, min(settings.max_new_tokens, context // 4))
-
-
-def _weights_fingerprint(folder: Path) -> str:
-    """16 hex digits of an adapter's files."""
-    digest = hashlib.sha256()
-    for name in ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _problem(error: Exception) -> str:

@@ -163,8 +163,10 @@ def dot8(x: torch.Tensor, values: torch.Tensor, scales: torch.Tensor) -> torch.T
 def packed_product(x: torch.Tensor, values: torch.Tensor, scales: torch.Tensor) -> torch.Tensor | None:
     """For a few rows on a CPU: x (T, I) straight with int8 values (O, I), read once and never made wide.
 
-    The rows are rounded to bfloat16, which is far finer than the weight's 8 bits. (O, T) many tokens, other types and
-    devices: None.
+    The rows are rounded to bfloat16, which is far finer than the weight's 8 bits.
+
+    Returns:
+        (T, O), or None for many rows, other types and other devices.
     """
     if x.device.type != "cpu" or len(x) > FEW_PACKED or values.dtype != torch.int8:
         return None

@@ -71,39 +71,16 @@ def packed_attention(
         raise ValueError("packed attention takes one row and no mask")
     if unsupported.get("softcap") is not None or unsupported.get("s_aux") is not None:
         raise ValueError("packed attention has no soft-capping and no sinks")
-    length = query.shape[2]
+    ends = cu_seq_lens_q
+    if ends is None:
+        ends = torch.tensor([0, query.shape[2]], dtype=torch.int32, device=query.device)
+    row = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
     flash = None if dropout else flash_varlen(query)
     if flash is not None:
-        ends = torch.tensor([0, length], dtype=torch.int32, device=query.device)
-        ends = ends if cu_seq_lens_q is None else cu_seq_lens_q
-        most = length if cu_seq_lens_q is None else max_length_q or int(ends.diff().max())
-        return _flash(flash, (query, key, value), ends, most, scaling, sliding_window).unsqueeze(0), None
-    bounds = (0, length) if cu_seq_lens_q is None else tuple(cu_seq_lens_q.tolist())
-    layout = _layout(bounds, query.device)
-    # One row per token: (T, H or G, D) -> (M, H or G, D), the buckets one after another.
-    q, k, v = (
-        _Gather.apply(t[0].transpose(0, 1), layout.index, layout.inverse, layout.nothing) for t in (query, key, value)
-    )
-    parts = []
-    for start, documents, widest in layout.buckets:
-        bq, bk, bv = (
-            t[start : start + documents * widest].view(documents, widest, *t.shape[1:]).transpose(1, 2)
-            for t in (q, k, v)
-        )
-        mask = _window_mask(widest, sliding_window, query.device)
-        out = F.scaled_dot_product_attention(
-            bq,
-            bk,
-            bv,
-            attn_mask=mask,
-            is_causal=mask is None,
-            dropout_p=dropout,
-            scale=scaling,
-            enable_gqa=bq.shape[1] != bk.shape[1],
-        )
-        parts.append(out.transpose(1, 2).reshape(documents * widest, *q.shape[1:]))
-    output = _Gather.apply(torch.cat(parts), layout.inverse, layout.index, layout.padding)
-    return output.unsqueeze(0), None
+        most = max_length_q or int(ends.diff().max())
+        return _flash(flash, row, ends, most, scaling, sliding_window).unsqueeze(0), None
+    layout = _layout(tuple(ends.tolist()), query.device)
+    return _in_buckets(row, layout, scaling, dropout, sliding_window).unsqueeze(0), None
 
 
 def flash_varlen(query: torch.Tensor) -> Callable[..., Any] | None:
@@ -115,6 +92,12 @@ def flash_varlen(query: torch.Tensor) -> Callable[..., Any] | None:
     half = query.dtype in (torch.float16, torch.bfloat16)
     if query.device.type != "cuda" or not half or query.shape[-1] > 256 or query.shape[-1] % 8:
         return None
+    return _varlen_attn()
+
+
+@lru_cache(maxsize=1)  # asked for by every layer
+def _varlen_attn() -> Callable[..., Any] | None:
+    """This PyTorch's, if it knows windows, by which it is told to be causal."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
@@ -130,8 +113,8 @@ def _flash(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    """(1, H or G, T, D) each of q, k, v -> (T, H, D), causal within the documents that `ends` (N+1,) bounds."""
-    query, key, value = (t[0].transpose(0, 1).contiguous() for t in row)
+    """q, k, v (T, H or G, D) -> (T, H, D), causal within the documents that `ends` (N+1,) bounds."""
+    query, key, value = (t.contiguous() for t in row)
     return attend(
         query,
         key,
@@ -159,6 +142,35 @@ class _Layout:
     padding: torch.Tensor
     nothing: torch.Tensor
     buckets: tuple[tuple[int, int, int], ...]
+
+
+def _in_buckets(
+    row: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    layout: _Layout,
+    scaling: float | None,
+    dropout: float,
+    window: int | None,
+) -> torch.Tensor:
+    """q, k, v (T, H or G, D) -> (T, H, D): documents alike in length computed together, as a batch."""
+    # (T, H or G, D) -> (M, H or G, D), the buckets one after another.
+    rows = [_Gather.apply(t, layout.index, layout.inverse, layout.nothing) for t in row]
+    parts = []
+    for start, documents, widest in layout.buckets:
+        places = slice(start, start + documents * widest)
+        query, key, value = (t[places].view(documents, widest, *t.shape[1:]).transpose(1, 2) for t in rows)
+        mask = _window_mask(widest, window, query.device)
+        out = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            is_causal=mask is None,
+            dropout_p=dropout,
+            scale=scaling,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+        parts.append(out.transpose(1, 2).flatten(0, 1))
+    return _Gather.apply(torch.cat(parts), layout.inverse, layout.index, layout.padding)
 
 
 @lru_cache(maxsize=4)  # every layer of a step asks for the same one

@@ -54,13 +54,12 @@ class Linear8bit(torch.nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., inputs) -> (..., outputs)."""
-        if not torch.is_grad_enabled():
-            rows = x.reshape(-1, x.shape[-1])
-            quick = packed_product(rows, self.weight.detach(), self.scales)
-            if quick is not None:
-                quick = quick if self.bias is None else quick + self.bias.to(quick.dtype)
-                return quick.view(*x.shape[:-1], self.out_features)
-        return frozen_linear(x, self.frozen(), self.bias)
+        rows = x.reshape(-1, x.shape[-1])
+        quick = None if torch.is_grad_enabled() else packed_product(rows, self.weight.detach(), self.scales)
+        if quick is None:
+            return frozen_linear(x, self.frozen(), self.bias)
+        quick = quick.view(*x.shape[:-1], self.out_features)
+        return quick if self.bias is None else quick + self.bias.to(quick.dtype)
 
 
 class EightBitConfig(QuantizationConfigMixin):

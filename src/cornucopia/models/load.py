@@ -167,17 +167,17 @@ def _quantisation(bits: int, quant_type: str, dtype: Any) -> Any:
     """Transformers' quantisation configuration; None for 0 bits."""
     import importlib.util
 
-    from transformers import BitsAndBytesConfig
-
-    from cornucopia.models import eight_bit
-
     if not bits:
         return None
     if bits == 8:
+        from cornucopia.models import eight_bit
+
         eight_bit.register()
         return eight_bit.EightBitConfig("int8" if quant_type == "auto" else quant_type)
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError("4 位量化需要 bitsandbytes", fix="pip install bitsandbytes，或用 --bits 8")
+    from transformers import BitsAndBytesConfig
+
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )

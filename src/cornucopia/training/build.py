@@ -65,7 +65,7 @@ def make_trainer(
     if recipe.packing:
         compiled = repays_compiling(recipe, plan, base.model.num_parameters(), choose_device(recipe.device))
         if compiled:
-            say("编译逐元素的运算：约半分钟，只在第一次")
+            say("编译逐元素的运算：约 20 秒，只在第一次")
         reason = speed_up(model, compiled=compiled)
         collator.packed = not reason
         say(

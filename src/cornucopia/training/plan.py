@@ -24,7 +24,7 @@ def total_steps(recipe: TrainRecipe, examples: int) -> int:
 
 
 def repays_compiling(recipe: TrainRecipe, plan: DataPlan, parameters: int, device: str) -> bool:
-    """Whether a run is long enough for half a minute of compiling to pay.
+    """Whether a run is long enough for some twenty seconds of compiling to pay.
 
     By what the plan alone says, so that a resumed run decides alike: floating-point operations of the frozen weights'
     two products, four a parameter and token, against ten minutes of a laptop's CPU or three of a data centre's GPU.
