@@ -93,6 +93,11 @@ def test_length_and_markdown(articles):
         assert body.endswith("\n") and not re.search(r"^# ", body, re.M), path
 
 
+def test_articles_address_the_reader_in_one_way(articles):
+    spoken = "wealth/16-verify-product.md"  # a bank's question to a customer, word for word
+    assert [str(path) for path, (_, body) in articles.items() if "您" in body] == [spoken]
+
+
 def test_no_article_repeats_another(articles):
     names = list(articles)
     pairs = near_duplicates([Record(text=body) for _, body in articles.values()], threshold=0.2)

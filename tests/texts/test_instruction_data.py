@@ -131,3 +131,8 @@ def test_other_wordings_are_of_facts_and_many_and_give_no_held_out_question_away
     assert not [text for text in asked if normalized(text) in own], "asked already, maybe with another answer"
     more = list(rephrase(training, wordings, 0))
     assert not told(overlap(more, held_out), more, held_out)
+
+
+def test_answers_address_the_reader_in_one_way(both):
+    answers = [(r.id, m.content) for r in both if r.kind != "task" for m in r.messages if m.role == "assistant"]
+    assert not [name for name, text in answers if "您" in text], "您 belongs to the letters that tasks ask for"
