@@ -62,9 +62,9 @@ class _Blocked(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        *tensors, out, lse = ctx.saved_tensors
+        query, key, value, out, lse = ctx.saved_tensors
         delta = (grad.to(lse.dtype) * out).sum(-1)
-        return *_gradients(*tensors, grad, lse, delta, *ctx.settings), None, None, None
+        return *_gradients(query, key, value, grad, lse, delta, *ctx.settings), None, None, None
 
 
 def _gradients(

@@ -193,8 +193,9 @@ def _attend(bucket: list[torch.Tensor], scaling: float | None, dropout: float, w
     query, key, value = bucket
     block = _block(query.shape[2]) if query.device.type == "cpu" and not dropout else 0
     if block:
+        query, key, value = (t.to(compute_dtype(query)) for t in bucket)
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        return blocked_attention(*(t.to(compute_dtype(query)) for t in bucket), scale, window, block)
+        return blocked_attention(query, key, value, scale, window, block)
     mask = _window_mask(query.shape[2], window, query.device)
     return F.scaled_dot_product_attention(
         query,
