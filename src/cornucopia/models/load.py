@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.console import warn
+from cornucopia.core.console import say, warn
 from cornucopia.core.device import choose_device, choose_dtype, cpu_has_fast_bfloat16
 from cornucopia.core.errors import ModelError, first_line
 from cornucopia.core.paths import bundled_model, project_root
@@ -126,6 +126,8 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
     import transformers
     from safetensors import SafetensorError
 
+    from cornucopia.kernels.four_bit import spare_uneven
+
     transformers.utils.logging.disable_progress_bar()
     arguments: dict[str, Any] = {
         "dtype": dtype,
@@ -160,6 +162,8 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
         )
     if quantisation and not any(type(m).__name__ in ("Linear8bit", "Linear4bit") for m in model.modules()):
         raise ModelError("量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
+    if spare_uneven(model):
+        say("有的层大小不合 bitsandbytes 在这颗 CPU 上的 4 位快速乘法，这些层用普通的（结果一样，慢一些）")
     return model
 
 
