@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import avx512_cpu
 from cornucopia.adapters.load import attach
 from cornucopia.core.errors import ConfigError, DataError, Interrupted, ModelError
 from cornucopia.core.jsonl import read_jsonl
@@ -23,6 +24,7 @@ from cornucopia.training import checkpoint as ck
 from cornucopia.training import run as module
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import train
+from tiny_models import make_model
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -284,6 +286,19 @@ def test_quantised_bases_train_on_cpu(bits, kind, checkpointing, recipe, tmp_pat
     told = capsys.readouterr()
     assert "LoRA 与冻结权重合并计算" in told.out + told.err
     assert any(t.abs().sum() > 0 for n, t in load_file(tmp_path / "out" / WEIGHTS).items() if "lora_B" in n)
+
+
+@pytest.mark.parametrize("packing", [True, False])
+@pytest.mark.parametrize("width", [32, 64])
+def test_4_bit_training_is_the_same_where_bitsandbytes_rewrites_weights(width, packing, recipe, tmp_path, monkeypatch):
+    """It does so on CPUs with AVX512-BF16 at the first validation; the steps after it then got no gradient."""
+    pytest.importorskip("bitsandbytes", minversion="0.49")
+    base = str(make_model(tmp_path / "base", width=width))
+    plan = {"bits": 4, "max_steps": 4, "packing": packing, "base_model": base, "prompt_template_name": "alpaca"}
+    train(recipe("plain", **plan))
+    avx512_cpu.pretend(monkeypatch)
+    train(recipe("there", **plan))
+    assert weights(tmp_path / "there") == weights(tmp_path / "plain")
 
 
 def test_full_training_leaves_a_whole_model(recipe, small, tmp_path):

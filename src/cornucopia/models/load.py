@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.console import warn
+from cornucopia.core.console import say, warn
 from cornucopia.core.device import cpu_has_fast_bfloat16
 from cornucopia.core.errors import ModelError, first_line
 from cornucopia.models.spec import ResolvedModel
@@ -45,7 +45,7 @@ def load_base(resolved: ResolvedModel) -> Base:
         warn("这颗 CPU 没有 16 位浮点的矩阵指令，这样算会慢几十倍；内存放得下就用 --dtype float32")
     quantisation = _quantisation(bits, resolved.spec.quant_type, resolved.dtype)
     model = _load_weights(folder, quantisation, resolved.dtype, resolved.device)
-    check_finite(_numbers(model), folder)
+    check_finite(_numbers(model, folder, bits), folder)
     tokenizer = resolved.tokenizer
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise ModelError(
@@ -84,16 +84,19 @@ def check_finite(weights: Iterable[tuple[str, Any]], folder: Path) -> None:
             )
 
 
-def _numbers(model: Any) -> Iterator[tuple[str, Any]]:
-    """All floating-point numbers that the weights are made of, the scales of quantised ones included."""
+def _numbers(model: Any, folder: Path, bits: int) -> Iterator[tuple[str, Any]]:
+    """All floating-point numbers that the weights are made of.
+
+    The scales of 8-bit rows show what was in them; 4-bit blocks do not, so those weights are looked at on disk.
+    """
     yield from model.named_parameters()
-    for name, buffer in model.named_buffers():
-        if name.endswith(".scales"):
-            yield name, buffer
-    for name, parameter in model.named_parameters():
-        state = getattr(parameter, "quant_state", None)  # bitsandbytes; nested scales are 8-bit codes themselves
-        if state is not None:
-            yield f"{name}.absmax", (state.state2.absmax if state.nested else state.absmax)
+    yield from ((name, buffer) for name, buffer in model.named_buffers() if name.endswith(".scales"))
+    if bits == 4:
+        from safetensors import safe_open
+
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, framework="pt") as file:
+                yield from ((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118 - not a dict
 
 
 def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> Any:
@@ -101,6 +104,8 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
 
     import transformers
     from safetensors import SafetensorError
+
+    from cornucopia.kernels.four_bit import spare_uneven
 
     transformers.utils.logging.disable_progress_bar()
     arguments: dict[str, Any] = {
@@ -136,6 +141,8 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
         )
     if quantisation and not any(type(m).__name__ in ("Linear8bit", "Linear4bit") for m in model.modules()):
         raise ModelError("量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
+    if spare_uneven(model):
+        say("有的层大小不合 bitsandbytes 在这颗 CPU 上的 4 位快速乘法，这些层用普通的（结果一样，慢一些）")
     return model
 
 
