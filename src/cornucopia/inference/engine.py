@@ -6,6 +6,8 @@ in `open_engine.KINDS`; see docs/infer.md.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,11 @@ class Sampling(Config):
     repetition_penalty: float | None = option(None, "重复惩罚，1 为不罚", gt=0)
     stop: list[str] = option([], "遇到这些文字就停")
     seed: int = option(42, "随机种子；同一种子、同一行总给同一答案")
+
+    def fingerprint(self) -> str:
+        """See Config; of settings that came later only the given ones count, so that older files go on."""
+        values = self.model_dump(mode="json", exclude={"min_p"} if self.min_p is None else None)
+        return hashlib.sha256(json.dumps(values, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
 
     def sampling(self) -> Sampling:
         """The sampling settings alone, out of a larger set of options."""

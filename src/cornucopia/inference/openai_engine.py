@@ -5,6 +5,7 @@ Speaks POST /chat/completions through httpx. Knows nothing of files or contestan
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import threading
@@ -16,12 +17,13 @@ from typing import Any
 import httpx
 
 from cornucopia.core.errors import EndpointError
+from cornucopia.core.jsonl import mended
 from cornucopia.inference.completion import Completion, NoAnswer, events, finish_of, parts_of, read_completion, texts_of
 from cornucopia.inference.engine import Engine, FinishReason, Limits, Reply, Request, Sampling
 from cornucopia.inference.pace import Pace, Patience, wait_seconds
-from cornucopia.inference.providers import body_of, find_provider, parameters, redact
+from cornucopia.inference.providers import THIS_MACHINE, body_of, find_provider, parameters, redact
 from cornucopia.inference.refusal import Refusal, judge
-from cornucopia.inference.text import Thought, mark_thoughts
+from cornucopia.inference.text import StopStream, Thought, first_stop, mark_thoughts
 from cornucopia.records.schema import Record
 
 TIMEOUTS = 3  # one question waits at most so many times `timeout` in all
@@ -67,9 +69,10 @@ class OpenAIEngine(Engine):
         if self._key_env and not self._key:
             raise EndpointError("没有接口密钥", where=endpoint, fix=f"先设环境变量：export {self._key_env}=你的密钥")
         self._pace = Pace(requests_per_minute)
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
         # A proxy from the environment must not swallow requests to this very machine.
-        local = httpx.URL(self.url).host in ("localhost", "127.0.0.1", "::1")
+        local = httpx.URL(self.url).host in THIS_MACHINE
         limits = httpx.Timeout(timeout, connect=min(timeout, 20.0))
         self._client = httpx.Client(headers=headers, timeout=limits, trust_env=not local)
 
@@ -96,12 +99,20 @@ class OpenAIEngine(Engine):
         Raises:
             EndpointError: before the first piece, after all retries; or when the stream breaks.
         """
-        begun, said, thought, end = time.monotonic(), [], [], _End()
+        begun, end, stops = time.monotonic(), _End(), StopStream(sampling.stop)
         for piece in mark_thoughts(self._pieces(self._body(record, sampling) | {"stream": True}, end)):
-            (thought if isinstance(piece, Thought) else said).append(piece)
-            yield piece
-        answer, inside = texts_of({"content": "".join(said), "reasoning_content": "".join(thought)})
-        return Reply("stream", answer, end.finish, *end.tokens, time.monotonic() - begun, reasoning=inside)
+            shown = piece if isinstance(piece, Thought) else stops.feed(piece)
+            if shown:
+                yield shown
+            if stops.stopped:
+                break
+        if rest := stops.end():
+            yield rest
+        thought, answer = end.texts()
+        at = first_stop(answer, sampling.stop)
+        finish = end.finish if at < 0 else "stop"
+        answer = answer if at < 0 else answer[:at].strip()
+        return Reply("stream", answer, finish, *end.tokens, time.monotonic() - begun, reasoning=thought)
 
     def describe(self, sampling: Sampling) -> dict[str, Any]:
         """Address, model and what is sent for the sampling settings; the key is not in it."""
@@ -118,9 +129,11 @@ class OpenAIEngine(Engine):
             EndpointError: when it cannot be had.
         """
         begun, body = time.monotonic(), self._body(request.record, sampling)
-        got = self._send(body, stop, patience, lambda response: self._completion(response, body))
+        got: Completion = self._send(body, stop, patience, lambda response: self._completion(response, body))
+        at = first_stop(got.answer, sampling.stop)  # some services say the stop text, or do not know it
+        answer, finish = (got.answer, got.finish_reason) if at < 0 else (got.answer[:at].strip(), "stop")
         return Reply(
-            request.id, got.answer, got.finish_reason, got.prompt_tokens, got.completion_tokens,
+            request.id, answer, finish, got.prompt_tokens, got.completion_tokens,
             time.monotonic() - begun, reasoning=got.reasoning, tool_calls=got.tool_calls,
         )  # fmt: skip
 
@@ -150,32 +163,33 @@ class OpenAIEngine(Engine):
                     raise self._problem(judge(200, event, asked), 1)
                 for choice in event.get("choices") or []:
                     got = True
-                    yield from _pieces_of(choice.get("delta") or choice.get("message") or {})
+                    yield from end.note(_pieces_of(choice.get("delta") or choice.get("message") or {}))
                     if choice.get("finish_reason"):
                         end.finish = finish_of(choice["finish_reason"])
                 end.count(event.get("usage"))
             if not got:  # no stream: an error object, a page, or a whole answer at once
                 whole = read_completion("\n".join(lines), asked)
                 end.finish, end.tokens = whole.finish_reason, (whole.prompt_tokens, whole.completion_tokens)
-                yield from (piece for piece in (Thought(whole.reasoning), whole.answer) if piece)
+                yield from end.note(piece for piece in (Thought(whole.reasoning), whole.answer) if piece)
         except NoAnswer as error:
             raise self._problem(error.refusal, 1) from None
         except httpx.HTTPError as error:
             raise EndpointError("回答中断", where=self.url, found=self._safe(repr(error)), fix="再问一次") from None
 
-    def _send[T](self, body: dict[str, Any], stop: threading.Event, patience: Patience, read: Any) -> Any:
+    def _send(self, body: dict[str, Any], stop: threading.Event, patience: Patience, read: Any) -> Any:
         """What `read` makes of a success, after as many tries as are worth it.
 
         Raises:
             EndpointError: the last problem met.
         """
+        data = mended(json.dumps(body, ensure_ascii=False)).encode()
         problem, deadline, junk = EndpointError("已停止", where=self.url), time.monotonic() + self._patience, 0
         for attempt in range(self.max_retries + 1):
             if self._pace.wait(stop):
                 break
             refusal, asked = None, None
             try:
-                response = self._client.send(self._client.build_request("POST", self.url, json=body), stream=True)
+                response = self._client.send(self._client.build_request("POST", self.url, content=data), stream=True)
                 if response.is_success:
                     return read(response)
                 response.read()
@@ -212,10 +226,25 @@ class OpenAIEngine(Engine):
 
 
 class _End:
-    """How a stream ended."""
+    """What a stream has said, and how it ended."""
 
-    finish: FinishReason = "stop"
-    tokens: tuple[int, int] = (0, 0)
+    def __init__(self) -> None:
+        self.finish: FinishReason = "stop"
+        self.tokens = (0, 0)
+        self._pieces: list[str] = []
+
+    def note(self, pieces: Iterator[str]) -> Iterator[str]:
+        """The pieces, kept as they go by."""
+        for piece in pieces:
+            self._pieces.append(piece)
+            yield piece
+
+    def texts(self) -> tuple[str, str]:
+        """(thinking, answer), told apart as in a whole answer."""
+        thought = "".join(piece for piece in self._pieces if isinstance(piece, Thought))
+        said = "".join(piece for piece in self._pieces if not isinstance(piece, Thought))
+        answer, inside = texts_of({"content": said, "reasoning_content": thought})
+        return inside, answer
 
     def count(self, usage: Any) -> None:
         """Note the usage of the last event that has one."""
