@@ -13,7 +13,8 @@ from typing import Any
 from cornucopia.adapters.load import attach
 from cornucopia.core.console import say
 from cornucopia.core.device import choose_device, choose_dtype
-from cornucopia.models.load import Base, find_model
+from cornucopia.models.find import find_model
+from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.training.examples import DataPlan
 from cornucopia.training.plan import repays_compiling, total_steps
@@ -26,10 +27,12 @@ def trainable(recipe: TrainRecipe, base: Base) -> Any:
     """The model with what is to be trained switched on."""
     from peft import LoraConfig, get_peft_model
 
+    from cornucopia.kernels.four_bit import train_through
     from cornucopia.models.families import lora_targets
 
     model = base.model
     model.config.use_cache = False
+    train_through(model)
     if recipe.method == "full":
         return model.float().train()
     if recipe.gradient_checkpointing:
@@ -58,7 +61,7 @@ def make_trainer(
     from transformers import PrinterCallback
 
     from cornucopia.training.batches import Collator
-    from cornucopia.training.fast import EXTRAS, extras, speed_up
+    from cornucopia.training.fast import EXTRAS, extras, left_out, speed_up
     from cornucopia.training.trainer import AnswerTrainer
 
     collator = Collator(packed=False, pad_id=base.tokenizer.pad_token_id or 0)
@@ -76,6 +79,9 @@ def make_trainer(
         faster = [text for name, text in EXTRAS.items() if name in extras(model)]
         if faster:
             say(f"加速（已在这个模型上核对过损失和梯度）：{'、'.join(faster)}")
+        unused = [f"{EXTRAS[name]}（{why}）" for name, why in left_out(model).items() if name in EXTRAS]
+        if unused:
+            say(f"没有用上的加速（结果不变，只是慢一些）：{'、'.join(unused)}")
     _point_trackers(recipe, output)
     trainer = AnswerTrainer(
         model=model,
