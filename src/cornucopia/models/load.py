@@ -14,6 +14,7 @@ from cornucopia.core.errors import ModelError, first_line
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.models.catalogue import find
 from cornucopia.models.families import read_config
+from cornucopia.models.local import how_to_get
 from cornucopia.models.memory import read_shape
 from cornucopia.models.tokenizer import load_tokenizer
 
@@ -56,19 +57,9 @@ def find_model(name: str) -> Path:
             "这个目录里没有模型（缺 config.json）",
             where=str(existing),
             found=found,
-            fix=_how_to_get(name),
+            fix=how_to_get(name),
         )
-    raise ModelError("本地没有这个模型", where=name, fix=f"{_how_to_get(name)}；本地已有的见 cornucopia models")
-
-
-def _how_to_get(name: str) -> str:
-    """The command that fetches `name`; for a path that no catalogue name ends, what to look at."""
-    plain = name.removeprefix("./").removeprefix("base_models/").rstrip("/")
-    entry = find(plain) or find(Path(plain).name)
-    if entry:
-        return f"cornucopia models pull {entry.name}"
-    is_path = Path(name).is_absolute() or name.startswith(".") or plain.count("/") > 1
-    return "核对路径，目录里要有 config.json" if is_path else f"cornucopia models pull {plain}"
+    raise ModelError("本地没有这个模型", where=name, fix=f"{how_to_get(name)}；本地已有的见 cornucopia models")
 
 
 def fingerprint(folder: str | Path) -> str:
