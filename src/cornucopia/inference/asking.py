@@ -1,4 +1,4 @@
-"""What is still to be asked, in which groups, and what need not be asked at all: common to all that run many questions."""
+"""What is still to be asked, in which groups, and what cannot be: common to all that ask many questions."""
 
 from __future__ import annotations
 

@@ -151,7 +151,11 @@ class AnswerFile:
             "answer": reply.answer, "finish_reason": reply.finish_reason, "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": reply.completion_tokens, "domain": record.domain, "kind": record.kind, "key": task.key,
         }  # fmt: skip
-        beside = {"reasoning": reply.reasoning, "tool_calls": [asdict(c) for c in reply.tool_calls], "error": reply.error}
+        beside = {
+            "reasoning": reply.reasoning,
+            "tool_calls": [asdict(c) for c in reply.tool_calls],
+            "error": reply.error,
+        }
         return row | {key: value for key, value in beside.items() if value}
 
     def settle(self, tasks: Sequence[Task]) -> None:

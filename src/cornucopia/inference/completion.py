@@ -98,7 +98,8 @@ def parts_of(content: Any) -> tuple[str, str]:
     """(text, thinking) of a content: text, or a list of parts of which those that are no text are passed over."""
     if isinstance(content, str):
         return content, ""
-    said, thought = [], []
+    said: list[str] = []
+    thought: list[str] = []
     for part in content if isinstance(content, list) else []:
         if isinstance(part, str):
             said.append(part)

@@ -1,4 +1,4 @@
-"""What decoding works on: rows of token ids, settled sampling settings, the order of work; and Transformers' own search.
+"""What decoding works on: rows of token ids, settled settings, the order of work; and Transformers' own search.
 
 Shapes: B rows, T positions of the padded batch.
 """

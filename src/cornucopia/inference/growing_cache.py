@@ -51,9 +51,9 @@ class GrowingLayer(DynamicLayer):
             buffer[..., : old.shape[-2], :] = old
         return buffer
 
-
     def drop_first(self, count: int) -> None:
         """Forget the first `count` tokens."""
+        assert self.keys is not None and self.values is not None
         self.keys, self.values = self.keys[..., count:, :], self.values[..., count:, :]
 
     def join(self, other: GrowingLayer, pad: int, other_pad: int) -> None:
@@ -62,7 +62,7 @@ class GrowingLayer(DynamicLayer):
         self.values = torch.cat([_padded(self.values, pad), _padded(other.values, other_pad)])
 
 
-def _padded(states: torch.Tensor, pad: int) -> torch.Tensor:
+def _padded(states: Any, pad: int) -> torch.Tensor:
     return torch.nn.functional.pad(states, (0, 0, pad, 0))
 
 
@@ -71,15 +71,19 @@ def can_join(cache: DynamicCache) -> bool:
     return all(isinstance(layer, GrowingLayer) for layer in cache.layers)
 
 
+def _growing(cache: DynamicCache) -> list[GrowingLayer]:
+    return [layer for layer in cache.layers if isinstance(layer, GrowingLayer)]
+
+
 def drop_first(cache: DynamicCache, count: int) -> None:
     """Forget the first `count` tokens of all rows."""
-    for layer in cache.layers:
+    for layer in _growing(cache):
         layer.drop_first(count)
 
 
 def join(cache: DynamicCache, other: DynamicCache, pad: int, other_pad: int) -> None:
     """Put the rows of `other` behind those of `cache`, after padding each in front."""
-    for layer, more in zip(cache.layers, other.layers, strict=True):
+    for layer, more in zip(_growing(cache), _growing(other), strict=True):
         layer.join(more, pad, other_pad)
 
 

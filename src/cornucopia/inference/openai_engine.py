@@ -155,7 +155,8 @@ class OpenAIEngine(Engine):
                 yield from self._read_stream(response, _asked(body), end, patience)
 
     def _read_stream(self, response: httpx.Response, asked: str, end: _End, patience: Patience) -> Iterator[str]:
-        lines, got = [], False
+        lines: list[str] = []
+        got = False
         try:
             for event in events(_noted(response.iter_lines(), lines)):
                 patience.seen()
@@ -193,7 +194,10 @@ class OpenAIEngine(Engine):
                 if response.is_success:
                     return read(response)
                 response.read()
-                refusal, asked = judge(response.status_code, response.text, _asked(body)), response.headers.get("retry-after")
+                refusal, asked = (
+                    judge(response.status_code, response.text, _asked(body)),
+                    response.headers.get("retry-after"),
+                )
                 response.close()
             except NoAnswer as error:
                 refusal, junk = error.refusal, junk + 1

@@ -1,4 +1,4 @@
-"""Waiting for a service: how fast to ask, how long to wait before the next try, and telling the user what is waited for."""
+"""Waiting for a service: how fast to ask, how long until the next try, and telling what is waited for."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class Patience:
         told = 0.0
         while not self._over.wait(min(TELL_AFTER / 4, 1.0)):
             now = time.monotonic()
-            if now - self._seen >= TELL_AFTER and now - max(told, self._seen) >= (TELL_AGAIN if told > self._seen else 0):
+            if now - self._seen >= TELL_AFTER and now - max(told, self._seen) >= (
+                TELL_AGAIN if told > self._seen else 0
+            ):
                 told = now
                 last = f"；上一次：{self.problem}" if self.problem else ""
                 say(f"还在等 {self.what} 的回答，已 {now - self._seen:.0f} 秒{last}（Ctrl-C 可停，已有的回答都在）")

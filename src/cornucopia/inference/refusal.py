@@ -47,19 +47,31 @@ _KEY_WORDS = re.compile(
     r"|does not have access|country|region|无权|没有权限|权限|未开通|未授权|密钥|鉴权|白名单",
     re.IGNORECASE,
 )
-_MODEL_WORDS = re.compile(r"model.{0,60}(not (exist|found)|does not exist|unknown|unsupported)|模型.{0,20}(不存在|未找到)", re.I)
+_MODEL_WORDS = re.compile(
+    r"model.{0,60}(not (exist|found)|does not exist|unknown|unsupported)|模型.{0,20}(不存在|未找到)", re.IGNORECASE
+)
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _STOPS = frozenset({"account", "key", "model"})
 _WHAT = {
-    "content": "平台的内容审核没有放行这个问题", "account": "账户不能用（欠费、额度用尽或被停用）", "key": "接口拒绝了请求",
-    "model": "接口拒绝了请求", "busy": "接口忙（限流）", "server": "接口的服务器出错", "forbidden": "接口拒绝了请求",
-    "request": "接口拒绝了请求", "junk": "接口的回答不是 chat/completions 的形式",
-}  # fmt: skip
+    "content": "平台的内容审核没有放行这个问题",
+    "account": "账户不能用（欠费、额度用尽或被停用）",
+    "key": "接口拒绝了请求",
+    "model": "接口拒绝了请求",
+    "busy": "接口忙（限流）",
+    "server": "接口的服务器出错",
+    "forbidden": "接口拒绝了请求",
+    "request": "接口拒绝了请求",
+    "junk": "接口的回答不是 chat/completions 的形式",
+}
 _FIX = {
-    "content": "只有这一题受影响；改写问题，或换一个平台", "account": "充值或换一个账户的密钥",
-    "model": "检查接口地址（常要以 /v1 结尾）和模型名", "busy": "降低 requests_per_minute 或稍后再运行同一命令",
-    "server": "稍后再运行同一命令", "junk": "检查接口地址（常要以 /v1 结尾）",
-}  # fmt: skip
+    "content": "只有这一题受影响；改写问题，或换一个平台",
+    "account": "充值或换一个账户的密钥",
+    "model": "检查接口地址（常要以 /v1 结尾）和模型名",
+    "busy": "降低 requests_per_minute 或稍后再运行同一命令",
+    "forbidden": "密钥可能没有权限，也可能是这个问题被网站的防火墙拦下",
+    "server": "稍后再运行同一命令",
+    "junk": "检查接口地址（常要以 /v1 结尾）",
+}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ class SharedModel:
 
     def learns_prompt(self, adapter: str | None) -> bool:
         """Whether this adapter puts virtual tokens before the prompt."""
-        return self.model is not self.base and adapter is not None and self.model.peft_config[adapter].is_prompt_learning
+        return (
+            self.model is not self.base and adapter is not None and self.model.peft_config[adapter].is_prompt_learning
+        )
 
     @property
     def _learns_prompt(self) -> bool:

@@ -51,7 +51,7 @@ class AnswerStore:
             self._appender = Appender(self.path)
         except OSError as error:
             place = str(error.filename or path)
-            raise DataError("结果写不到这里", where=place, found=reason(error), fix="换一个输出位置") from None
+            raise DataError("结果写不到这里", where=place, found=reason(error), fix="换一个 --output-dir 或 --out") from None
         try:
             self._open(anew)
         except BaseException:
@@ -65,9 +65,10 @@ class AnswerStore:
         if anew:
             self._appender.clear()
             return
-        place = self.settings_path
+        place: Path | None = self.settings_path
         try:
-            self.settings = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+            text = self.settings_path.read_text(encoding="utf-8") if self.settings_path.exists() else "{}"
+            self.settings = json.loads(text)
             if not isinstance(self.settings, dict):
                 raise ValueError(f"应是对象，实际是 {type(self.settings).__name__}")
             for place in (self.history, self.path):

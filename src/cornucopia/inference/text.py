@@ -125,7 +125,7 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
         pieces: text as it is made; a Thought among it goes through as it is.
         opened: whether the prompt had opened the block.
     """
-    held, state = "", "inside" if opened else "start"
+    held, state, stray = "", "inside" if opened else "start", not opened
     for piece in pieces:
         if isinstance(piece, Thought):
             yield piece
@@ -138,6 +138,7 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
             elif not OPEN.startswith(text):
                 state = "answer"
         if state == "inside":
+            stray = False
             thought, mark, rest = held.partition(CLOSE)
             ready = thought if mark else held[: len(held) - _overlap(held, CLOSE)]
             if ready:
@@ -147,9 +148,11 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
             held = held.lstrip()
             state = "answer" if held else state
         if state == "answer" and held:
-            held = held.replace(CLOSE, "\n")  # opened where nobody saw it; what was shown cannot be taken back
-            keep = _overlap(held, CLOSE)
-            yield held[: len(held) - keep]
+            if stray and CLOSE in held:  # opened where nobody saw it; what was shown cannot be taken back
+                held, stray = held.replace(CLOSE, "\n", 1), False
+            keep = _overlap(held, CLOSE) if stray else 0
+            if ready := held[: len(held) - keep]:
+                yield ready
             held = held[len(held) - keep :]
     if held:
         yield Thought(held) if state == "inside" else held

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from cornucopia.core.console import warn
@@ -69,7 +70,7 @@ class TransformersEngine(Engine):
     def _groups(self, rows: Sequence[Row], settings: Settings) -> list[list[Row]]:
         batches = plan(rows, self.batch_tokens, settings.num_beams, self._most())
         rounds = ROUNDS if self._steps(settings) else 1
-        return [sum(batches[start : start + rounds], []) for start in range(0, len(batches), rounds)]
+        return [list(chain(*batches[start : start + rounds])) for start in range(0, len(batches), rounds)]
 
     def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
         """Pieces of one answer as they are made, of what is thought before it as Thought; returns the whole Reply."""
@@ -203,7 +204,8 @@ class TransformersEngine(Engine):
                     yield self._reply(row, settings)
                 return
             except Exception as error:  # a model may raise anything; rows that are not to blame must be answered
-                stuck, problem, short = [row for row in at_work if row.finish is None], _problem(error), _is_short(error)
+                problem, short = _problem(error), _is_short(error)
+                stuck = [row for row in at_work if row.finish is None]
                 if not stuck:
                     raise
             free_memory()
@@ -216,7 +218,7 @@ class TransformersEngine(Engine):
                 yield from self._answer(part, settings, len(part))
 
     def _decode(self, queue: deque[Row], settings: Settings, most: int, at_work: list[Row]) -> Iterator[Row]:
-        """Finished rows, until the queue is empty; `at_work` holds, when it fails, the rows that were being answered."""
+        """Finished rows until the queue is empty; when it fails, `at_work` holds the rows that were being answered."""
         if not self._steps(settings):
             at_work[:] = queue
             queue.clear()
