@@ -22,9 +22,9 @@ ATTEMPTS = 3  # tries without progress before giving up
 UNFIT_ATTEMPTS = 2  # the same where an answer came at once and was wrong: a log-in page does not go away by asking
 FIRST_WAIT = 2.0  # seconds before the second try; doubled each time
 LONGEST_WAIT = 60  # seconds that a server may ask us to wait
-STALL = 30.0  # seconds in which at least LEAST bytes must come
-LEAST = 32_000  # bytes; less than that counts as no progress
-HANG = 150.0  # seconds without any news from the threads, longer than the longest wait and a try's time-outs together
+STALL = 20.0  # seconds in which at least LEAST bytes must come
+LEAST = 16_000  # bytes; less than that counts as no progress
+HANG = 90.0  # seconds without any news from the threads, longer than the longest wait and a try's time-outs together
 T = TypeVar("T")
 
 
