@@ -29,9 +29,7 @@ def run(argv: list[str]) -> int:
     calculator = find(words[0])
     usage = f"  cornucopia calc {calculator.name} {_usage(calculator)}"
     prog = f"cornucopia calc {calculator.name}"
-    inputs, _ = parse(
-        calculator.inputs, _join_negatives(words[1:]), prog=prog, summary=_summary(calculator), examples=usage
-    )
+    inputs, _ = parse(calculator.inputs, words[1:], prog=prog, summary=_summary(calculator), examples=usage)
     result = calculator.calculate(inputs)
     if "--json" in argv:
         print(_json(calculator, inputs, result))
@@ -41,28 +39,6 @@ def run(argv: list[str]) -> int:
             _text(calculator, result, "--table" in argv) + "".join(f"\n{note}" for note in notes and ["输入：", *notes])
         )
     return 0
-
-
-def _join_negatives(words: list[str]) -> list[str]:
-    """`--spread -30BP` as `--spread=-30BP`: argparse takes a word such as -30BP for a flag."""
-    joined: list[str] = []
-    for flag, group in _groups(words):
-        if flag and "=" not in flag and any(re.match(r"-\d", word) for word in group):
-            joined.append(f"{flag}={','.join(group)}")
-        else:
-            joined += [*([flag] if flag else []), *group]
-    return joined
-
-
-def _groups(words: list[str]) -> list[tuple[str, list[str]]]:
-    """Each flag with the words that follow it."""
-    groups: list[tuple[str, list[str]]] = [("", [])]
-    for word in words:
-        if word.startswith("--"):
-            groups.append((word, []))
-        else:
-            groups[-1][1].append(word)
-    return groups
 
 
 def _list() -> str:
@@ -95,9 +71,10 @@ def _word(value: Any) -> str:
 def _conversions(inputs: Config, words: list[str]) -> list[str]:
     """What was given in another unit than it is reckoned in: --months 30年."""
     names, notes = inputs.alias_map(), []
-    for flag, group in _groups(words):
-        given = "".join(group) or flag.partition("=")[2]
-        name = names.get(flag.partition("=")[0].lstrip("-").replace("-", "_"), "")
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        flag, _, same = word.partition("=")
+        given = same or after
+        name = names.get(flag.removeprefix("--").replace("-", "_"), "") if flag.startswith("--") else ""
         value = getattr(inputs, name, None)
         unit = "个月" if re.search("[年岁]", given) else "年" if "月" in given else ""
         if unit and isinstance(value, (int, Decimal)):
