@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
         examples=EXAMPLES,
     )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is local; saving an adapter must not ask a hub
-    from cornucopia.training.run import train
+    from cornucopia.training.run.loop import train
 
     result = train(recipe)
     if result.get("dry_run"):
