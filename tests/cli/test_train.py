@@ -74,7 +74,9 @@ def test_defaults_are_the_originals():
     [
         (["--report_to", "tensorbord"], "不认识 tensorbord"),
         (["--batch_size", "8", "--micro_batch_size", "3"], "整数倍"),
-        (["--method", "full", "--bits", "4"], "不能用量化的基座"), (["--finetuning_type", "freez"], "最接近的是 freeze"), (["--data_weights", "1", "2"], "一一对应"),
+        (["--method", "full", "--bits", "4"], "不能用量化的基座"),
+        (["--finetuning_type", "freez"], "应为 lora、full、freeze"),
+        (["--data_weights", "1", "2"], "一一对应"),
         (["--bits", "3"], "应为 0、4、8 之一"), (["--lora_dropout", "1"], "应小于 1"),
         (["--num_epochs", "0"], "应大于 0"),
     ],

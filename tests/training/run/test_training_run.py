@@ -236,11 +236,13 @@ def test_weights_from_elsewhere_are_not_written_over_unless_told_to(recipe, smal
     assert ck.is_used(other)
 
 
-def test_a_finished_adapter_is_a_start_and_a_checkpoint_is_gone_on_from(recipe, tmp_path):
+def test_a_finished_adapter_is_a_start_and_a_checkpoint_is_gone_on_from(recipe, tmp_path, capsys):
     train(recipe("first"))
     train(recipe("again", resume_from_checkpoint=str(tmp_path / "first"), learning_rate=1e-12, max_steps=1, lora_r=2))
     first, again = (load_file(tmp_path / name / WEIGHTS) for name in ("first", "again"))
     assert first.keys() == again.keys()
+    assert read_meta(tmp_path / "again").recipe["lora_r"] == 8  # the adapter's, whatever the recipe said
+    assert "lora_r: 8" in (tmp_path / "again" / "recipe.yaml").read_text() and "lora_r 2 → 8" in capsys.readouterr().err
     assert all(torch.allclose(first[name], again[name], atol=1e-9) for name in first)
     train(recipe("on", resume_from_checkpoint=str(tmp_path / "first" / "checkpoint-8")))
     assert weights(tmp_path / "on") == weights(tmp_path / "first")

@@ -49,6 +49,8 @@ class Freeze(WeightsMethod):
             parameter.requires_grad_(name in chosen)
             if name in chosen:
                 parameter.data = parameter.data.float()
+        # Recomputing activations would switch this on and have gradients flow down to the embeddings.
+        model.enable_input_require_grads = lambda: None
         return model.train()
 
     def finish(self, model: Any, folder: Path, base: Base) -> None:
@@ -58,9 +60,11 @@ class Freeze(WeightsMethod):
         if self.recipe.save_dtype != "auto":
             return super().finish(model, folder, base)
         trained, kept = self.trained(model), _tensors(base.path)
+        once = {value.data_ptr(): name for name, value in reversed(model.state_dict().items())}  # tied ones are one
         state = {
             name: value.to(self.stored_dtype()) if name in trained else kept.get(name, value)
             for name, value in model.state_dict().items()
+            if once[value.data_ptr()] == name
         }
         model.config.dtype = next((value.dtype for value in kept.values()), torch.float32)
         model.save_pretrained(str(folder), state_dict=state)

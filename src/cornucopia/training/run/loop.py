@@ -31,7 +31,7 @@ from cornucopia.training.run import planner
 from cornucopia.training.run.build import make_trainer, trainable
 from cornucopia.training.run.plan import show, total_steps
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
-from cornucopia.training.run.start import check_output, goes_on, open_output, starting_adapter, weights_of
+from cornucopia.training.run.start import as_started, check_output, goes_on, open_output, starting_adapter, weights_of
 from cornucopia.training.run.trackers import check_trackers, start_trackers
 
 
@@ -44,6 +44,7 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     Raises:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
+    recipe = as_started(recipe)
     output = Path(recipe.output_dir)
     folder = find_model(recipe.base_model)
     shape = read_shape(folder)

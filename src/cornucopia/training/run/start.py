@@ -9,6 +9,7 @@ from cornucopia.adapters.load import find_adapter
 from cornucopia.core.console import say
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
+from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
 
@@ -76,6 +77,28 @@ def check_output(recipe: TrainRecipe, output: Path, base: Path) -> None:
             found=found,
             fix="换 --output-dir，或 --overwrite",
         )
+
+
+def as_started(recipe: TrainRecipe) -> TrainRecipe:
+    """The recipe with the settings that a finished adapter given as start decides, so that what is recorded is true.
+
+    Raises:
+        ConfigError: the method has no use for an adapter. ModelError: there is none.
+    """
+    adapter = starting_adapter(recipe)
+    if not adapter:
+        return recipe
+    settings = METHODS[recipe.method](recipe).begin_from(adapter)
+    given = recipe.model_dump()
+    changes = {key: value for key, value in settings.items() if given[key] != value}
+    if changes:
+        told = "，".join(f"{key} {_words(given[key])} → {_words(value)}" for key, value in changes.items())
+        say(f"以适配器 {adapter} 为起点，它的设置为准：{told}")
+    return TrainRecipe.build(given | changes, where=str(adapter))
+
+
+def _words(value: Any) -> str:
+    return "、".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def starting_adapter(recipe: TrainRecipe) -> Path | None:
