@@ -8,7 +8,7 @@ from typing import Any
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
 from cornucopia.inference.engine import Reply, Request, Sampling
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 
 TOPICS = {"保险": "重疾险的等待期", "股票": "T+1 交易", "基金": "基金的申购费", "贷款": "等额本息", "社保": "养老金"}
 
@@ -23,8 +23,11 @@ def make_records(count: int = 10) -> list[Record]:
             f"{topic}是一种常见的金融安排，第{number}问的要点是先看条款，再看费率。",
         )
         kind = "qa" if number % 2 else "unseen"
-        messages = (Message("user", question, "材料一则" if number == 3 else ""), Message("assistant", golden))
-        records.append(Record(messages, id=f"q{number}", domain=domain, kind=kind, source="示例条款"))
+        messages = (Message("user", question), Message("assistant", golden))
+        passages = (Passage("材料一则"),) if number == 3 else ()
+        records.append(
+            Record(messages, passages=passages, id=f"q{number}", domain=domain, kind=kind, source="示例条款")
+        )
     return records
 
 

@@ -164,12 +164,12 @@ def _fitting(text: str, fits: Callable[[str], bool]) -> str:
 
 def _row(record: Record) -> dict[str, str]:
     question, answer = record.messages[-2], record.messages[-1]
-    return {"instruction": question.content, "input": question.material, "output": answer.content}
+    return {"instruction": question.content, "input": record.material, "output": answer.content}
 
 
 def _rendered(record: Record, template: Template, tokenizer: Any) -> dict[str, str]:
     """The exact text, special tokens written out, for systems that bring their own template."""
-    segments = template.segments(record.messages, eos=tokenizer.eos_token)
+    segments = template.segments(record, eos=tokenizer.eos_token)
     prompt = "".join(s.text for s in segments if not s.answer)
     return {
         "instruction": tokenizer.bos_token + prompt,

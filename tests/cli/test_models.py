@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cornucopia.cli.main import main
-from cornucopia.core import hub_api
+from cornucopia.core import hub_patience
 from hub_server import FakeHub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def server(monkeypatch, tmp_path):
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("CORNUCOPIA_HOME", str(tmp_path))
-    monkeypatch.setattr(hub_api, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.01)
     yield made
     made.close()
 

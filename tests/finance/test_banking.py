@@ -23,6 +23,12 @@ def test_minimum_payment_is_the_issuers_published_example() -> None:
     assert values("最低还款", **bill, method="未偿")["利息"] == Decimal("16.20")  # 900×0.05%×36
 
 
+def test_less_than_the_usual_minimum_is_told_as_overdue() -> None:
+    bill = {"amount": 5000, "posted": "2025-03-01", "due": "2025-03-25", "until": "2025-04-05"}
+    assert "逾期" in "".join(find("最低还款").run(**bill, paid=499).steps)
+    assert "逾期" not in "".join(find("最低还款").run(**bill, paid=500).steps)
+
+
 def test_instalment_rate_of_twelve_periods() -> None:
     """12 months at 0.6%: monthly IRR 1.0862% (the known 13.03% a year), far above the nominal 7.2%."""
     result = values("信用卡分期", amount=12000, months=12, fee_rate="0.6%")

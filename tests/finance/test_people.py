@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from itertools import pairwise
 
@@ -139,6 +140,22 @@ def test_pension_by_the_formula() -> None:
     assert values("养老金测算", **worker, account=195000, age=50)["个人账户养老金"] == 1000
     with pytest.raises(CalculationError, match="15年"):
         find("养老金测算").run(**(worker | {"years": 14}), account=1, age=60)
+
+
+def test_pension_between_two_whole_ages_is_in_proportion_and_says_so() -> None:
+    """61岁6个月: halfway between 132 and 125 is 128.5 months."""
+    worker = {"average": 8000, "index": 1, "years": 30, "account": 128500}
+    result = find("养老金测算").run(**worker, age=61, months=6)
+    assert result.values["个人账户养老金"].number == 1000
+    assert "61岁6个月" in "".join(result.steps) and "折算" in "".join(result.steps)
+    assert "折算" not in "".join(find("养老金测算").run(**worker, age=61).steps)
+    with pytest.raises(CalculationError, match="70岁"):
+        find("养老金测算").run(**worker, age=70, months=1)
+
+
+def test_private_pension_was_for_pilot_cities_before_2024() -> None:
+    assert "先行城市" in rules.at("tax.private_pension", datetime.date(2023, 6, 1)).source
+    assert "先行城市" not in rules.at("tax.private_pension", datetime.date(2024, 1, 1)).source
 
 
 def test_insurance_by_hand() -> None:

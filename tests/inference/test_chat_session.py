@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cornucopia.core.errors import UsageError
-from cornucopia.inference.chat_session import ChatSession, Command, Lines, understand, with_material
+from cornucopia.inference.chat_session import ChatSession, Command, Lines, understand
 from cornucopia.records.read import read_records
 
 
@@ -102,7 +102,3 @@ def test_a_saved_conversation_is_training_data(tmp_path):
     assert json.loads((tmp_path / "c.jsonl").read_text(encoding="utf-8"))["messages"][1]["content"] == "问"
     with pytest.raises(UsageError, match="存不下来"):
         session.save(tmp_path)
-
-
-def test_material_goes_to_the_last_question():
-    assert with_material(ChatSession().ask("总结"), "公告").messages[-1].material == "公告"

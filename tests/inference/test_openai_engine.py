@@ -16,7 +16,7 @@ from cornucopia.inference.engine import Request, Sampling
 from cornucopia.inference.openai_engine import OpenAIEngine, events, message_of, retry_after, wait_seconds
 from cornucopia.inference.providers import LOCAL, PROVIDERS, find_provider, parameters, redact
 from cornucopia.inference.text import Thought
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from servers import chat_server
 
 KEY = "sk-secret-1234567890"
@@ -24,7 +24,7 @@ BUSY = (429, {}, {"error": {"message": "too fast"}})
 
 
 def ask(text: str, material: str = "") -> Record:
-    return Record((Message("user", text, material),))
+    return Record((Message("user", text),), passages=(Passage(material),) if material else ())
 
 
 def answers(engine: OpenAIEngine, count: int = 1, **sampling) -> dict:
@@ -40,7 +40,7 @@ def _quick(monkeypatch):
 def test_answer_usage_and_what_is_sent():
     with chat_server() as server:
         engine = OpenAIEngine(server.url, "m")
-        record = Record((Message("system", "守规矩"), Message("user", "看材料", "利率3.5%")))
+        record = Record((Message("system", "守规矩"), Message("user", "看材料")), passages=(Passage("利率3.5%"),))
         sampling = Sampling(max_new_tokens=9, temperature=0.5, top_p=0.9, top_k=5, stop=["停"], seed=7, num_beams=4)
         [reply] = engine.generate([Request("a", record)], sampling)
     assert reply.answer == "答：看材料\n\n材料：\n利率3.5%" and reply.finish_reason == "stop"

@@ -8,7 +8,7 @@ import pytest
 
 from cornucopia.core.errors import DataError, UsageError
 from cornucopia.records.formats import FORMATS, detect, parse_columns, to_record
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.write import WRITERS
 
 ASKED, ANSWERED = Message("user", "什么是年金险？"), Message("assistant", "按期给付的保险。")
@@ -59,8 +59,9 @@ def test_alpaca_input_is_the_material_and_history_comes_first():
     )
     assert record.messages == (
         Message("system", "你是助手"), Message("user", "早"), Message("assistant", "早"),
-        Message("user", "总结", "公告全文"), Message("assistant", "好"),
+        Message("user", "总结"), Message("assistant", "好"),
     )  # fmt: skip
+    assert record.passages == (Passage("公告全文"),) and record.material == "公告全文"
 
 
 def test_an_instruction_that_stands_in_input_is_still_the_question():
@@ -69,7 +70,7 @@ def test_an_instruction_that_stands_in_input_is_still_the_question():
 
 def test_other_names_for_the_answer_and_the_material_are_not_lost():
     record, _ = to_record({"instruction": "回答", "context": "材料", "response": "好"})
-    assert record.messages == (Message("user", "回答", "材料"), Message("assistant", "好"))
+    assert record == Record((Message("user", "回答"), Message("assistant", "好")), passages=(Passage("材料"),))
 
 
 def test_chinese_column_names():

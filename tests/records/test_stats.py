@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.stats import compute_stats
 
 
@@ -21,7 +21,10 @@ def test_counts_lengths_and_contradictions():
             record("什么是利率", "价格", domain="存款"),
             record("没有答案的问题"),
             Record(text="一篇公告"),
-            Record((Message("user", "早", "材料"), Message("assistant", "好"), Message("user", "再问"))),
+            Record(
+                (Message("user", "早"), Message("assistant", "好"), Message("user", "再问")),
+                passages=(Passage("材料"),),
+            ),
         ]
     )
     assert (stats.records, stats.documents, stats.unanswered, stats.multi_turn) == (6, 1, 2, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cornucopia.core.errors import DataError
 from cornucopia.records.formats import to_record
 from cornucopia.records.read import read_records
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.write import WRITERS, write_records
 
 USER, REPLY, SYSTEM = Message("user", "问"), Message("assistant", "答"), Message("system", "规矩")
@@ -55,7 +55,7 @@ def test_thinking_and_breaking_off_come_back(tmp_path, to):
 
 
 def test_material_keeps_its_place_in_alpaca_and_follows_elsewhere():
-    record = Record((Message("user", "总结", "公告"), REPLY))
+    record = Record((Message("user", "总结"), REPLY), passages=(Passage("公告"),))
     assert WRITERS["alpaca"](record) == {"instruction": "总结", "input": "公告", "output": "答"}
     assert WRITERS["openai"](record)["messages"][0]["content"] == "总结\n公告"
     assert WRITERS["text"](record) == {"text": "总结\n公告\n答"}

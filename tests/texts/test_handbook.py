@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from cornucopia.finance import rules
 from cornucopia.finance.decimals import percent, plain
+from cornucopia.finance.tax import tax_on
 from cornucopia.records.overlap import near_duplicates
 from cornucopia.records.schema import Record
 
@@ -93,14 +95,24 @@ def test_length_and_markdown(articles):
         assert body.endswith("\n") and not re.search(r"^# ", body, re.M), path
 
 
+def test_articles_address_the_reader_in_one_way(articles):
+    spoken = "wealth/16-verify-product.md"  # a bank's question to a customer, word for word
+    assert [str(path) for path, (_, body) in articles.items() if "您" in body] == [spoken]
+
+
 def test_no_article_repeats_another(articles):
     names = list(articles)
     pairs = near_duplicates([Record(text=body) for _, body in articles.values()], threshold=0.2)
     assert not pairs, [(str(names[pair.left]), str(names[pair.right]), pair.similarity) for pair in pairs]
 
 
+def _day(date):
+    return f"{date.year}年{date.month}月{date.day}日"
+
+
 def _sayings():
     """Article -> what it has to say if it agrees with the calculators' rule tables."""
+    warned = rules.at("stock.limit_main_st")
     tiers = rules.at("bank.fund_redemption_floor").value
     months = rules.at("social.payout_months").value
     fund, shares = rules.at("social.housing_fund").value, rules.at("stock.new_share").value
@@ -109,6 +121,7 @@ def _sayings():
         "fund/03-short-holding-fee": [f"少于{days}日不低于{percent(rate)}" for days, rate in tiers],
         "social-security/12-pension-formula": [f"{age}岁{months[age]}" for age in (50, 55, 58, 60, 61, 62, 63, 65)],
         "social-security/31-housing-fund-contribution": [f"不低于{percent(fund['floor'])}", percent(fund["ceiling"])],
+        "stock/03-price-limits": [f"从{_day(warned.valid_from)}起也是{percent(warned.value)}"],
         "stock/05-trading-fees": [percent(rules.at(f"stock.{name}").value) for name in ("stamp_duty", "transfer_fee")],
         "stock/14-ipo-subscription": [f"每{shares['step']}元市值", f"一个单位是{shares['lot']}股"],
         "tax-bond-macro/01-personal-income-tax-rates": [
@@ -116,6 +129,11 @@ def _sayings():
             for (low, _, _), (high, rate, _) in pairwise(brackets)
             if high
         ],
+        "tax-bond-macro/03-special-deductions-family": [
+            f"少交{plain(tax_on(Decimal(200_000), brackets) - tax_on(Decimal(152_000), brackets))}元",
+            f"最多也只省{plain(tax_on(brackets[0][0], brackets))}元",  # the whole of the first bracket
+        ],
+        "stock/19-st-stocks": [f"{_day(warned.valid_from)}起由5%放宽到{percent(warned.value)}"],
         "tax-bond-macro/10-personal-pension-tax": [percent(rules.at("tax.private_pension").value["rate"])],
     }
 

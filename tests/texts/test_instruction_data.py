@@ -131,3 +131,16 @@ def test_other_wordings_are_of_facts_and_many_and_give_no_held_out_question_away
     assert not [text for text in asked if normalized(text) in own], "asked already, maybe with another answer"
     more = list(rephrase(training, wordings, 0))
     assert not told(overlap(more, held_out), more, held_out)
+
+
+def test_answers_address_the_reader_in_one_way(both):
+    answers = [(r.id, m.content) for r in both if r.kind != "task" for m in r.messages if m.role == "assistant"]
+    assert not [name for name, text in answers if "您" in text], "您 belongs to the letters that tasks ask for"
+
+
+def test_no_fact_is_older_than_the_source_it_stands_on(both):
+    dated = re.compile(r"〔(20\d\d)〕|公告(20\d\d)年|[（，](20\d\d)年")
+    for record in both:
+        if record.kind in {"qa", "conduct", "multi-turn", "paraphrase", "unseen"}:
+            years = [max(groups) for groups in dated.findall(record.source)]
+            assert max(years, default="") <= record.as_of[:4], (record.id, record.as_of, record.source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from chat_models import BARE, CHATML, LLAMA, QWEN, with_template
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from cornucopia.core.errors import DataError
 from cornucopia.models.tokenizer import load_tokenizer
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.tokens.render import IGNORE, encode, encode_many, encode_prompt, encode_text, starts_with_bos
 from cornucopia.tokens.template import TEMPLATES, PromptTemplate, resolve_template
 from tiny_models import make_tokenizer
@@ -18,17 +20,21 @@ BUNDLED = sorted(path.stem for path in TEMPLATES.glob("*.json"))
 CHAT = {"chatml": CHATML, "llama": LLAMA, "bare": BARE}
 
 
-def turn(question, answer, material=""):
-    return (Message("user", question, material), Message("assistant", answer))
+def turn(question, answer):
+    return (Message("user", question), Message("assistant", answer))
+
+
+def given_text(question, answer, material):
+    return Record(turn(question, answer), passages=(Passage(material),) if material else ())
 
 
 CONVERSATIONS = {
     "single": Record(turn("等额本息怎么算？", "每月还款额相同。")),
-    "material": Record(turn("归纳下文", "净值下跌。\n注意风险", "基金净值下跌3%。")),
+    "material": given_text("归纳下文", "净值下跌。\n注意风险", "基金净值下跌3%。"),
     "turns": Record((*turn("什么是犹豫期", "15天。"), *turn("能退吗", "能，全额。"), *turn("然后", "好"))),
     "system": Record((Message("system", "你是理财顾问"), *turn("问", "答"))),
     "spaces": Record(turn(" 问  题 ", "  两格\n\n- 甲\n- 乙 😀 龘")),
-    "braces": Record(turn("{input}与{instruction}", "{output}", "{instruction}")),
+    "braces": given_text("{input}与{instruction}", "{output}", "{instruction}"),
 }
 
 
@@ -60,7 +66,7 @@ def test_the_answers_and_their_ends_are_trained_and_nothing_else(name, record, t
     assert example.input_ids[0] == tokenizer.bos_token_id and example.labels[0] == IGNORE
     assert example.input_ids.count(tokenizer.bos_token_id) == 1
     assert example.input_ids[-1] == example.labels[-1] == tokenizer.eos_token_id
-    whole = "".join(part.text for part in template.segments(record.messages, eos="</s>"))
+    whole = "".join(part.text for part in template.segments(record, eos="</s>"))
     assert tokenizer.decode(example.input_ids[1:]) == whole
 
 
@@ -146,7 +152,7 @@ def test_train_on_inputs_trains_the_prompt_and_not_bos(tokenizer):
 
 
 def long_record(question="怎么办", material="", answer="好。"):
-    return Record(turn(question, answer, material), origin="a.json:7")
+    return replace(given_text(question, answer, material), origin="a.json:7")
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +234,7 @@ def test_any_text_comes_back_from_its_trained_tokens(question, material, answer,
         return  # text that spells a special token is read as one
     chat = with_template(tokenizer, CHATML) if name == "chat" else tokenizer
     template = resolve_template(name, chat)
-    example = encode(Record(turn(question, answer, material)), template, chat, 99999)
+    example = encode(given_text(question, answer, material), template, chat, 99999)
     trained = [label for label in example.labels if label != IGNORE]
     assert trained[-1] == chat.eos_token_id
     text = chat.decode(trained[:-1])
@@ -239,7 +245,7 @@ def test_any_text_comes_back_from_its_trained_tokens(question, material, answer,
 
 
 def _border_is_a_token_border(template, question, material, answer, tokenizer):
-    before = "".join(s.text for s in template.segments([Message("user", question, material)], eos=""))
+    before = "".join(s.text for s in template.segments(given_text(question, "", material).prompt(), eos=""))
     offsets = tokenizer(before + answer, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
     return any(start == len(before) for start, _ in offsets)
 
@@ -249,7 +255,7 @@ def _border_is_a_token_border(template, question, material, answer, tokenizer):
 def test_no_length_is_exceeded_and_the_head_stays(question, material, answer, room, tokenizer):
     template = resolve_template("alpaca_short", tokenizer)
     try:
-        example = encode(Record(turn(question, answer, material)), template, tokenizer, room)
+        example = encode(given_text(question, answer, material), template, tokenizer, room)
     except DataError:
         return
     assert len(example.input_ids) <= room and example.supervised > 0

@@ -8,26 +8,30 @@ import pytest
 from chat_models import CHATML, STRICT, with_template
 
 from cornucopia.core.errors import ConfigError
-from cornucopia.records.schema import Message
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.tokens.template import TEMPLATES, PromptTemplate, resolve_template
 
 ORIGINAL = "下面是一个问题，运用金融财经知识来正确回答问题.\n### 问题:\n利率？\n### 回答:\n"
 
 
-def text(template, *messages):
-    return "".join(segment.text for segment in template.segments(messages, eos="</s>"))
+def text(template, question, material=""):
+    return "".join(segment.text for segment in template.segments(asking(question, material), eos="</s>"))
+
+
+def asking(question, material=""):
+    return Record((Message("user", question),), passages=(Passage(material),) if material else ())
 
 
 def test_the_finance_template_keeps_the_originals_text_and_shows_the_material(tokenizer):
     template = resolve_template("fin_template", tokenizer)
-    assert text(template, Message("user", "利率？")) == ORIGINAL
-    assert "### 材料:\n公告\n### 回答:\n" in text(template, Message("user", "利率？", "公告"))
+    assert text(template, "利率？") == ORIGINAL
+    assert "### 材料:\n公告\n### 回答:\n" in text(template, "利率？", "公告")
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in TEMPLATES.glob("*.json")))
 def test_every_bundled_template_carries_question_and_material(name, tokenizer):
     template = resolve_template(name, tokenizer)
-    shown = text(template, Message("user", "问题甲{input}", "材料乙{instruction}"))
+    shown = text(template, "问题甲{input}", "材料乙{instruction}")
     assert "问题甲{input}" in shown and "材料乙{instruction}" in shown
     assert "{" not in shown.replace("{input}", "").replace("{instruction}", "")
     assert shown.rstrip().endswith(template.response_split)
@@ -35,8 +39,8 @@ def test_every_bundled_template_carries_question_and_material(name, tokenizer):
 
 def test_fields_in_any_order_and_a_stray_input(tokenizer):
     swapped = PromptTemplate("t", "{input}|{instruction}|{input}>", "<{instruction}{input}>答:", "答:")
-    assert text(swapped, Message("user", "问", "料")) == "料|问|料>"
-    assert text(swapped, Message("user", "问")) == "<问>答:"  # what follows the empty field stays
+    assert text(swapped, "问", "料") == "料|问|料>"
+    assert text(swapped, "问") == "<问>答:"  # what follows the empty field stays
 
 
 def test_by_default_the_tokenizers_own_else_the_finance_template(tokenizer):
@@ -49,9 +53,9 @@ def test_a_json_file_and_a_stored_text(tokenizer, tmp_path):
     fields = {"prompt_input": "{instruction}/{input}:", "prompt_no_input": "{instruction}:", "response_split": ":"}
     path.write_text("\ufeff" + json.dumps(fields), encoding="utf-8")
     template = resolve_template(str(path), tokenizer)
-    assert text(template, Message("user", "a")) == "a:" and template.name == str(path)
+    assert text(template, "a") == "a:" and template.name == str(path)
     stored = resolve_template("没有的名字", tokenizer, fields)
-    assert text(stored, Message("user", "a", "b")) == "a/b:"
+    assert text(stored, "a", "b") == "a/b:"
 
 
 @pytest.mark.parametrize(
@@ -81,10 +85,10 @@ def test_an_unknown_name_names_the_nearest(tokenizer):
 def test_a_chat_template_that_refuses_is_told(tokenizer):
     template = resolve_template("chat", with_template(tokenizer, STRICT))
     with pytest.raises(ConfigError, match="不接受"):
-        template.segments([Message("system", "s"), Message("user", "u")], eos="</s>")
+        template.segments(Record((Message("system", "s"), Message("user", "u"))), eos="</s>")
     broken = resolve_template("chat", with_template(tokenizer, "{% for %}"))
     with pytest.raises(ConfigError, match="不接受"):
-        broken.segments([Message("user", "u")], eos="</s>")
+        broken.segments(asking("u"), eos="</s>")
 
 
 def test_the_next_question_stops_an_answer(tokenizer):

@@ -6,6 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from cornucopia.core.console import say, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted, reason
 from cornucopia.core.options import parse
 from cornucopia.core.paths import bundled_model
-from cornucopia.inference.chat_session import HELP, ChatSession, Command, Lines, understand, with_material
+from cornucopia.inference.chat_session import HELP, ChatSession, Command, Lines, understand
 from cornucopia.inference.text import Thought
+from cornucopia.records.schema import Passage
 
 if TYPE_CHECKING:
     from cornucopia.inference.engine import Sampling
@@ -55,7 +57,7 @@ def run(argv: list[str]) -> int:
     session = ChatSession(config.system, engine.prompt_length, engine.prompt_limit(sampling))
     if question is not None:
         record = session.ask(question.strip())
-        return _one(engine, with_material(record, material) if material else record, sampling)
+        return _one(engine, replace(record, passages=(Passage(material),) if material else ()), sampling)
     Terminal(engine, session, sampling).loop()
     return 0
 

@@ -38,7 +38,7 @@ def make_questions(records: Sequence[Record]) -> list[Question]:
         if name in seen:
             name = f"{name}#{number}"
         seen.add(name)
-        text = json.dumps([(m.role, m.content, m.material) for m in record.messages], ensure_ascii=False)
+        text = json.dumps(record.asked(), ensure_ascii=False)
         questions.append(Question(name, hashlib.sha256(text.encode()).hexdigest()[:16], record))
     return questions
 
@@ -143,12 +143,12 @@ class Comparison:
 def describe(contestant: str, question: Question) -> Cell:
     """The part of a cell that the question and the column's name decide."""
     record = question.record
-    turns = record.prompt().messages
-    known: dict[str, Any] = {"history": "\n".join(text for m in turns[:-1] for text in (m.content, m.material) if text)}
+    earlier = record.prompt().messages[:-1]
+    known: dict[str, Any] = {"history": "\n".join(message.content for message in earlier if message.content)}
     known |= {key: record.extra.get(key) for key in ("calculator", "inputs")}  # what made the question
     return {
         "contestant": contestant, "id": question.id, "question": record.question,
-        "material": next((m.material for m in reversed(turns) if m.role == "user"), ""),
+        "material": record.material,
         "domain": record.domain, "kind": record.kind, "golden": record.golden,
         **{key: value for key, value in known.items() if value},
     }  # fmt: skip

@@ -5,24 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
 
-from cornucopia.adapters.load import find_adapter
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError, ModelError
 from cornucopia.inference.engine import Sampling
-from cornucopia.models.load import find_model
-
-# Files of a model or adapter folder that decide its answers.
-_SETTING_FILES = ("config.json", "generation_config.json", "adapter_config.json", "cornucopia.json",
-                  "tokenizer*", "special_tokens_map.json", "chat_template*", "vocab.*", "merges.txt")  # fmt: skip
-_WEIGHT_FILES = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
-_SAMPLE_BYTES = 1 << 20
+from cornucopia.models.find import find_adapter, find_model
+from cornucopia.models.fingerprint import files_fingerprint
 
 
 class Contestant(Config):
@@ -124,7 +117,7 @@ class CompareRecipe(Sampling, _Task):
     def fingerprint_of(self, contestant: Contestant) -> str:
         """SHA-256 (16 hex digits) of the settings and of the files they name."""
         settings = self.settings_of(contestant)
-        settings["files"] = [files_digest(place) for place in _places(contestant)]
+        settings["files"] = [files_fingerprint(place) for place in _places(contestant)]
         text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -157,29 +150,6 @@ def _exists(name: str) -> bool:
         return Path(name).exists()
     except (OSError, ValueError):  # too long, or a character no file name may have
         return False
-
-
-def files_digest(path: Path) -> str:
-    """Fingerprint of what lies in a model or adapter folder, or of a template file; '' when there is nothing.
-
-    Weights are sampled (size, first and last MiB): hashing 14 GB on every start would take a minute.
-    """
-    if path.is_file():
-        return _digest([path])
-    files = {file for pattern in (*_SETTING_FILES, *_WEIGHT_FILES) for file in path.glob(pattern) if file.is_file()}
-    return _digest(sorted(files)) if files else ""
-
-
-def _digest(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.name}:{size};".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(_SAMPLE_BYTES))
-            stream.seek(max(size - _SAMPLE_BYTES, 0))
-            digest.update(stream.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
 
 
 def _contestant(value: Any, number: int) -> Contestant:

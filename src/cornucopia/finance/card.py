@@ -97,8 +97,14 @@ def minimum_payment(bill: MinimumPayment) -> Result:
         f"还款日到{bill.until}共{second}天：{yuan(rest)}×{daily}×{second}={yuan(two)}",
         f"循环利息合计{yuan(one + two)}，剩余欠款{yuan(rest)}继续按日计息",
     ]
+    usual, cited = bill.amount * rules.at("bank.card_minimum").value, ["bank.card_daily"]
+    if bill.paid < usual:
+        steps.append(
+            f"还的不到常见的最低还款额{yuan(usual)}（账单的一成，以账单为准），会算逾期、记入征信，另收违约金，这里没有计"
+        )
+        cited.append("bank.card_minimum")
     values = {"利息": money(one + two), "剩余欠款": money(rest)}
-    return Result(values, steps, f"{rules.cite('bank.card_daily')}；发卡行信用卡领用合约的计息条款")
+    return Result(values, steps, f"{rules.cite(*cited)}；发卡行信用卡领用合约的计息条款")
 
 
 def cash_advance(draw: CashAdvance) -> Result:

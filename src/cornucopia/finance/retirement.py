@@ -30,6 +30,7 @@ class Pension(Config):
     years: Number = option(..., "累计缴费年限（含视同），年", gt=0, le=60)
     account: Money = option(..., "个人账户储存额，元", ge=0, le=Decimal("1e8"))
     age: Whole = option(..., "退休年龄（整岁）", ge=40, le=70)
+    months: Whole = option(0, "退休年龄整岁之外的月数，如 61 岁 5 个月填 5", ge=0, le=11)
 
 
 def _months(day: datetime.date) -> int:
@@ -79,19 +80,34 @@ def retirement(person: Retirement) -> Result:
     return Result(values, steps, rules.cite("social.retirement_delay", "social.minimum_years", "social.flexible"))
 
 
+def payout_months(age: int, months: int) -> Decimal:
+    """Months over which the personal account is paid out; between whole ages in proportion, an estimate.
+
+    Raises:
+        CalculationError: past the last age of the table.
+    """
+    table = rules.at("social.payout_months").value
+    if not months:
+        return table[Decimal(age)]
+    if Decimal(age + 1) not in table:
+        raise CalculationError("计发月数表到70岁为止", found=f"{age}岁{months}个月", fix="填 70 岁")
+    return table[Decimal(age)] - (table[Decimal(age)] - table[Decimal(age + 1)]) * months / 12
+
+
 def pension(worker: Pension) -> Result:
     if worker.years < 15:
         raise CalculationError(
             "累计缴费不满15年，不能按月领取", found=f"{plain(worker.years)} 年", fix="可延长缴费或转居民养老保险"
         )
-    months = rules.at("social.payout_months").value[Decimal(worker.age)]
+    months = payout_months(worker.age, worker.months)
+    told = f"{worker.age}岁" + (f"{worker.months}个月，按相邻整岁折算，以核定为准，" if worker.months else "")
     indexed = worker.average * worker.index
     basic = (worker.average + indexed) / 2 * worker.years / 100
     own = worker.account / months
     steps = [
         f"本人指数化月平均缴费工资={yuan(worker.average)}×{plain(worker.index)}={yuan(indexed)}",
         f"基础养老金=({yuan(worker.average)}+{yuan(indexed)})÷2×{plain(worker.years)}×1%={yuan(basic)}",
-        f"个人账户养老金={yuan(worker.account)}÷{plain(months)}（{worker.age}岁计发月数）={yuan(own)}",
+        f"个人账户养老金={yuan(worker.account)}÷{plain(round(months, 2))}（{told}计发月数）={yuan(own)}",
         f"每月约{yuan(basic + own)}，约为计发基数的{percent((basic + own) / worker.average, 1)}",
         "没有算过渡性养老金和以后的调整",
     ]

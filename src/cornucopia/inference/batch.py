@@ -97,9 +97,8 @@ def _task(record: Record, sampling: Sampling) -> Task:
 
 
 def _key(record: Record, sampling: Sampling) -> str:
-    turns = [[m.role, m.content, m.material] for m in record.messages]
     own = sampling.fingerprint() if openai_batch.is_request(record) else ""
-    return hashlib.sha256(json.dumps([record.id, turns, own], ensure_ascii=False).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([record.id, record.asked(), own], ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 class AnswerFile:
@@ -140,9 +139,8 @@ class AnswerFile:
             if task.problem:
                 return openai_batch.refusal_line(task.key, record.id, task.problem)
             return openai_batch.response_line(task.key, record.id, reply, self.model, self.created)
-        asked = next((m for m in reversed(record.messages) if m.role == "user"), Message("user", ""))
         row = {
-            "id": record.id, "question": asked.content, "material": asked.material, "golden": record.golden,
+            "id": record.id, "question": record.question, "material": record.material, "golden": record.golden,
             "answer": reply.answer, "finish_reason": reply.finish_reason, "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": reply.completion_tokens, "domain": record.domain, "kind": record.kind, "key": task.key,
         }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -155,9 +155,3 @@ class ChatSession:
         for asked, answer in turns:
             messages += [Message("user", asked), Message("assistant", answer)]
         return Record(messages=(*messages, Message("user", question)), id="chat")
-
-
-def with_material(record: Record, material: str) -> Record:
-    """The record with text for its last question to work on."""
-    last = replace(record.messages[-1], material=material)
-    return replace(record, messages=(*record.messages[:-1], last))

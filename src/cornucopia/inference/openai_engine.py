@@ -23,7 +23,7 @@ from cornucopia.inference.providers import find_provider, parameters, redact
 from cornucopia.inference.text import Thought, mark_thoughts
 from cornucopia.records.schema import Record
 from cornucopia.tokens.reasoning import split_reasoning
-from cornucopia.tokens.template import with_material
+from cornucopia.tokens.template import spoken
 
 FIRST_WAIT, LONGEST_WAIT, MOST_ASKED = 0.5, 60.0, 300.0  # seconds: back-off, and the longest Retry-After obeyed
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -143,7 +143,7 @@ class OpenAIEngine:
         return Reply(request.id, text, finish, prompt, completion, seconds, reasoning=thought)
 
     def _body(self, record: Record, sampling: Sampling) -> dict[str, Any]:
-        messages = [{"role": message.role, "content": with_material(message)} for message in record.messages]
+        messages = [{"role": message.role, "content": text} for message, text in spoken(record)]
         return {"model": self.model, "messages": messages, **parameters(sampling, self.provider)}
 
     def _send(self, body: dict[str, Any], stop: threading.Event, *, stream: bool = False) -> httpx.Response:

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import torch
 
+from cornucopia.kernels.four_bit import is_four_bit, widen4
 from cornucopia.kernels.fusion import fused
 
 TOP = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}  # the largest value of each 8-bit type
@@ -110,8 +111,8 @@ def frozen_of(layer: Any) -> Frozen:
         return Whole(layer.weight)
     if hasattr(layer, "frozen"):
         return layer.frozen()
-    if type(layer).__name__ == "Linear4bit" and getattr(layer.weight, "quant_state", None) is not None:
-        return Widened(layer.out_features, lambda dtype: _widen4(layer.weight, dtype))
+    if is_four_bit(layer):
+        return Widened(layer.out_features, lambda dtype: widen4(layer, dtype))
     raise ValueError("not a plain, 8-bit or 4-bit linear layer")
 
 
@@ -207,9 +208,3 @@ class _FrozenLinear(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         with torch.autocast(grad.device.type, enabled=False):
             return ctx.frozen.input_gradient(grad), None
-
-
-def _widen4(weight: Any, dtype: torch.dtype) -> torch.Tensor:
-    from bitsandbytes.functional import dequantize_4bit
-
-    return dequantize_4bit(weight.data, weight.quant_state).to(dtype)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.turns import kind_name, list_of, text_of, turn_of
 
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
@@ -33,6 +33,7 @@ class Parts:
 
     messages: list[Message] = field(default_factory=list)
     text: str = ""
+    passages: tuple[Passage, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,7 +84,7 @@ def to_record(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) 
         del left["complete"]
         fields["complete"] = False
     extra = {key: value for key, value in left.items() if value is not None and value != ""}
-    record = Record(messages=tuple(parts.messages), text=parts.text, extra=extra)
+    record = Record(messages=tuple(parts.messages), text=parts.text, passages=parts.passages, extra=extra)
     return replace(record, **{**fields, **parts.fields}), known.name
 
 
@@ -198,8 +199,10 @@ def _asked(key: str) -> Callable[[dict[str, Any]], Parts]:
         question = text_of(asked, key)
         name = next((name for name in _MATERIALS if row.get(name) not in (None, "")), None)
         material = text_of(row.pop(name), name) if name else ""
-        turn = Message("user", question, material) if question.strip() else Message("user", material)
-        return Parts([*lead, turn, *_answer(row)])
+        if not question.strip():
+            question, material = material, ""
+        passages = (Passage(material),) if material else ()
+        return Parts([*lead, Message("user", question), *_answer(row)], passages=passages)
 
     return convert
 
@@ -248,10 +251,10 @@ def _checked(messages: list[Message]) -> list[Message]:
     Raises:
         DataError: if a turn is empty, nobody asks, or a tool or the system has the last word.
     """
-    if messages and messages[-1].role == "assistant" and not messages[-1].content.strip():
+    if messages and messages[-1].role == "assistant" and messages[-1].is_blank:
         messages = messages[:-1]
     for number, message in enumerate(messages, 1):
-        if not (message.content.strip() or message.material.strip()):
+        if message.is_blank:
             raise DataError(f"第 {number} 轮（{_ROLE_NAMES[message.role]}）是空的")
     if not any(message.role == "user" for message in messages):
         raise DataError("没有用户的提问", found=f"{len(messages)} 轮")

@@ -39,7 +39,7 @@ class Pair:
 def comparable(record: Record) -> str:
     """What is compared of a record: the last question with its material, or the document."""
     asked = next((m for m in reversed(record.messages) if m.role == "user"), None)
-    return normalized(f"{asked.content}{asked.material}" if asked else record.text)
+    return normalized(f"{asked.content}{record.material}" if asked else record.text)
 
 
 def normalized(text: str) -> str:

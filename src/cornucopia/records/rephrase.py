@@ -74,4 +74,4 @@ def rephrase(
         chosen = asked if not count else rng.sample(asked, min(count, len(asked)))
         for number, text in enumerate(chosen, 1):
             turns = (*system, Message("user", text), record.messages[-1])
-            yield replace(record, messages=turns, id=f"{record.id}~{number}")
+            yield replace(record, messages=turns, passages=(), id=f"{record.id}~{number}")

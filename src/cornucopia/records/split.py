@@ -64,7 +64,7 @@ def held_out(keys: bytes | bytearray, val_set_size: float) -> NDArray[np.bool_]:
 
 def split_key(record: Record, seed: int) -> bytes:
     """`KEY_BYTES` of a hash of everything before the answer (or of the document)."""
-    asked = [f"{m.role}\1{m.content}\1{m.material}" for m in record.prompt().messages]
+    asked = [f"{m.role}\1{m.content}\1{material}" for m, material in record.prompt().turns()]
     text = "\0".join([str(seed), record.text, *asked])
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:KEY_BYTES]
 

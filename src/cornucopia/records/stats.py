@@ -90,7 +90,7 @@ def _all_lengths(records: Sequence[Record]) -> dict[str, Lengths]:
         texts["document"].append(len(record.text))
         for message in record.messages:
             texts[names[message.role]].append(len(message.content))
-            texts["material"].append(len(message.material))
+        texts["material"].append(len(record.material))
     measured = {name: [size for size in sizes if size] for name, sizes in texts.items()}
     return {name: _lengths(sizes) for name, sizes in measured.items() if sizes}
 

@@ -48,31 +48,32 @@ def _rest(record: Record) -> dict[str, Any]:
     return rest if record.complete else {**rest, "complete": False}
 
 
-def _joined(message: Message) -> str:
-    return "\n".join(part for part in (message.content, message.material) if part)
+def _joined(message: Message, material: str) -> str:
+    return "\n".join(part for part in (message.content, material) if part)
+
+
+def _turns(record: Record) -> list[tuple[Message, str]]:
+    """Each turn with its text."""
+    if not record.messages:
+        raise DataError("这是文档，不是对话")
+    return [(message, _joined(message, material)) for message, material in record.turns()]
 
 
 def _thought(message: Message) -> dict[str, str]:
     return {"reasoning_content": message.reasoning} if message.reasoning else {}
 
 
-def _turns(record: Record) -> tuple[Message, ...]:
-    if not record.messages:
-        raise DataError("这是文档，不是对话")
-    return record.messages
-
-
 def _alpaca(record: Record) -> dict[str, Any]:
-    turns = list(_turns(record))
+    turns = [message for message, _ in _turns(record)]
     system = turns.pop(0).content if turns[0].role == "system" else ""
     answer = turns.pop().content if turns[-1].role == "assistant" else ""
     roles = [turn.role for turn in turns]
     if roles != [("user", "assistant")[n % 2] for n in range(len(turns))] or not len(turns) % 2:
         raise DataError("Alpaca 只容得下一问一答交替的对话")
     *earlier, asked = turns
-    row: dict[str, Any] = {"instruction": asked.content, "input": asked.material, "output": answer}
+    row: dict[str, Any] = {"instruction": asked.content, "input": record.material, "output": answer}
     pairs = zip(earlier[::2], earlier[1::2], strict=True)
-    history = [[_joined(question), reply.content] for question, reply in pairs]
+    history = [[question.content, reply.content] for question, reply in pairs]
     more = {"reasoning": record.messages[-1].reasoning, "system": system, "history": history}
     return row | {key: value for key, value in more.items() if value}
 
@@ -80,19 +81,19 @@ def _alpaca(record: Record) -> dict[str, Any]:
 def _sharegpt(record: Record) -> dict[str, Any]:
     turns = _turns(record)
     rows = []
-    for turn, following in zip(turns, [*turns[1:], None], strict=True):
+    for (turn, text), following in zip(turns, [*record.messages[1:], None], strict=True):
         calls = turn.role == "assistant" and following is not None and following.role == "tool"
         speaker = "function_call" if calls else _SHAREGPT_ROLES[turn.role]
-        rows.append({"from": speaker, "value": _joined(turn), **_thought(turn)})
+        rows.append({"from": speaker, "value": text, **_thought(turn)})
     return {"conversations": rows}
 
 
 def _openai(record: Record) -> dict[str, Any]:
-    return {"messages": [{"role": turn.role, "content": _joined(turn), **_thought(turn)} for turn in _turns(record)]}
+    return {"messages": [{"role": turn.role, "content": text, **_thought(turn)} for turn, text in _turns(record)]}
 
 
 def _text(record: Record) -> dict[str, Any]:
-    return {"text": record.text or "\n".join(_joined(turn) for turn in record.messages)}
+    return {"text": record.text or "\n".join(text for _, text in _turns(record))}
 
 
 WRITERS: dict[str, Callable[[Record], dict[str, Any]]] = {

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from cornucopia.core.errors import DataError
-from cornucopia.records.schema import Record
+from cornucopia.records.schema import Passage, Record
 from cornucopia.tokens.template import Segment, Template
 
 IGNORE = -100
@@ -166,7 +166,7 @@ def encode_document(record: Record, tokenizer: Any, cutoff_len: int) -> list[Exa
 
     A conversation is read as its turns, one after another.
     """
-    text = record.text or "\n".join(part for m in record.messages for part in (m.content, m.material) if part)
+    text = record.text or "\n".join(part for m, material in record.turns() for part in (m.content, material) if part)
     ids = encode_text(text, tokenizer, complete=record.complete)
     pieces = [ids[start : start + cutoff_len] for start in range(0, len(ids), cutoff_len)]
     return [Example(piece, [IGNORE, *piece[1:]], "", record.origin) for piece in pieces if len(piece) > 1]
@@ -182,7 +182,7 @@ def _encode_once(
 
 
 def _segments(record: Record, template: Template, tokenizer: Any) -> list[Segment]:
-    segments = template.segments(record.messages, eos=tokenizer.eos_token or "")
+    segments = template.segments(record, eos=tokenizer.eos_token or "")
     return segments if record.complete else _broken_off(segments, record.golden)
 
 
@@ -199,7 +199,7 @@ def _broken_off(segments: Sequence[Segment], golden: str) -> list[Segment]:
 
 
 def _token_ids(record: Record, template: Template, tokenizer: Any) -> list[int]:
-    return _ids(template.segments(record.messages, eos=tokenizer.eos_token or ""), tokenizer)[0]
+    return _ids(template.segments(record, eos=tokenizer.eos_token or ""), tokenizer)[0]
 
 
 def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int) -> Record:
@@ -210,7 +210,7 @@ def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int
         for prompt in _shortened(prompt, template, tokenizer, limit):  # noqa: B020 - the last one counts
             if len(_token_ids(prompt, template, tokenizer)) <= limit:
                 break
-    return replace(record, messages=(*prompt.messages, *answer))
+    return replace(prompt, messages=(*prompt.messages, *answer))
 
 
 def _ids(segments: Sequence[Segment], tokenizer: Any) -> tuple[list[int], list[bool]]:
@@ -239,17 +239,13 @@ def _shortened(record: Record, template: Template, tokenizer: Any, limit: int) -
     while (shorter := _without_oldest_turn(current)) is not None:
         current = shorter
         yield current
-    index = max((i for i, m in enumerate(current.messages) if m.role == "user"), default=None)
-    if index is None:
-        return
-    for key, least in (("material", 0), ("content", 1)):
-        full = getattr(current.messages[index], key)
-        low, high = least, len(full)  # the longest beginning that fits, by bisection
+    for cut, least, full in ((_cut_material, 0, current.material), (_cut_question, 1, current.question)):
+        low, high = min(least, len(full)), len(full)  # the longest beginning that fits, by bisection
         while low < high:
             middle = (low + high + 1) // 2
-            fits = len(_token_ids(_with(current, index, key, full[:middle]), template, tokenizer)) <= limit
+            fits = len(_token_ids(cut(current, middle), template, tokenizer)) <= limit
             low, high = (middle, high) if fits else (low, middle - 1)
-        current = _with(current, index, key, full[:low])
+        current = cut(current, low)
         yield current
 
 
@@ -260,7 +256,13 @@ def _without_oldest_turn(record: Record) -> Record | None:
     return replace(record, messages=record.messages[: users[0]] + record.messages[users[1] :])
 
 
-def _with(record: Record, index: int, key: str, text: str) -> Record:
+def _cut_material(record: Record, length: int) -> Record:
+    return replace(record, passages=(Passage(record.material[:length]),) if length else ())
+
+
+def _cut_question(record: Record, length: int) -> Record:
     messages = list(record.messages)
-    messages[index] = replace(messages[index], **{key: text})  # type: ignore[arg-type]
+    index = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
+    if index is not None:
+        messages[index] = replace(messages[index], content=messages[index].content[:length])
     return replace(record, messages=tuple(messages))

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from cornucopia.core.errors import ConfigError, nearest
-from cornucopia.records.schema import Message
+from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.reasoning import CLOSE, opens_block, think_block
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -44,7 +43,7 @@ class Template(Protocol):
         """Text at which an answer ends besides the end-of-sequence token."""
         ...
 
-    def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
+    def segments(self, record: Record, *, eos: str) -> list[Segment]:
         """The whole text, in order. When the last message is not the assistant's, it ends ready for the answer.
 
         Of reasoning only the last answer's is written: a model is not asked to read what it thought before.
@@ -70,23 +69,23 @@ class PromptTemplate:
         head = self.prompt_no_input.split("{instruction}")[0].strip().splitlines()
         return [head[-1]] if head and head[-1].startswith("###") else []
 
-    def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
+    def segments(self, record: Record, *, eos: str) -> list[Segment]:
         parts: list[Segment] = []
-        for message in messages:
-            if message is messages[-1] and message.reasoning:
+        for message, material in record.turns():
+            if message is record.messages[-1] and message.reasoning:
                 opened = bool(parts) and opens_block(parts[-1].text)
                 parts.append(Segment(think_block(message.reasoning, opened=opened), answer=True, thought=True))
             if message.role == "assistant":
                 parts.append(Segment(message.content + eos, answer=True))
             elif message.role == "user":
-                parts.append(Segment(self._ask(message)))
+                parts.append(Segment(self._ask(message.content, material)))
             else:
                 parts.append(Segment(message.content + "\n"))
         return parts
 
-    def _ask(self, message: Message) -> str:
-        form = self.prompt_input if message.material else self.prompt_no_input
-        values = {"{instruction}": message.content, "{input}": message.material}
+    def _ask(self, question: str, material: str) -> str:
+        form = self.prompt_input if material else self.prompt_no_input
+        values = {"{instruction}": question, "{input}": material}
         return re.sub(r"\{instruction\}|\{input\}", lambda found: values[found.group()], form)
 
 
@@ -99,10 +98,10 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self.stop_strings: list[str] = []
 
-    def segments(self, messages: Sequence[Message], *, eos: str) -> list[Segment]:
-        turns = [{"role": m.role, "content": with_material(m)} for m in messages]
-        if messages and messages[-1].reasoning:
-            return self._with_thought(turns, messages[-1].reasoning, eos)
+    def segments(self, record: Record, *, eos: str) -> list[Segment]:
+        turns = [{"role": message.role, "content": text} for message, text in spoken(record)]
+        if record.messages and record.messages[-1].reasoning:
+            return self._with_thought(turns, record.messages[-1].reasoning, eos)
         return self._plain(turns, eos)
 
     def _with_thought(self, turns: list[dict[str, str]], reasoning: str, eos: str) -> list[Segment]:
@@ -160,9 +159,9 @@ def _with_end(text: str, content: str, eos: str) -> str:
     return text + eos if ended.endswith(content.rstrip()) else ended
 
 
-def with_material(message: Message) -> str:
-    """The user's turn for a model without a material section of its own: instruction, then material."""
-    return f"{message.content}\n\n材料：\n{message.material}" if message.material else message.content
+def spoken(record: Record) -> list[tuple[Message, str]]:
+    """Every turn with its text for a model without a material section of its own: instruction, then material."""
+    return [(m, f"{m.content}\n\n材料：\n{material}" if material else m.content) for m, material in record.turns()]
 
 
 def resolve_template(name: str | None, tokenizer: Any, stored: dict[str, str] | None = None) -> Template:
@@ -172,7 +171,7 @@ def resolve_template(name: str | None, tokenizer: Any, stored: dict[str, str] | 
         name: "fin_template", "alpaca" ..., a JSON path, "chat", or None: the tokenizer's chat template when it has
             one, else fin_template.
         tokenizer: a Hugging Face tokenizer.
-        stored: the text an adapter was trained with (AdapterMeta.template_text); it wins over the file of that name.
+        stored: the text an adapter was trained with (ModelMeta.template_text); it wins over the file of that name.
 
     Raises:
         ConfigError: when there is no such template, or it lacks a key.

@@ -11,6 +11,7 @@ from pydantic import field_validator, model_validator
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import nearest
+from cornucopia.models.spec import ModelSpec
 from cornucopia.training.data.settings import DataSettings
 from cornucopia.training.methods import METHODS
 from cornucopia.training.objectives import OBJECTIVES
@@ -18,7 +19,7 @@ from cornucopia.training.objectives import OBJECTIVES
 TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 # Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
 _FREE = {
-    "base_model", "prompt_template_name", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column",
+    "base", "adapter", "template", "revision", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column",
     "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict", "output_dir",
     "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
     "logging_steps", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
@@ -31,33 +32,16 @@ def _about(table: dict[str, Any]) -> str:
     return "，".join(f"{name} {kind.about}" for name, kind in table.items())
 
 
-class TrainRecipe(_ChoiceSettings, DataSettings):
+class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     """All settings of `cornucopia train`. Defaults are the original project's where it had them."""
 
     objective: str = option("sft", f"学什么：{_about(OBJECTIVES)}", aliases=("stage",))
     method: str = option("lora", f"改什么：{_about(METHODS)}", aliases=("finetuning_type",))
 
-    base_model: str = option(
-        "nano", "基座：目录、base_models/ 下的名字，或 nano（随项目附带）", aliases=("model", "m", "model_name_or_path")
-    )
-    bits: Literal[0, 4, 8] = option(
-        0, "基座量化位数：0 不量化，8 自带，4 用 bitsandbytes", aliases=("quantization_bit",)
-    )
-    quant_type: Literal["auto", "int8", "int8_dot", "fp8"] = option(
-        "auto", "8 位的种类：int8 只存成 8 位；int8_dot、fp8 连矩阵乘也用 8 位（GPU 上更快）"
-    )
-    load_8bit: bool = option(False, "基座用 8 位（同 --bits 8）", aliases=("load_in_8bit",))
-    dtype: str = option("auto", "基座数据类型：auto、float32、bfloat16、float16", aliases=("torch_dtype",))
-    device: str = option("auto", "设备：auto、cpu、cuda")
     save_dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
         "auto", "全参数训练的成品存成什么类型；auto 同 dtype"
     )
 
-    prompt_template_name: str | None = option(
-        None,
-        "模板：fin_template、alpaca、chat（模型自带）或 JSON 路径；默认有自带聊天模板就用它，否则 fin_template",
-        aliases=("template", "prompt_template"),
-    )
     output_dir: str = option("runs/train", "输出目录：适配器、日志、检查点、损失图", aliases=("o",))
     overwrite: bool = option(False, "输出目录已有训练结果时，清掉重来", aliases=("overwrite_output_dir",))
     resume: bool = option(False, "从输出目录里最后一个完整检查点接着练，结果与不中断完全一样")
@@ -127,19 +111,12 @@ class TrainRecipe(_ChoiceSettings, DataSettings):
         micro = self.micro_batch_size or self.batch_size
         if self.batch_size % micro:
             raise ValueError(f"batch_size {self.batch_size} 不是 micro_batch_size {micro} 的整数倍")
-        if (self.bits or self.load_8bit) and not METHODS[self.method].quantised:
+        if self.base_bits and not METHODS[self.method].quantised:
             able = "、".join(name for name, kind in METHODS.items() if kind.quantised)
             raise ValueError(f"method {self.method} 不能用量化的基座：去掉 bits，或改用 method {able}")
-        if self.quant_type != "auto" and self.base_bits != 8:
-            raise ValueError(f"quant_type {self.quant_type} 只用于 8 位的基座：加上 bits: 8")
         if self.reasoning_column and not OBJECTIVES[self.objective].reasons:
             raise ValueError(f"objective {self.objective} 没有思考过程：去掉 reasoning_column，或改用 objective sft")
         return self
-
-    @property
-    def base_bits(self) -> int:
-        """Quantisation of the base: 0, 4 or 8."""
-        return 8 if self.load_8bit and not self.bits else self.bits
 
     @property
     def micro(self) -> int:

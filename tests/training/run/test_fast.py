@@ -8,12 +8,15 @@ import pytest
 import torch
 from families import make, with_lora
 
+import avx512_cpu
 from cornucopia.kernels import fusion
+from cornucopia.models.load import load_base
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.data.batches import pack_row
 from cornucopia.training.objectives.next_token import answer_loss
-from cornucopia.training.run.fast import extras, slow_down, speed_up, speed_up_layers
+from cornucopia.training.run.fast import extras, left_out, slow_down, speed_up, speed_up_layers
+from tiny_models import make_model
 
 FAST = ("llama", "qwen2", "qwen3", "mistral", "glm4")
 
@@ -151,6 +154,7 @@ def test_a_part_that_computes_something_else_is_left_out(monkeypatch):
     monkeypatch.setattr(kernel, "lora_linear", wrong)
     model = with_lora(make("llama"), "llama")
     assert speed_up(model) == "" and extras(model) == PARTS["llama"] - {"lora"}
+    assert set(left_out(model)) == {"lora"} and "不同" in left_out(model)["lora"]
 
 
 def test_one_document_does_not_change_anothers_gradient():
@@ -260,3 +264,20 @@ def test_where_nothing_can_be_compiled_the_other_parts_stay(monkeypatch):
     model = with_lora(make("llama"), "llama")
     assert speed_up(model, compiled=True) == "" and extras(model) == PARTS["llama"]
     assert not fusion.in_use()
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_4_bit_bases_train_fast_where_bitsandbytes_rewrites_weights_for_inference(width, tmp_path, monkeypatch):
+    """Of width 64 it rewrites them, of width 32 it fails at them: in the probe, and at the first validation."""
+    pytest.importorskip("bitsandbytes", minversion="0.49")
+    avx512_cpu.pretend(monkeypatch)
+    folder = make_model(tmp_path, width=width)
+    model = with_lora(load_base(str(folder), bits=4, dtype="float32", device="cpu").model, "llama")
+    with torch.no_grad():
+        model(**collate(examples(), 0))
+    assert speed_up(model) == "" and extras(model) == PARTS["llama"] and left_out(model) == {}
+    before = gradients(model.train(), answer_loss(model, pack_row(examples()), 1))
+    with torch.no_grad():
+        answer_loss(model.eval(), pack_row(examples()), 1)
+    after = gradients(model.train(), answer_loss(model, pack_row(examples()), 1))
+    assert all(g.abs().max() > 0 and torch.equal(g, after[name]) for name, g in before.items())

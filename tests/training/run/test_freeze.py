@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.models.load import load_base
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run.loop import train
@@ -37,7 +38,7 @@ def test_exactly_the_chosen_tensors_change(settings, changes, short_run, small, 
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if changes(name)}
-    assert load_base(str(tmp_path / "out")).tokenizer.eos_token_id is not None
+    assert load_base(resolve(ModelSpec(base=str(tmp_path / "out")))).tokenizer.eos_token_id is not None
 
 
 def test_frozen_tensors_keep_the_files_type_when_trained_in_another(short_run, small, tmp_path):

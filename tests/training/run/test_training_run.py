@@ -14,15 +14,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import avx512_cpu
 from cornucopia.adapters.load import attach
-from cornucopia.adapters.meta import read_meta
 from cornucopia.core.errors import ConfigError, DataError, Interrupted, ModelError
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.models.load import load_base
+from cornucopia.models.meta import read_meta
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import loop as module
 from cornucopia.training.run.loop import train
+from tiny_models import make_model
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -118,7 +121,7 @@ def test_ctrl_c_saves_this_very_step_and_resumes_to_the_same_bits(recipe, stop_a
         train(recipe("broken"))
     back()
     assert (tmp_path / "broken" / "checkpoint-5" / ck.COMPLETE).is_file()
-    base = load_base(str(small))
+    base = load_base(resolve(ModelSpec(base=str(small))))
     attach(base.model, base, tmp_path / "broken", "first")  # usable as it stands
     train(recipe("broken", resume=True))
     assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
@@ -154,7 +157,7 @@ def test_sigint_to_the_command_exits_130_and_leaves_an_adapter(recipe, small, qu
     child.send_signal(signal.SIGINT)
     errors = child.communicate(timeout=60)[1]
     assert child.returncode == 130 and "--resume" in errors and "Traceback" not in errors
-    base = load_base(str(small))
+    base = load_base(resolve(ModelSpec(base=str(small))))
     attach(base.model, base, tmp_path / "o", "first")
 
 
@@ -288,6 +291,19 @@ def test_quantised_bases_train_on_cpu(bits, kind, checkpointing, recipe, tmp_pat
     assert any(t.abs().sum() > 0 for n, t in load_file(tmp_path / "out" / WEIGHTS).items() if "lora_B" in n)
 
 
+@pytest.mark.parametrize("packing", [True, False])
+@pytest.mark.parametrize("width", [32, 64])
+def test_4_bit_training_is_the_same_where_bitsandbytes_rewrites_weights(width, packing, recipe, tmp_path, monkeypatch):
+    """It does so on CPUs with AVX512-BF16 at the first validation; the steps after it then got no gradient."""
+    pytest.importorskip("bitsandbytes", minversion="0.49")
+    base = str(make_model(tmp_path / "base", width=width))
+    plan = {"bits": 4, "max_steps": 4, "packing": packing, "base_model": base, "prompt_template_name": "alpaca"}
+    train(recipe("plain", **plan))
+    avx512_cpu.pretend(monkeypatch)
+    train(recipe("there", **plan))
+    assert weights(tmp_path / "there") == weights(tmp_path / "plain")
+
+
 def test_full_training_leaves_a_whole_model(recipe, small, tmp_path):
     (tmp_path / "base").mkdir()
     for file in small.iterdir():
@@ -295,7 +311,7 @@ def test_full_training_leaves_a_whole_model(recipe, small, tmp_path):
     (tmp_path / "base" / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     result = train(recipe(method="full", max_steps=2, base_model=str(tmp_path / "base"), prompt_template_name="alpaca"))
     assert result["trained_parameters"] > 20000
-    tuned, before = load_base(str(tmp_path / "out")), load_base(str(small))
+    tuned, before = (load_base(resolve(ModelSpec(base=str(at)))) for at in (tmp_path / "out", small))
     assert tuned.fingerprint != before.fingerprint and tuned.tokenizer.chat_template
     ids = torch.tensor([[1, 300, 301]])
     assert not torch.equal(tuned.model(ids).logits, before.model(ids).logits)

@@ -154,7 +154,9 @@ def _batches(records: Iterable[tuple[int, Record]]) -> Iterator[list[tuple[int, 
     size = 0
     for number, record in records:
         batch.append((number, record))
-        size += len(record.text) + sum(len(m.content) + len(m.material) + len(m.reasoning) for m in record.messages)
+        size += (
+            len(record.text) + len(record.material) + sum(len(m.content) + len(m.reasoning) for m in record.messages)
+        )
         if len(batch) == TOGETHER or size >= _TEXT:
             yield batch
             batch, size = [], 0

@@ -48,7 +48,7 @@ class AdapterMethod:
 
     def save(self, model: Any, folder: Path) -> None:
         """The adapter, naming its base as the user did; the base's embeddings never go with it."""
-        model.peft_config["default"].base_model_name_or_path = self.recipe.base_model
+        model.peft_config["default"].base_model_name_or_path = self.recipe.base
         model.save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's blank; the run writes its own
 

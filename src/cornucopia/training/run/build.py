@@ -13,22 +13,24 @@ from typing import Any
 
 from cornucopia.core.console import say
 from cornucopia.core.device import choose_device, choose_dtype
-from cornucopia.models.load import Base, find_model
+from cornucopia.models.find import find_model
+from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run.plan import repays_compiling, total_steps
-from cornucopia.training.run.start import starting_adapter
 from cornucopia.training.run.trackers import tracker_names
 
 
 def trainable(recipe: TrainRecipe, base: Base, method: Method) -> Any:
     """The model with what is to be trained switched on."""
+    from cornucopia.kernels.four_bit import train_through
+
     base.model.config.use_cache = False
-    given = starting_adapter(recipe)
-    return method.apply_start(base, given) if given else method.apply(base.model)
+    train_through(base.model)
+    return method.apply_start(base, Path(recipe.adapter)) if recipe.adapter else method.apply(base.model)
 
 
 def make_trainer(
@@ -64,7 +66,7 @@ def make_trainer(
 
 def _speed_up(recipe: TrainRecipe, plan: DataPlan, model: Any, objective: Objective) -> bool:
     """Switch the model to the fast step as far as it can take it; returns whether batches are to be packed."""
-    from cornucopia.training.run.fast import EXTRAS, extras, speed_up, speed_up_layers
+    from cornucopia.training.run.fast import EXTRAS, extras, left_out, speed_up, speed_up_layers
 
     reason = "这个目标要逐条的批次"
     if objective.packs:
@@ -78,6 +80,9 @@ def _speed_up(recipe: TrainRecipe, plan: DataPlan, model: Any, objective: Object
     faster = [text for name, text in EXTRAS.items() if name in extras(model)]
     if faster:
         say(f"加速（已在这个模型上核对过损失和梯度）：{'、'.join(faster)}")
+    unused = [f"{EXTRAS[name]}（{why}）" for name, why in left_out(model).items() if name in EXTRAS]
+    if unused:
+        say(f"没有用上的加速（结果不变，只是慢一些）：{'、'.join(unused)}")
     return not reason
 
 
@@ -125,7 +130,7 @@ def _precision(recipe: TrainRecipe) -> dict[str, Any]:
     import torch
 
     device = choose_device(recipe.device)
-    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base_model)).parameters)
+    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base)).parameters)
     return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": device == "cpu"}
 
 

@@ -19,6 +19,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from cornucopia.core.errors import first_line
 from cornucopia.kernels import fusion, packed_attention
+from cornucopia.kernels.four_bit import train_through
 from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
 from cornucopia.kernels.lora_linear import patch_lora
 from cornucopia.kernels.rms_norm import patch_norm
@@ -40,6 +41,10 @@ EXTRAS = {
 Undo = Callable[[], Any]
 
 
+class NoSuchLayer(ValueError):
+    """A part has nothing to work on in this model."""
+
+
 def speed_up(model: Any, *, compiled: bool = False) -> str:
     """Use the fast step when it gives what separate, padded documents give.
 
@@ -52,9 +57,7 @@ def speed_up(model: Any, *, compiled: bool = False) -> str:
         "" when packed rows can be used, else the reason why not (Chinese); batches must then be padded ones. The parts
         that are on either way: `extras(model)`.
     """
-    base = _base(model)
-    slow_down(model)
-    base._fast_undo = {}
+    base = _begin(model)
     try:
         with probing(model, base) as probe:
             reason = _switch(probe, "packed", lambda: _patch_packed(base), fused=True)
@@ -79,9 +82,7 @@ def speed_up_layers(model: Any, *, packed: bool = False) -> set[str]:
     Returns:
         The parts that are on; each has been proved on this model. `slow_down` switches them off.
     """
-    base = _base(model)
-    slow_down(model)
-    base._fast_undo = {}
+    base = _begin(model)
     try:
         with probing(model, base) as probe:
             if packed:
@@ -97,11 +98,26 @@ def extras(model: Any) -> set[str]:
     return set(getattr(_base(model), "_fast_undo", ()))
 
 
+def left_out(model: Any) -> dict[str, str]:
+    """The parts that were tried on layers this model has and are not on, each with the reason (Chinese)."""
+    return dict(getattr(_base(model), "_fast_refused", {}))
+
+
 def slow_down(model: Any) -> None:
     """Give the model its own forward pass and attention back, for saving and generating."""
-    parts = _base(model).__dict__.pop("_fast_undo", {})
-    for undo in reversed(parts.values()):
+    kept = _base(model).__dict__
+    parts = kept.pop("_fast_undo", {})
+    for undo in (*reversed(parts.values()), kept.pop("_fast_release", lambda: None)):
         undo()
+    kept.pop("_fast_refused", None)
+
+
+def _begin(model: Any) -> Any:
+    """The base of a model with everything off and its 4-bit weights as they were quantised, ready to be probed."""
+    slow_down(model)
+    base = _base(model)
+    base._fast_undo, base._fast_refused, base._fast_release = {}, {}, train_through(base)
+    return base
 
 
 def _base(model: Any) -> Any:
@@ -116,15 +132,20 @@ def _switch_layers(probe: Probe, fused: bool) -> None:
 
 def _switch(probe: Probe, name: str, patch: Callable[[], Undo], fused: bool) -> str:
     """Switch one part on, and off again if the result differs; returns why (Chinese), or ""."""
-    parts = _base(probe.model)._fast_undo
+    base = _base(probe.model)
+    parts = base._fast_undo
     try:
         parts[name] = patch()
         reason = probe.difference("packed" in parts, fused)
+    except NoSuchLayer:
+        return "这个模型没有这样的层"
     except REFUSALS as error:
-        reason = first_line(error, 120)
+        reason = first_line(error, 120) if name in parts else f"这个模型的写法不同：{first_line(error, 80)}"
     undo = parts.pop(name, None) if reason else None
     if undo:
         undo()
+    if reason:
+        base._fast_refused[name] = reason
     return reason
 
 
@@ -159,7 +180,7 @@ def _patch_each(model: Any, chosen: Callable[[Any], bool], patch: Callable[[Any]
             undo()
         raise
     if not undos:
-        raise ValueError("no such layer")
+        raise NoSuchLayer
     return lambda: [undo() for undo in undos]
 
 

@@ -5,21 +5,17 @@ Knows nothing of the command line.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.meta import AdapterMeta
-from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.core.errors import Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
-from cornucopia.models.load import find_model, fingerprint, load_base
-from cornucopia.models.memory import read_shape
-from cornucopia.models.tokenizer import load_tokenizer
-from cornucopia.tokens.template import resolve_template
+from cornucopia.models.load import load_base
+from cornucopia.models.meta import ModelMeta
+from cornucopia.models.spec import resolve
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.data.prepare import prepare, save_rejects
 from cornucopia.training.methods import METHODS
@@ -31,7 +27,7 @@ from cornucopia.training.run import planner
 from cornucopia.training.run.build import make_trainer, trainable
 from cornucopia.training.run.plan import show, total_steps
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
-from cornucopia.training.run.start import as_started, check_output, goes_on, open_output, starting_adapter, weights_of
+from cornucopia.training.run.start import as_started, check_output, goes_on, open_output
 from cornucopia.training.run.trackers import check_trackers, start_trackers
 
 
@@ -46,25 +42,24 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     """
     recipe = as_started(recipe)
     output = Path(recipe.output_dir)
-    folder = find_model(recipe.base_model)
-    shape = read_shape(folder)
-    tokenizer = load_tokenizer(folder)
-    template = resolve_template(recipe.prompt_template_name, tokenizer)
+    resolved = resolve(recipe.spec())
+    folder, shape, template = resolved.folder, resolved.shape, resolved.template
     check_trackers(recipe)
     if not recipe.dry_run:
         check_output(recipe, output, folder)
-    objective = OBJECTIVES[recipe.objective](recipe, template, tokenizer)
+    objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
-    device = choose_device(recipe.device)
-    size = choose_dtype(recipe.dtype, device, shape.parameters).itemsize
-    own, free = planner.room(device)
+    size = resolved.dtype.itemsize
+    own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
     show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
     if recipe.dry_run:
         return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
-    identity = recipe.identity() | {"base_fingerprint": fingerprint(folder), "data_fingerprint": plan.fingerprint}
-    adapter = starting_adapter(recipe)
-    identity["start"] = hashlib.sha256(weights_of(adapter).read_bytes()).hexdigest()[:16] if adapter else ""
+    identity = recipe.identity() | {
+        "base_fingerprint": resolved.weights_fingerprint,
+        "data_fingerprint": plan.fingerprint,
+        "start": resolved.adapter_fingerprint,
+    }
     start = open_output(recipe, output, identity)
     if start == "finished":
         return ck.finished(output) or {}
@@ -88,7 +83,7 @@ def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], T
 
 
 def _fit(
-    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: AdapterMeta, start: str | None
+    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: ModelMeta, start: str | None
 ) -> dict[str, Any]:
     """Train; when memory runs out, go on from the last checkpoint in smaller portions."""
     for failures in range(1, planner.TRIES + 1):
@@ -120,7 +115,7 @@ def _release() -> None:
 
 
 def _fit_once(
-    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: AdapterMeta, start: str | None
+    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: ModelMeta, start: str | None
 ) -> dict[str, Any]:
     import transformers
 
@@ -129,13 +124,7 @@ def _fit_once(
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(
-        recipe.base_model,
-        bits=recipe.base_bits,
-        dtype=recipe.dtype,
-        device=recipe.device,
-        quant_type=recipe.quant_type,
-    )
+    base = load_base(resolve(recipe.spec()))
     method = METHODS[recipe.method](recipe)
     model = trainable(recipe, base, method)
     interrupt = InterruptCallback()

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.meta import AdapterMeta, library_versions, write_meta
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
+from cornucopia.models.meta import ModelMeta, library_versions, write_meta
 from cornucopia.tokens.template import PromptTemplate, Template
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods.method import Method
@@ -25,7 +25,7 @@ _COMPANIONS = (
 )
 
 
-def save(output: Path, model: Any, method: Method, base: Base, meta: AdapterMeta) -> None:
+def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta) -> None:
     """Write the result in a folder beside and move it in file by file: a kill leaves whole files."""
     from cornucopia.training.run.fast import slow_down
 
@@ -46,7 +46,7 @@ def save(output: Path, model: Any, method: Method, base: Base, meta: AdapterMeta
 
 def make_meta(
     recipe: TrainRecipe, template: Template, folder: Path, plan: DataPlan, base_fingerprint: Any
-) -> AdapterMeta:
+) -> ModelMeta:
     """What an adapter says of itself: template, base, data, recipe, versions."""
     text = None
     if isinstance(template, PromptTemplate):
@@ -55,10 +55,10 @@ def make_meta(
             "prompt_no_input": template.prompt_no_input,
             "response_split": template.response_split,
         }
-    return AdapterMeta(
+    return ModelMeta(
         template=template.name,
         template_text=text,
-        base=recipe.base_model,
+        base=recipe.base,
         base_fingerprint=str(base_fingerprint),
         vocab_size=read_shape(folder).vocabulary,
         data_fingerprint=plan.fingerprint,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.load import find_adapter
 from cornucopia.core.console import say
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
+from cornucopia.models.find import find_adapter
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
@@ -85,33 +85,20 @@ def as_started(recipe: TrainRecipe) -> TrainRecipe:
     Raises:
         ConfigError: the method has no use for an adapter. ModelError: there is none.
     """
-    adapter = starting_adapter(recipe)
-    if not adapter:
+    if not recipe.adapter and (not recipe.resume_from_checkpoint or _given_checkpoint(recipe)):
         return recipe
+    adapter = find_adapter(recipe.adapter or str(recipe.resume_from_checkpoint))
     settings = METHODS[recipe.method](recipe).begin_from(adapter)
     given = recipe.model_dump()
     changes = {key: value for key, value in settings.items() if given[key] != value}
     if changes:
         told = "，".join(f"{key} {_words(given[key])} → {_words(value)}" for key, value in changes.items())
         say(f"以适配器 {adapter} 为起点，它的设置为准：{told}")
-    return TrainRecipe.build(given | changes, where=str(adapter))
+    return TrainRecipe.build(given | changes | {"adapter": str(adapter)}, where=str(adapter))
 
 
 def _words(value: Any) -> str:
     return "、".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def starting_adapter(recipe: TrainRecipe) -> Path | None:
-    """The finished adapter that --resume-from-checkpoint names, if it names one."""
-    if not recipe.resume_from_checkpoint or _given_checkpoint(recipe):
-        return None
-    return find_adapter(recipe.resume_from_checkpoint)
-
-
-def weights_of(adapter: Path) -> Path:
-    """An adapter's weight file."""
-    safe = adapter / "adapter_model.safetensors"
-    return safe if safe.is_file() else adapter / "adapter_model.bin"
 
 
 def _given_checkpoint(recipe: TrainRecipe) -> Path | None:
