@@ -50,7 +50,7 @@ def test_a_name_is_looked_for_under_base_models(copy, monkeypatch):
     shutil.copytree(copy, home / "base_models" / "some")
     monkeypatch.setenv("CORNUCOPIA_HOME", str(home))
     assert find_model("some") == find_model("owner/some") == home / "base_models" / "some"
-    with pytest.raises(ModelError, match="cornucopia models pull other"):
+    with pytest.raises(ModelError, match="cornucopia models list --all"):
         find_model("other")
     (home / "base_models" / "empty").mkdir()
     with pytest.raises(ModelError, match=r"缺 config\.json"):

@@ -32,7 +32,9 @@ class PreviewConfig(Config):
     cutoff_len: int = option(512, "每条最多多少词元", gt=8)
     train_on_inputs: bool = option(False, "问题部分也计入损失")
     count: int = option(3, "看前几条", aliases=("n",), gt=0)
-    columns: list[str] = option([], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",))
+    columns: list[str] = option(
+        [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
+    )
 
 
 def run(argv: list[str]) -> int:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import field_validator, model_validator
 
 from cornucopia.core.config import Config, option
-from cornucopia.core.errors import ConfigError, ModelError
+from cornucopia.core.errors import ConfigError, ModelError, UsageError
 from cornucopia.inference.engine import Sampling
 from cornucopia.models.find import find_adapter, find_model
 from cornucopia.models.fingerprint import files_fingerprint
@@ -71,7 +71,9 @@ class _Task(Config):
     questions: str = option(..., "问题文件：任何能训练的格式，带参考答案才有分数", aliases=("instruct_dir",))
     output_dir: str = option("runs/compare", "结果文件夹：answers.jsonl、answers.md、report.html")
     contestants: list[Contestant] = option([], "配方里的选手表；命令行请用 --contestant")
-    contestant: list[str] = option([], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型")
+    contestant: list[str] = option(
+        [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
+    )
     limit: int | None = option(None, "只比前多少题", gt=0)
     system: str = option("", "给所有选手的系统提示")
     title: str = option("", "报告标题")
@@ -126,10 +128,10 @@ def check(recipe: CompareRecipe) -> CompareRecipe:
     """The recipe, if it can be run.
 
     Raises:
-        ConfigError: no contestants, or a wrong sampling setting of one.
+        UsageError: no contestants. ConfigError: a wrong sampling setting of one.
     """
     if not recipe.contestants:
-        raise ConfigError("没有选手", fix="加 --contestant 名字=基座+适配器 ，或在配方里写 contestants:")
+        raise UsageError("没有选手", fix="加 --contestant 名字=基座+适配器 ，或在配方里写 contestants:")
     for contestant in recipe.contestants:
         recipe.sampling_of(contestant)
     return recipe

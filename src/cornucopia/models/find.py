@@ -7,6 +7,7 @@ from pathlib import Path
 from cornucopia.core.errors import ModelError
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.models.catalogue import find
+from cornucopia.models.local import how_to_get
 
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
@@ -27,13 +28,13 @@ def find_model(name: str) -> Path:
             return folder
     existing = next((folder for folder in candidates if folder.is_dir()), None)
     if existing is None:
-        raise ModelError("本地没有这个模型", where=name, fix=f"{_how_to_get(name)}；本地已有的见 cornucopia models")
+        raise ModelError("本地没有这个模型", where=name, fix=f"{how_to_get(name)}；本地已有的见 cornucopia models")
     if (existing / "adapter_config.json").is_file():
         raise ModelError(
             "这是适配器，不是基座", where=str(existing), fix=f"基座写在 --model，适配器写成 --adapter {existing}"
         )
     found = "、".join(sorted(p.name for p in existing.iterdir())[:8]) or "空目录"
-    raise ModelError("这个目录里没有模型（缺 config.json）", where=str(existing), found=found, fix=_how_to_get(name))
+    raise ModelError("这个目录里没有模型（缺 config.json）", where=str(existing), found=found, fix=how_to_get(name))
 
 
 def find_adapter(name: str | Path) -> Path:
@@ -55,13 +56,3 @@ def find_adapter(name: str | Path) -> Path:
         where=str(name),
         fix="给出训练输出目录，或 cornucopia models 看本地有什么",
     )
-
-
-def _how_to_get(name: str) -> str:
-    """The command that fetches `name`; for a path that no catalogue name ends, what to look at."""
-    plain = name.removeprefix("./").removeprefix("base_models/").rstrip("/")
-    entry = find(plain) or find(Path(plain).name)
-    if entry:
-        return f"cornucopia models pull {entry.name}"
-    is_path = Path(name).is_absolute() or name.startswith(".") or plain.count("/") > 1
-    return "核对路径，目录里要有 config.json" if is_path else f"cornucopia models pull {plain}"
