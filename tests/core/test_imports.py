@@ -1,4 +1,4 @@
-"""No two files import each other, however far round and wherever in the file; heavy libraries wait until they are used."""
+"""No two files import each other, however far round; heavy libraries wait until they are used."""
 
 import ast
 import subprocess
