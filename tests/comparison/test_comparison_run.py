@@ -248,12 +248,12 @@ def test_system_prompt_reaches_the_engine_and_the_fingerprint(tmp_path, records)
 
     class Watcher(FakeEngine):
         def generate(self, requests, sampling):
-            seen.extend(request.record.messages[0] for request in requests)
+            seen.extend(request.record.messages[0].content for request in requests)
             return super().generate(requests, sampling)
 
     plain, told = make_recipe(tmp_path, "甲"), make_recipe(tmp_path, "甲", system="你是理财顾问")
     compare(told, records, Lab({"甲": Watcher(lambda question: "答")}))
-    assert set(seen) == {Message("system", "你是理财顾问")}
+    assert set(seen) == {"你是理财顾问"}
     assert plain.fingerprint_of(plain.contestants[0]) != told.fingerprint_of(told.contestants[0])
 
 
