@@ -172,7 +172,7 @@ def _stream(path: str, recipe: TrainRecipe) -> RecordStream:
         "reasoning": recipe.reasoning_column,
     }
     columns = {key: value for key, value in names.items() if value} or None
-    return RecordStream(path, strict=recipe.strict, columns=columns, require_answer=recipe.stage == "sft")
+    return RecordStream(path, strict=recipe.strict, columns=columns, objective=recipe.stage)
 
 
 def _val_sizes(size: float, files: int) -> list[float]:
