@@ -5,6 +5,7 @@ Large files are redirected to a second server on another port (another origin), 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import socket
@@ -12,6 +13,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+PAGE = "<!doctype html><title>上网认证</title><p>请先登录</p>".encode()
 
 
 class FakeHub:
@@ -27,9 +30,11 @@ class FakeHub:
         self.gated: set[str] = set()
         self.busy = 0  # next requests answered 503
         self.ignore_range = False
+        self.prefix = ""  # path below which the hub lies
+        self.fault: dict[str, str] = {}  # file, or "listing" -> how it is answered: see Handler.faulty
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.main = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, "main"))
-        self.store = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, "store"))
+        self.main = _Server(("127.0.0.1", 0), _handler(self, "main"))
+        self.store = _Server(("127.0.0.1", 0), _handler(self, "store"))
         for server in (self.main, self.store):
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -46,6 +51,11 @@ class FakeHub:
         return [headers for where, path, headers in self.requests if where == server and name in path]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is part of the tests."""
+
+
 def _sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -60,10 +70,15 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             hub.requests.append((server, self.path, dict(self.headers)))
             url = urlsplit(self.path)
-            words = [unquote(word) for word in url.path.strip("/").split("/")]
+            words = [unquote(word) for word in url.path.removeprefix(hub.prefix).strip("/").split("/")]
             if hub.busy > 0:
                 hub.busy -= 1
                 return self.reply(503, b"busy")
+            name = parse_qs(url.query).get("FilePath", [words[-1]])[0]
+            listing = words[0] == "api" and words[-1] != "repo"
+            fault = hub.fault.get("listing" if listing else name)
+            if fault and (server == "store" or words[0] == "api"):
+                return self.faulty(fault, b"" if listing else self.stored(words)[name])
             if server == "store":
                 return self.content("/".join(words[:2]), "/".join(words[2:]))
             if words[:2] == ["api", "models"]:
@@ -73,6 +88,58 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
             if len(words) > 4 and words[2] == "resolve":
                 return self.resolve("/".join(words[:2]), "/".join(words[4:]))
             return self.reply(404, b"")
+
+        def stored(self, words: list[str]) -> dict[str, bytes]:
+            return hub.repos["/".join(words[3:5] if words[0] == "api" else words[:2])]
+
+        def faulty(self, fault: str, data: bytes) -> None:
+            start = int(self.headers.get("Range", "bytes=0-")[6:].rstrip("-"))
+            rest = {"Content-Length": str(len(data) - start or 5000)}
+            span = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+            status = 206 if start else 200
+            if fault.isdigit():
+                return self.reply(int(fault), b"no")
+            if fault == "wait":
+                return self.reply(429, b"", {"Retry-After": "3600"})
+            if fault == "loop":
+                return self.reply(302, b"", {"Location": self.path})
+            if fault == "page":
+                return self.reply(200, PAGE, {"Content-Type": "text/html; charset=utf-8"})
+            if fault == "page 403":
+                return self.reply(403, PAGE, {"Content-Type": "text/html"})
+            if fault == "bad token":
+                return self.reply(401, b"{}", {"X-Error-Message": "Invalid credentials in Authorization header"})
+            if fault == "empty":
+                return self.reply(status, b"", span)
+            if fault == "short":
+                return self.reply(200, data[:700])
+            if fault == "slices":
+                part = {"Content-Range": f"bytes {start}-{start}/{len(data)}"}
+                return self.reply(206, data[start : start + 1], part)
+            if fault == "other offset":
+                return self.reply(206, data[7:], {"Content-Range": f"bytes 7-{len(data) - 1}/{len(data)}"})
+            if fault == "gzip":
+                return self.reply(200, gzip.compress(data), {"Content-Encoding": "gzip"})
+            if fault == "wrong json":
+                return self.reply(200, b'{"siblings": "none", "Data": {"Files": [3]}}')
+            self.close_connection = True
+            if fault == "slow headers":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                return self.dribble()
+            self.send_response(status)
+            for key, value in {**span, **({} if fault in ("unsized page", "unsized end") else rest)}.items():
+                self.send_header(key, value)
+            self.send_header("Content-Type", "text/html" if fault == "unsized page" else "text/plain")
+            self.end_headers()
+            self.wfile.write({"unsized page": PAGE, "unsized end": data[:900]}.get(fault, b"x"))
+            if fault == "trickle":
+                self.dribble()
+
+        def dribble(self) -> None:
+            for _ in range(400):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.05)
 
         def hf_listing(self, repo: str, revision: str) -> None:
             if repo not in hub.repos:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.core import hub, hub_api, hub_transfer
+from cornucopia.core import hub, hub_api, hub_patience, hub_transfer
 from cornucopia.core.errors import HubError, Interrupted
 from cornucopia.core.hub_api import RemoteFile
 from hub_server import FakeHub
@@ -48,7 +48,7 @@ def server(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", made.url)
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(hub_api, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.01)
     yield made
     made.close()
 
@@ -59,13 +59,14 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("site", ["hf", "mirror", "modelscope"])
 def test_takes_only_safe_files_and_marks_them(server, tmp_path, site):
-    marker = hub.pull("org/tiny", tmp_path / "m", hub=site)
+    hub.pull("org/tiny", tmp_path / "m", hub=site)
     assert names(tmp_path / "m") == TAKEN
     assert (tmp_path / "m" / "model.safetensors").read_bytes() == WEIGHTS
     written = json.loads((tmp_path / "m" / hub.MARKER).read_text(encoding="utf-8"))
     sums = {file["name"]: file["sha256"] for file in written["files"]}
     assert sums["model.safetensors"] == hashlib.sha256(WEIGHTS).hexdigest()
-    assert marker.repo == "org/tiny" and marker.revision == (server.commit if site != "modelscope" else "master")
+    revision = server.commit if site != "modelscope" else "master"
+    assert (written["repo"], written["revision"]) == ("org/tiny", revision)
 
 
 def test_complete_model_is_not_asked_for_again(server, tmp_path, monkeypatch):
@@ -187,7 +188,7 @@ def test_token_goes_to_the_hub_and_nowhere_else(server, tmp_path, monkeypatch, s
 
 def test_token_kept_on_disk_is_not_given_to_a_mirror(server, tmp_path, monkeypatch):
     (tmp_path / "token").write_text("hf_disk", encoding="utf-8")
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     assert "Authorization" not in hub_api.headers("hf")
     monkeypatch.delenv("HF_ENDPOINT")
     assert hub_api.headers("hf")["Authorization"] == "Bearer hf_disk"

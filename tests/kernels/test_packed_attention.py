@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.kernels.packed_attention import packed_attention
+from cornucopia.kernels.packed_attention import packed_attention, use
 
 
 def reference(query, key, value, lengths, window=None):
@@ -41,10 +41,13 @@ def bounds(lengths):
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6),
     grouped=st.booleans(),
     window=st.sampled_from([None, 3, 16]),
+    blocks=st.sampled_from([(), ((8, 0), (20, 4)), ((1000, 64),)]),
 )
-def test_forward_and_gradient_equal_the_documents_alone(lengths, grouped, window):
+def test_forward_and_gradient_equal_the_documents_alone(lengths, grouped, window, blocks):
     q, k, v = tensors(lengths, 4, 2 if grouped else 4, 8)
+    before = use(blocks)
     packed, _ = packed_attention(None, q, k, v, None, sliding_window=window, cu_seq_lens_q=bounds(lengths))
+    assert use(before) == blocks
     alone = reference(q, k, v, lengths, window)
     assert torch.allclose(packed, alone, atol=1e-12)
     weights = torch.randn_like(packed)
@@ -128,3 +131,28 @@ def test_no_flash_attention_where_it_is_not_exact_enough_or_not_there():
 
     assert flash_varlen(torch.empty(2, 64)) is None
     assert flash_varlen(torch.empty(2, 64, dtype=torch.bfloat16)) is None
+
+
+def test_documents_are_computed_as_was_set_for_their_length(monkeypatch):
+    """Under autocast too, in its type; and never with dropout, which PyTorch's own knows."""
+    from cornucopia.kernels import packed_attention as module
+
+    seen, plain = [], module.blocked_attention
+
+    def noted(query, *rest):
+        seen.append((query.shape[2], rest[-1], query.dtype))
+        return plain(query, *rest)
+
+    monkeypatch.setattr(module, "blocked_attention", noted)
+    lengths = [3, 30, 60]
+    q, k, v = tensors(lengths, 2, 2, 8, torch.float32)
+    assert use(((10, 0), (30, 16), (50, 64))) == ()
+    try:
+        result, _ = packed_attention(None, q, k, v, None, cu_seq_lens_q=bounds(lengths))
+        with torch.autocast("cpu", torch.bfloat16):
+            packed_attention(None, q, k, v, None, cu_seq_lens_q=bounds(lengths))
+        packed_attention(None, q, k, v, None, dropout=0.5, cu_seq_lens_q=bounds(lengths))
+    finally:
+        use(())
+    assert seen == [(n, b, t) for t in (torch.float32, torch.bfloat16) for n, b in ((30, 16), (60, 64))]
+    assert torch.allclose(result, reference(q, k, v, lengths), atol=1e-6)

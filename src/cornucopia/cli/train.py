@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from cornucopia.core.console import say
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
 from cornucopia.training.recipe import TrainRecipe
 
@@ -20,10 +20,10 @@ def run(argv: list[str]) -> int:
     """Parse, train, say where the result is.
 
     Raises:
-        ConfigError: nothing given; ten epochs on the bundled data must not begin by accident.
+        UsageError: nothing given; ten epochs on the bundled data must not begin by accident.
     """
     if not argv:
-        raise ConfigError(
+        raise UsageError(
             "没有给配方，也没有给数据",
             where="cornucopia train",
             fix="cornucopia train recipes/quickstart.yaml，或 cornucopia train --data-path 我的数据.json；见 --help",
@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
         examples=EXAMPLES,
     )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is local; saving an adapter must not ask a hub
-    from cornucopia.training.run import train
+    from cornucopia.training.run.loop import train
 
     result = train(recipe)
     if result.get("dry_run"):
@@ -52,5 +52,5 @@ def run(argv: list[str]) -> int:
     if recipe.method == "full":
         say(f"模型在 {recipe.output_dir}；接着：cornucopia chat --model {recipe.output_dir}")
     else:
-        say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base_model} --adapter {recipe.output_dir}")
+        say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base} --adapter {recipe.output_dir}")
     return 0

@@ -1,8 +1,6 @@
 """Downloads a repository of a model hub into a folder: which files, whether they fit, what is already there.
 
 `pull` is the one door. It knows repositories and files, not which models are good or where they belong (models/ does).
-huggingface_hub is not used here: it reads HF_ENDPOINT when it is imported, compares sizes but not SHA-256, and does not
-speak to ModelScope.
 """
 
 from __future__ import annotations
@@ -13,12 +11,12 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pydantic
 
@@ -26,14 +24,19 @@ from cornucopia.core import hub_api, hub_transfer
 from cornucopia.core.console import Progress, say
 from cornucopia.core.errors import HubError, Interrupted, reason
 from cornucopia.core.hub_api import Listing, RemoteFile
+from cornucopia.core.hub_patience import Crew
 from cornucopia.core.jsonl import write_json
 
+if TYPE_CHECKING:
+    import httpx
+
 MARKER = ".cornucopia-download.json"
-WORKERS = 4  # files at a time
+WORKERS = 3  # files at a time
 SPARE = 200_000_000  # bytes left free on the disk
 Agree = Callable[[int], bool]  # asked with the bytes to be fetched
 _ABOUT = ("*.md", "LICENSE*", "LICENCE*", "NOTICE*", "*POLICY*")
 _TEXT = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", "*.vocab", *_ABOUT)
+_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pth", "*.pt", "*.onnx", "*.h5", "*.msgpack")
 _PICKLED = ("pytorch_model*.bin", "adapter_model*.bin", "model*.bin")
 
 
@@ -97,8 +100,9 @@ def pull(
     hub: str,
     revision: str | None = None,
     include: list[str] | None = None,
+    weights: bool = True,
     agree: Agree = lambda size: True,
-) -> Marker:
+) -> None:
     """Bring `repo` into `target`; a finished download is only looked over, an unfinished one goes on.
 
     Args:
@@ -106,6 +110,7 @@ def pull(
         hub: "hf", "mirror" or "modelscope".
         revision: branch, tag or commit; None is the hub's default.
         include: further file patterns.
+        weights: False brings configuration, tokenizer and texts only, and no marker: the model is not whole.
         agree: asked with the bytes to be fetched, after they have been shown; False stops.
 
     Raises:
@@ -118,15 +123,33 @@ def pull(
         raise HubError("目标目录里已经是另一个模型", where=str(target), found=kept.repo, fix=fix)
     if kept and _serves(kept, revision, include) and intact(target, kept):
         say(f"{repo} 已完整（{len(kept.files)} 个文件，{human(sum(f.size for f in kept.files))}）：{target}")
-        return kept
+        return
     if hub_api.offline():
         fix = "unset HF_HUB_OFFLINE 后再运行；或改用自带小模型 base_models/nano"
         raise HubError("离线模式（HF_HUB_OFFLINE）下不能下载", where=repo, fix=fix)
     with hub_api.client(hub) as web, _only_one(target):
-        listing = hub_api.list_files(web, hub, repo, revision)
+        (listing,) = Crew(1).run(
+            [lambda: hub_api.list_files(web, hub, repo, revision)], _hung(hub, hub_api.LISTING_NAME)
+        )
         wanted = choose(listing.files, include)
         _check_wanted(listing, wanted, target)
-        return _bring(web, listing, wanted, target, revision or "", include, agree)
+        if not weights:
+            wanted = [file for file in wanted if not any(fnmatch(file.name, pattern) for pattern in _WEIGHTS)]
+        files = _bring(web, listing, wanted, target, agree)
+    if weights:
+        marker = Marker(
+            hub=hub,
+            repo=repo,
+            revision=listing.revision,
+            requested=revision or "",
+            include=include,
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            files=files,
+        )
+        write_json(target / MARKER, marker.model_dump())
+        for stale in target.rglob("*.part"):
+            stale.unlink()
+    say(f"下载完成，校验无误：{target}")
 
 
 def _serves(kept: Marker, revision: str | None, include: list[str]) -> bool:
@@ -147,8 +170,8 @@ def _check_wanted(listing: Listing, wanted: list[RemoteFile], target: Path) -> N
 
 
 def _bring(
-    web: Any, listing: Listing, wanted: list[RemoteFile], target: Path, requested: str, include: list[str], agree: Agree
-) -> Marker:
+    web: httpx.Client, listing: Listing, wanted: list[RemoteFile], target: Path, agree: Agree
+) -> list[MarkedFile]:
     done = {file.name: digest for file in wanted if (digest := hub_transfer.present(target / file.name, file))}
     missing = sorted((file for file in wanted if file.name not in done), key=lambda file: file.size)
     left = sum(max(file.size, 0) - _part_size(target, file) for file in missing)
@@ -162,28 +185,15 @@ def _bring(
             raise Interrupted("没有下载", where=listing.repo, fix="同意下载请加 --yes")
     target.mkdir(parents=True, exist_ok=True)
     done.update(_fetch_all(web, listing, missing, target))
-    files = [MarkedFile(name=f.name, size=(target / f.name).stat().st_size, sha256=done[f.name]) for f in wanted]
-    marker = Marker(
-        hub=listing.hub,
-        repo=listing.repo,
-        revision=listing.revision,
-        requested=requested,
-        include=include,
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        files=files,
-    )
-    write_json(target / MARKER, marker.model_dump())
-    for stale in target.rglob("*.part"):
-        stale.unlink()
-    say(f"下载完成，校验无误：{target}")
-    return marker
+    return [MarkedFile(name=f.name, size=(target / f.name).stat().st_size, sha256=done[f.name]) for f in wanted]
 
 
-def _fetch_all(web: Any, listing: Listing, missing: list[RemoteFile], target: Path) -> dict[str, str]:
+def _fetch_all(web: httpx.Client, listing: Listing, missing: list[RemoteFile], target: Path) -> dict[str, str]:
     """Fetch several files at a time; returns name -> SHA-256."""
-    stop, lock, gained = threading.Event(), threading.Lock(), 0
+    lock, gained = threading.Lock(), 0
     total = max(sum(max(file.size, 0) for file in missing) // 1_000_000, 1)
-    with Progress(f"下载 {listing.repo.split('/')[-1]}（MB）", total) as bar, ThreadPoolExecutor(WORKERS) as pool:
+    crew = Crew(WORKERS)
+    with Progress(f"下载 {listing.repo.split('/')[-1]}（MB）", total) as bar:
 
         def count(size: int) -> None:
             nonlocal gained
@@ -192,34 +202,21 @@ def _fetch_all(web: Any, listing: Listing, missing: list[RemoteFile], target: Pa
                 if (now := min(gained // 1_000_000, total)) != bar.done:
                     bar.update(now)
 
-        def work(file: RemoteFile) -> str:
-            return hub_transfer.fetch(web, listing.hub, listing.repo, file, target / file.name, count, stop)
-
-        jobs = {pool.submit(work, file): file for file in missing}
+        transfer = hub_transfer.Transfer(web, listing, count, crew)
+        jobs = [partial(transfer.fetch, file, target / file.name) for file in missing]
         try:
-            wait(jobs, return_when=FIRST_EXCEPTION)
+            sums = crew.run(jobs, _hung(listing.hub, listing.repo))
         except KeyboardInterrupt:
             raise Interrupted("下载已中断，进度已保存", where=str(target), fix="再运行同一条命令即可续传") from None
-        finally:
-            if _unfinished(jobs):
-                stop.set()
-            pool.shutdown(cancel_futures=True)
-        return _results(jobs)
-
-
-def _unfinished(jobs: dict[Future[str], RemoteFile]) -> bool:
-    return any(not job.done() or job.exception() for job in jobs)
-
-
-def _results(jobs: dict[Future[str], RemoteFile]) -> dict[str, str]:
-    """Name -> SHA-256; the first real failure is raised, not the stop that it caused in the others."""
-    failures = [job.exception() for job in jobs if job.done() and not job.cancelled() and job.exception()]
-    for failure in sorted(failures, key=lambda error: isinstance(error, hub_transfer.Stopped)):
-        if isinstance(failure, OSError):
-            where, found = str(failure.filename or ""), reason(failure)
+        except OSError as error:
+            where, found = str(error.filename or ""), reason(error)
             raise HubError("写不进磁盘", where=where, found=found, fix="清出空间或换 --dir") from None
-        raise failure  # type: ignore[misc]
-    return {file.name: job.result() for job, file in jobs.items()}
+    return dict(zip((file.name for file in missing), sums, strict=True))
+
+
+def _hung(hub: str, name: str) -> HubError:
+    fix = f"{hub_api.other_hub(hub)}；已下载的部分会保留，再运行同一条命令即可续传"
+    return HubError("很久没有进展，已停下", where=f"{name}（{hub_api.endpoint(hub)}）", fix=fix)
 
 
 def _part_size(target: Path, file: RemoteFile) -> int:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
+import pydantic
+
 from cornucopia import __version__
+from cornucopia.core import hub_patience
 from cornucopia.core.errors import HubError
+from cornucopia.core.hub_patience import Refused, Unfit
 
 if TYPE_CHECKING:
     import httpx
@@ -26,10 +28,11 @@ HUBS = ("hf", "mirror", "modelscope")
 OFFICIAL = "https://huggingface.co"
 MIRROR = "https://hf-mirror.com"
 MODELSCOPE = "https://www.modelscope.cn"
-ATTEMPTS = 4  # tries without any progress before giving up
-FIRST_WAIT = 1.0  # seconds before the second try; doubled each time
+READ_TIMEOUT = 15.0  # seconds without a byte
+LISTING_NAME = "文件清单"
+LISTING_LIMIT = 64_000_000  # bytes
 _TRUE = ("1", "true", "yes", "on")
-T = TypeVar("T")
+Reply = TypeVar("Reply", bound=pydantic.BaseModel)
 
 
 class RepoMissing(HubError):
@@ -55,6 +58,41 @@ class Listing:
     repo: str
     revision: str
     files: list[RemoteFile]
+
+
+class _Lfs(pydantic.BaseModel):
+    sha256: str = ""
+    size: int
+
+
+class _HfFile(pydantic.BaseModel):
+    rfilename: str
+    size: int | None = None
+    blobId: str | None = None
+    lfs: _Lfs | None = None
+
+
+class _HfReply(pydantic.BaseModel):
+    sha: str | None = None
+    siblings: list[_HfFile] = []
+
+
+class _ModelScopeFile(pydantic.BaseModel):
+    Path: str
+    Type: str = "blob"
+    Size: int = -1
+    Sha256: str | None = None
+
+
+class _ModelScopeFiles(pydantic.BaseModel):
+    Files: list[_ModelScopeFile] | None = None
+
+
+class _ModelScopeReply(pydantic.BaseModel):
+    Code: int | None = None
+    Success: bool = True
+    Message: str | None = None
+    Data: _ModelScopeFiles | None = None
 
 
 def default_hub() -> str:
@@ -94,24 +132,28 @@ def headers(hub: str) -> dict[str, str]:
 
 
 def _token(hub: str) -> str:
-    if hub == "modelscope":
-        return os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        if os.environ.get(name, "").strip():
-            return os.environ[name].strip()
+    names = ("MODELSCOPE_API_TOKEN",) if hub == "modelscope" else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+    given = next((os.environ[name].strip() for name in names if os.environ.get(name, "").strip()), "")
     # A token kept on disk was given to the official site; a mirror is another party and gets only an explicit HF_TOKEN.
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    kept = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
-    return kept.read_text(encoding="utf-8").strip() if endpoint(hub) == OFFICIAL and kept.is_file() else ""
+    if given or hub == "modelscope" or endpoint(hub) != OFFICIAL:
+        return given
+    from huggingface_hub import get_token
+
+    return get_token() or ""
 
 
 @contextmanager
 def client(hub: str) -> Iterator[httpx.Client]:
-    """An HTTP client that follows redirects and honours the proxy variables."""
+    """An HTTP client that follows a few redirects and honours the proxy variables."""
     import httpx
 
+    if not endpoint(hub).startswith(("http://", "https://")):
+        name = "MODELSCOPE_ENDPOINT" if hub == "modelscope" else "HF_ENDPOINT"
+        fix = f"地址要以 https:// 开头，如 export HF_ENDPOINT={MIRROR}"
+        raise HubError("模型站的地址写得不对", where=f"环境变量 {name}", found=endpoint(hub), fix=fix)
+    timeout = httpx.Timeout(READ_TIMEOUT, connect=15.0)
     try:
-        made = httpx.Client(headers=headers(hub), follow_redirects=True, timeout=httpx.Timeout(20.0, connect=15.0))
+        made = httpx.Client(headers=headers(hub), follow_redirects=True, max_redirects=5, timeout=timeout)
     except (ImportError, ValueError) as error:
         raise HubError(
             "代理设置用不了",
@@ -137,83 +179,105 @@ def list_files(web: httpx.Client, hub: str, repo: str, revision: str | None) -> 
 def _list_hf(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Listing:
     base = endpoint(hub)
     wanted = quote(revision or "main", safe="")
-    data = _get_json(web, hub, repo, f"{base}/api/models/{repo}/revision/{wanted}?blobs=true")
-    commit = str(data.get("sha") or revision or "main")
-    files = [_hf_file(item, f"{base}/{repo}/resolve/{quote(commit, safe='')}") for item in data.get("siblings") or []]
+    reply = _ask(web, hub, repo, f"{base}/api/models/{repo}/revision/{wanted}?blobs=true", _HfReply)
+    commit = reply.sha or revision or "main"
+    files = [_hf_file(item, f"{base}/{repo}/resolve/{quote(commit, safe='')}") for item in reply.siblings]
     return Listing(hub, repo, commit, files)
 
 
-def _hf_file(item: dict[str, Any], base: str) -> RemoteFile:
-    name, lfs = str(item.get("rfilename", "")), item.get("lfs") or {}
-    size = lfs.get("size", item.get("size"))
-    return RemoteFile(
-        name,
-        int(size if size is not None else -1),
-        f"{base}/{quote(name)}",
-        sha256=str(lfs.get("sha256") or ""),
-        git_blob="" if lfs else str(item.get("blobId") or ""),
-    )
+def _hf_file(item: _HfFile, base: str) -> RemoteFile:
+    url = f"{base}/{quote(item.rfilename)}"
+    if item.lfs:
+        return RemoteFile(item.rfilename, item.lfs.size, url, sha256=item.lfs.sha256)
+    return RemoteFile(item.rfilename, -1 if item.size is None else item.size, url, git_blob=item.blobId or "")
 
 
 def _list_modelscope(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Listing:
     base = f"{endpoint(hub)}/api/v1/models/{repo}/repo"
     wanted = revision or "master"
-    data = _get_json(web, hub, repo, f"{base}/files?{urlencode({'Recursive': 'true', 'Revision': wanted})}")
-    if data.get("Code") not in (200, None) or data.get("Success") is False:
-        raise _missing(hub, repo, str(data.get("Message", "")))
+    query = urlencode({"Recursive": "true", "Revision": wanted})
+    reply = _ask(web, hub, repo, f"{base}/files?{query}", _ModelScopeReply)
+    if reply.Code not in (200, None) or not reply.Success:
+        raise _missing(hub, repo, reply.Message or f"Code {reply.Code}")
     files = []
-    for item in (data.get("Data") or {}).get("Files") or []:
-        if item.get("Type") == "tree":
-            continue
-        name = str(item.get("Path") or item.get("Name") or "")
-        url = f"{base}?{urlencode({'Revision': wanted, 'FilePath': name})}"
-        files.append(RemoteFile(name, int(item.get("Size", -1)), url, sha256=str(item.get("Sha256") or "")))
+    for item in (reply.Data and reply.Data.Files) or []:
+        if item.Type != "tree":
+            url = f"{base}?{urlencode({'Revision': wanted, 'FilePath': item.Path})}"
+            files.append(RemoteFile(item.Path, item.Size, url, sha256=item.Sha256 or ""))
     return Listing(hub, repo, wanted, files)
 
 
-def _get_json(web: httpx.Client, hub: str, repo: str, url: str) -> dict[str, Any]:
-    def ask() -> dict[str, Any]:
-        reply = web.get(url, headers={"Accept": "application/json"})
-        check_status(reply, hub, repo)
-        try:
-            data = reply.json()
-        except ValueError:
-            found = reply.text[:80].replace("\n", " ")
-            raise HubError("模型站的回答不是 JSON", where=url, found=found, fix=other_hub(hub)) from None
-        if not isinstance(data, dict):
-            raise HubError("模型站的回答看不懂", where=url, found=type(data).__name__, fix=other_hub(hub))
-        return data
+def _ask(web: httpx.Client, hub: str, repo: str, url: str, shape: type[Reply]) -> Reply:
+    def ask() -> Reply:
+        with web.stream("GET", url, headers={"Accept": "application/json"}) as reply:
+            check_status(reply, hub, repo, LISTING_NAME)
+            body = hub_patience.read(reply, LISTING_LIMIT)
+            try:
+                return shape.model_validate_json(body)
+            except pydantic.ValidationError as error:
+                is_json = error.errors()[0]["type"] != "json_invalid"
+                raise Unfit(f"{what_came(reply, body)}，应为{'文件清单的' if is_json else ' '}JSON") from None
 
-    return retrying(ask, hub, lambda: 0)
+    return hub_patience.retrying(ask, LISTING_NAME, endpoint(hub), other_hub(hub))
 
 
-def check_status(reply: httpx.Response, hub: str, repo: str) -> None:
+def what_came(reply: httpx.Response, body: bytes | None = None) -> str:
+    """An answer that is not what was asked for, in words: its type, length, and the title if it is a web page.
+
+    Args:
+        body: as far as it is known; the first of it is read otherwise.
+    """
+    if body is None:
+        body = hub_patience.first_bytes(reply)
+    length = reply.headers.get("Content-Length", "")
+    size = int(length) if re.fullmatch(r"\d{1,18}", length) else len(body)
+    kind = reply.headers.get("Content-Type", "").split(";")[0].strip() or "没有写类型的内容"
+    title = re.search(r"<title[^>]*>\s*([^<]{1,60})", body[:20_000].decode("utf-8", "replace"), re.IGNORECASE)
+    page = f"（网页「{title.group(1).strip()}」，像是要先登录网络，或被代理拦下）" if title else ""
+    return f"{kind}，{size:,} 字节{page}"
+
+
+def check_status(reply: httpx.Response, hub: str, repo: str, name: str) -> None:
     """Nothing for a good reply.
 
+    Args:
+        name: the file asked for, or LISTING_NAME.
+
     Raises:
-        RepoMissing, HubError: told in Chinese; Busy for what is worth another try.
+        RepoMissing, HubError: told in Chinese; Refused or Unfit for what is worth another try.
     """
-    if reply.status_code < 400:
+    if reply.status_code < 300:
         return
     code, found = reply.headers.get("X-Error-Code", ""), f"HTTP {reply.status_code}"
-    if reply.status_code == 429 or reply.status_code >= 500:
-        raise Busy(found, reply.headers.get("Retry-After", ""))
-    if code == "GatedRepo" or (reply.status_code == 403 and hub != "modelscope"):
-        raise _gated(repo, found)
+    if reply.status_code in (408, 429) or reply.status_code >= 500:
+        raise Refused(found, reply.headers.get("Retry-After", ""))
+    if reply.status_code < 400:
+        raise Unfit(f"{found}，{what_came(reply)}")
     if code == "RevisionNotFound":
         raise HubError("仓库里没有这个版本", where=repo, found=found, fix="去掉 --revision，用默认分支")
     if code == "EntryNotFound":
         raise HubError("仓库里没有这个文件", where=str(reply.url), fix="稍后重试，或换 --revision")
-    if reply.status_code in (401, 403, 404):
+    if reply.status_code == 401 and "invalid" in reply.headers.get("X-Error-Message", "").lower():
+        raise HubError("模型站不认这个令牌", where=hub, found=found, fix="检查 HF_TOKEN，或 hf auth login 重新登录")
+    # The hub itself decides who may have a file; what answers after it has sent us on is storage, or a proxy's page.
+    page = "html" in reply.headers.get("Content-Type", "") and reply.status_code != 404
+    own = bool(code) or not (reply.history or page)
+    if code == "GatedRepo" or (own and reply.status_code == 403 and hub != "modelscope"):
+        raise _gated(hub, repo, found)
+    if own and reply.status_code in (401, 403, 404) and name == LISTING_NAME:
         raise _missing(hub, repo, found)
-    address = str(reply.url.copy_with(query=None))  # a signed query is a secret
-    raise HubError("模型站拒绝了请求", where=address, found=found, fix=other_hub(hub))
+    raise Unfit(f"{plain_address(reply)} 回答 {found}，{what_came(reply)}")
 
 
-def _gated(repo: str, found: str) -> HubError:
+def plain_address(reply: httpx.Response) -> str:
+    """Where a reply came from; a signed query is a secret and left out."""
+    return str(reply.url.copy_with(query=None))
+
+
+def _gated(hub: str, repo: str, found: str) -> HubError:
     page = f"{OFFICIAL}/{repo}"
     steps = f"登录并打开 {page} 接受许可，再 export HF_TOKEN=hf_...（Settings 里的 Access Token），然后运行同一条命令"
-    return HubError("这个模型要先同意许可才能下载", where=page, found=found, fix=steps)
+    return HubError("这个模型要先同意许可才能下载", where=page, found=found, fix=f"{steps}；已同意过就{other_hub(hub)}")
 
 
 def _missing(hub: str, repo: str, found: str) -> RepoMissing:
@@ -229,47 +293,4 @@ def other_hub(hub: str) -> str:
     """What to try when `hub` does not answer."""
     if hub == "modelscope":
         return "换一个站：--hub hf 或 --hub mirror"
-    return "换一个站：--hub modelscope" + (
-        "" if hub == "mirror" else "，或 --hub mirror（即 HF_ENDPOINT=https://hf-mirror.com）"
-    )
-
-
-class Busy(Exception):
-    """The hub asked to come back later."""
-
-    def __init__(self, reason: str, after: str = "") -> None:
-        super().__init__(reason)
-        self.after = min(float(after), 60.0) if re.fullmatch(r"\d{1,9}", after) else 0.0
-
-
-def retrying(
-    work: Callable[[], T], hub: str, progress: Callable[[], int], pause: Callable[[float], object] | None = None
-) -> T:
-    """`work()`, again after a network failure, waiting longer each time.
-
-    Args:
-        work: what to do; raises httpx.TransportError or Busy when it is worth another try.
-        hub: named in the error.
-        progress: a number that grows as work advances; while it grows, tries are not counted.
-        pause: waits that many seconds (time.sleep unless given).
-
-    Raises:
-        HubError: after ATTEMPTS tries without progress.
-    """
-    import httpx
-
-    tries, seen = 0, progress()
-    while True:
-        try:
-            return work()
-        except (httpx.TransportError, Busy) as error:
-            now = progress()
-            tries, seen = (1 if now > seen else tries + 1), now
-            if tries >= ATTEMPTS:
-                raise HubError(
-                    "连不上模型站",
-                    where=endpoint(hub),
-                    found=str(error) or type(error).__name__,
-                    fix=f"{other_hub(hub)}；已下载的部分会保留，再运行同一条命令即可续传",
-                ) from None
-            (pause or time.sleep)(max(FIRST_WAIT * 2 ** (tries - 1), getattr(error, "after", 0.0)))
+    return "换一个站：--hub modelscope" + ("" if hub == "mirror" else f"，或 --hub mirror（即 HF_ENDPOINT={MIRROR}）")

@@ -1,29 +1,32 @@
-"""Brings one remote file to disk: resumable, checked, all or nothing.
+"""Brings remote files to disk: resumable, checked, all or nothing.
 
 Bytes go to `NAME.<id>.part` beside the target, `id` being the content's hash: a part of another version is never
 continued. After a kill the next run asks only for the rest. The file takes its name only when size and hash are right.
+
+huggingface_hub 2.4's own transfer was measured against the same faults: it drops a file's part when the process dies,
+takes content of the right size with a wrong SHA-256, never ends on a byte every five seconds, sleeps through a
+Retry-After of an hour, needs HEAD requests, and does not speak to ModelScope.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from cornucopia.core import hub_patience
 from cornucopia.core.errors import HubError
-from cornucopia.core.hub_api import RemoteFile, check_status, other_hub, retrying
+from cornucopia.core.hub_api import Listing, RemoteFile, check_status, endpoint, other_hub, plain_address, what_came
+from cornucopia.core.hub_patience import LEAST, Crew, Pace, Stopped, Unfit
 
 if TYPE_CHECKING:
     import httpx
 
 CHUNK = 1 << 20  # bytes
-
-
-class Stopped(Exception):
-    """Another file failed, or the user pressed Ctrl-C; the part stays for the next run."""
+UNKNOWN_LIMIT = 100_000_000  # bytes taken of a file whose size nobody tells
 
 
 def safe_path(folder: Path, name: str) -> Path:
@@ -53,123 +56,166 @@ def present(target: Path, file: RemoteFile) -> str:
     """SHA-256 of `target` if it is already `file`, else ''. A git-lfs pointer or a truncated file is not."""
     if not target.is_file() or target.stat().st_size != file.size:
         return ""
-    digest = _sha256(target)
-    return digest.hexdigest() if _matches(target, file, digest.hexdigest()) else ""
+    digest = _sha256(target).hexdigest()
+    return digest if _matches(target, file, digest) else ""
 
 
-def fetch(
-    web: httpx.Client,
-    hub: str,
-    repo: str,
-    file: RemoteFile,
-    target: Path,
-    count: Callable[[int], None],
-    stop: threading.Event,
-) -> str:
-    """Download `file` to `target`; returns its SHA-256.
+@dataclass
+class Transfer:
+    """Files of one repository on their way to disk.
 
     Args:
+        web: client of the hub.
+        listing: the repository.
         count: told the bytes gained (negative when a part is thrown away).
-        stop: ends the work early.
-
-    Raises:
-        HubError: if the hub refuses, the network stays down, or the content is wrong; Stopped after `stop`.
+        crew: whose threads call `fetch`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = part_path(target, file)
-    resumed = part.exists() and part.stat().st_size > 0
-    digest = _complete(web, hub, repo, file, part, count, stop)
-    if not _matches(part, file, digest) and resumed:
-        # A part spoilt by a crash is worth one fresh try; a fresh download that is wrong is the source's fault.
-        count(-part.stat().st_size)
-        part.unlink()
-        digest = _complete(web, hub, repo, file, part, count, stop)
-    if not _matches(part, file, digest):
-        found, want = f"{part.stat().st_size} 字节，sha256 {digest[:16]}", (file.sha256 or file.git_blob)[:16]
-        part.unlink()
-        raise HubError(
-            "下载的内容与模型站公布的校验值不符，已删除",
-            where=file.name,
-            found=f"{found}（应为 {file.size} 字节，{want or '未公布'}）",
-            fix=f"再运行一次；仍不符就{other_hub(hub)}",
-        )
-    part.replace(target)
-    return digest
 
+    web: httpx.Client
+    listing: Listing
+    count: Callable[[int], None]
+    crew: Crew
+    _whole: set[str] = field(default_factory=set)  # files for which the server refused a range
 
-def _complete(
-    web: httpx.Client,
-    hub: str,
-    repo: str,
-    file: RemoteFile,
-    part: Path,
-    count: Callable[[int], None],
-    stop: threading.Event,
-) -> str:
-    """Fill `part` up to the file's size, over as many requests as it takes; returns its SHA-256."""
+    def fetch(self, file: RemoteFile, target: Path) -> str:
+        """Download `file` to `target`; returns its SHA-256.
 
-    def size() -> int:
-        return part.stat().st_size if part.exists() else 0
+        Raises:
+            HubError: if the hub refuses, the network stays down, or the content is wrong; Stopped with the crew.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = _Part(part_path(target, file))
+        self.count(part.size)
+        resumed = part.size > 0
+        self._complete(file, part)
+        if not _matches(part.path, file, part.sha256) and resumed:
+            # A part spoilt by a crash is worth one fresh try; a fresh download that is wrong is the source's fault.
+            self.count(-part.size)
+            part.cut(0)
+            self._complete(file, part)
+        if not _matches(part.path, file, part.sha256):
+            part.path.unlink()
+            raise self._wrong(file, part)
+        part.path.replace(target)
+        return part.sha256
 
-    digest = hashlib.sha256() if size() == 0 else _sha256(part)
-    count(size())
+    def _complete(self, file: RemoteFile, part: _Part) -> None:
+        """Fill `part` up to the file's size, over as many requests as it takes."""
 
-    def attempt() -> None:
-        nonlocal digest
-        while file.size < 0 or size() < file.size:
-            if stop.is_set():
-                raise Stopped
-            digest = _stream(web, hub, repo, file, part, digest, count, stop)
+        def attempt() -> None:
             if file.size < 0:
+                part.cut(0)  # nobody can tell what would be left
+                self._stream(file, part)
+            while part.size < file.size:
+                had = part.size
+                self._stream(file, part)
+                if part.size < file.size and part.size - had < LEAST:
+                    raise Unfit(f"只来了 {part.size - had:,} 字节")
+
+        hub = self.listing.hub
+        part.path.touch()
+        hub_patience.retrying(
+            attempt, file.name, endpoint(hub), other_hub(hub), lambda: part.size, file.size, self.crew.stop.wait
+        )
+
+    def _stream(self, file: RemoteFile, part: _Part) -> None:
+        """One request for what `part` still lacks."""
+        if self.crew.stop.is_set():
+            raise Stopped
+        self.crew.beat()
+        ask = {"Range": f"bytes={part.size}-"} if part.size and file.name not in self._whole else {}
+        with self.web.stream("GET", file.url, headers=ask) as reply:
+            if reply.status_code == 416:
+                self._whole.add(file.name)
+                raise Unfit("HTTP 416：服务器不接受续传")
+            check_status(reply, self.listing.hub, self.listing.repo, file.name)
+            start = self._accept(reply, file, part.size)
+            had = part.size
+            with part.path.open("ab") as out:
+                self._pour(reply, file, part, out, part.size - start)
+        if part.size < file.size and reply.status_code == 200 and "Content-Length" not in reply.headers:
+            # It ended in good order and too early: this was something else than the file.
+            came = part.size - had
+            self.count(-came)
+            part.cut(had)
+            raise Unfit(f"{_kind(reply)}，{came:,} 字节就完了")
+
+    def _accept(self, reply: httpx.Response, file: RemoteFile, have: int) -> int:
+        """The offset in the file at which the answer begins; 0 for a server that ignores ranges.
+
+        Raises:
+            Unfit: if this cannot be the file: another length, another offset, a web page.
+        """
+        encoded = reply.headers.get("Content-Encoding", "identity") != "identity"
+        if reply.status_code == 206 and not encoded:
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", reply.headers.get("Content-Range", ""))
+            if span and int(span[1]) <= have and (span[2] == "*" or file.size < 0 or int(span[2]) == file.size):
+                return int(span[1])
+        elif reply.status_code == 200:
+            length = "" if encoded else reply.headers.get("Content-Length", "")
+            page = "html" in _kind(reply) and not file.name.endswith((".html", ".htm", ".md"))
+            known = length.isdecimal() and file.size >= 0
+            if (known and int(length) == file.size) or not (known or page):
+                return 0
+        else:
+            self._whole.add(file.name)
+        offset = reply.headers.get("Content-Range", "")
+        raise Unfit(f"{plain_address(reply)} 给的 {what_came(reply)}{offset and f'（{offset}）'}")
+
+    def _pour(self, reply: httpx.Response, file: RemoteFile, part: _Part, out: BinaryIO, skip: int) -> None:
+        """Write the answer's body, less its first `skip` bytes, which `part` has already."""
+        pace, limit = Pace(), file.size if file.size >= 0 else UNKNOWN_LIMIT
+        for block in reply.iter_bytes():
+            if self.crew.stop.is_set():
+                raise Stopped
+            self.crew.beat()
+            pace.add(len(block))
+            fresh = block[skip:]
+            skip -= min(skip, len(block))
+            part.add(out, fresh)
+            self.count(len(fresh))
+            if part.size > limit:
                 return
 
-    if file.size == 0:
-        part.touch()
-    retrying(attempt, hub, size, stop.wait)
-    return digest.hexdigest()
+    def _wrong(self, file: RemoteFile, part: _Part) -> HubError:
+        found, want = f"{part.size:,} 字节，sha256 {part.sha256[:16]}", (file.sha256 or file.git_blob)[:16]
+        return HubError(
+            "下载的内容与模型站公布的校验值不符，已删除",
+            where=file.name,
+            found=f"{found}（应为 {file.size:,} 字节，{want or '未公布'}）",
+            fix=f"再运行一次；仍不符就{other_hub(self.listing.hub)}",
+        )
 
 
-def _stream(
-    web: httpx.Client,
-    hub: str,
-    repo: str,
-    file: RemoteFile,
-    part: Path,
-    digest: hashlib._Hash,
-    count: Callable[[int], None],
-    stop: threading.Event,
-) -> hashlib._Hash:
-    """One request for what `part` still lacks; returns the hash state to go on with."""
-    import httpx
+class _Part:
+    """A file on its way: the bytes on disk and their running hash, always of the same bytes."""
 
-    have = part.stat().st_size if part.exists() else 0
-    with web.stream("GET", file.url, headers={"Range": f"bytes={have}-"} if have else {}) as reply:
-        whole = reply.status_code == 200 or not reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        if reply.status_code != 416:
-            check_status(reply, hub, repo)
-        if have and (whole or reply.status_code == 416):
-            # The server will not continue here: begin again.
-            part.unlink()
-            count(-have)
-            digest = hashlib.sha256()
-            if reply.status_code != 200:
-                raise httpx.ReadError("服务器不接受续传")
-        gained = 0
-        with part.open("ab") as out:
-            for chunk in reply.iter_raw():
-                if stop.is_set():
-                    raise Stopped
-                out.write(chunk)
-                # The part on disk and the running hash must hold the same bytes when the connection breaks.
-                out.flush()
-                digest.update(chunk)
-                gained += len(chunk)
-                count(len(chunk))
-                if 0 <= file.size < out.tell():
-                    return digest
-    if gained == 0 and file.size > 0:
-        raise httpx.ReadError("服务器没有给出数据")
-    return digest
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._load()
+
+    def _load(self) -> None:
+        self.size = self.path.stat().st_size if self.path.exists() else 0
+        self._digest = _sha256(self.path) if self.size else hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def add(self, out: BinaryIO, data: bytes) -> None:
+        out.write(data)
+        out.flush()
+        self._digest.update(data)
+        self.size += len(data)
+
+    def cut(self, size: int) -> None:
+        with self.path.open("r+b") as file:
+            file.truncate(size)
+        self._load()
+
+
+def _kind(reply: httpx.Response) -> str:
+    return reply.headers.get("Content-Type", "").split(";")[0].strip() or "没有写类型的内容"
 
 
 def _matches(path: Path, file: RemoteFile, sha256: str) -> bool:
@@ -184,11 +230,8 @@ def _matches(path: Path, file: RemoteFile, sha256: str) -> bool:
 
 
 def _sha256(path: Path) -> hashlib._Hash:
-    digest = hashlib.sha256()
     with path.open("rb") as source:
-        while block := source.read(CHUNK):
-            digest.update(block)
-    return digest
+        return hashlib.file_digest(source, "sha256")
 
 
 def _git_blob(path: Path, size: int) -> str:

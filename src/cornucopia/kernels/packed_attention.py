@@ -4,7 +4,8 @@ Registered with Transformers as the attention named "packed"; every decoder that
 Transformers' attention interface then takes packed rows. Boundaries arrive as the standard `cu_seq_lens_q`.
 
 On a GPU in 16 bits this is PyTorch's variable-length flash attention on the row as it is; elsewhere documents alike in
-length are computed together, as a batch.
+length are computed together, as a batch, on a CPU with PyTorch's own backward pass or with kernels.blocked_attention's,
+as `use` has been told for their length.
 
 Shapes: T tokens in the row, N documents, H query heads, G key/value heads, D head dimension, L tokens of the
 longest document of a bucket.
@@ -22,8 +23,33 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from cornucopia.kernels.blocked_attention import blocked_attention
+from cornucopia.kernels.frozen import compute_dtype
+
 NAME = "packed"
 BUCKET_WASTE = 1.25  # a bucket's longest document may be this much longer than its shortest
+
+Blocks = tuple[tuple[int, int], ...]  # (tokens of a document at most, its block of queries; 0: PyTorch's own backward)
+_state: dict[str, Blocks] = {"blocks": ()}
+
+
+def use(blocks: Blocks) -> Blocks:
+    """Set by which backward pass documents are computed on a CPU, from now on.
+
+    Args:
+        blocks: by length, ascending; documents longer than the last one's length are computed as those. Empty: all with
+            PyTorch's own.
+
+    Returns:
+        What was set before.
+    """
+    before, _state["blocks"] = _state["blocks"], blocks
+    return before
+
+
+def _block(length: int) -> int:
+    blocks = _state["blocks"]
+    return next((block for most, block in blocks if length <= most), blocks[-1][1] if blocks else 0)
 
 
 def register() -> str:
@@ -157,20 +183,30 @@ def _in_buckets(
     parts = []
     for start, documents, widest in layout.buckets:
         places = slice(start, start + documents * widest)
-        query, key, value = (t[places].view(documents, widest, *t.shape[1:]).transpose(1, 2) for t in rows)
-        mask = _window_mask(widest, window, query.device)
-        out = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=mask,
-            is_causal=mask is None,
-            dropout_p=dropout,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
-        parts.append(out.transpose(1, 2).flatten(0, 1))
+        bucket = [t[places].view(documents, widest, *t.shape[1:]).transpose(1, 2) for t in rows]
+        parts.append(_attend(bucket, scaling, dropout, window).transpose(1, 2).flatten(0, 1))
     return _Gather.apply(torch.cat(parts), layout.inverse, layout.index, layout.padding)
+
+
+def _attend(bucket: list[torch.Tensor], scaling: float | None, dropout: float, window: int | None) -> torch.Tensor:
+    """Documents of one length, q (N, H, L, D), k and v (N, G, L, D) -> (N, H, L, D)."""
+    query, key, value = bucket
+    block = _block(query.shape[2]) if query.device.type == "cpu" and not dropout else 0
+    if block:
+        query, key, value = (t.to(compute_dtype(query)) for t in bucket)
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return blocked_attention(query, key, value, scale, window, block)
+    mask = _window_mask(query.shape[2], window, query.device)
+    return F.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        is_causal=mask is None,
+        dropout_p=dropout,
+        scale=scaling,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
 
 
 @lru_cache(maxsize=4)  # every layer of a step asks for the same one
