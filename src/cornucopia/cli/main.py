@@ -62,7 +62,7 @@ def _tell(error: CornucopiaError) -> int:
 def _close_output() -> None:
     """What standard output still holds goes nowhere: its reader is gone, or its disk is full."""
     output = sys.stdout
-    if output is not None and output is sys.__stdout__:
+    if output is sys.__stdout__ and output is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
 
 
