@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.console import say, show_table
 from cornucopia.core.errors import UsageError, nearest
+from cornucopia.core.jsonl import to_json
 from cornucopia.core.options import parse
 from cornucopia.core.paths import spare_input
 from cornucopia.records.formats import parse_columns
@@ -109,8 +108,7 @@ def run_stats(argv: list[str]) -> int:
         report["against"] = {"path": str(other.path), "records": len(other.records)}
         report["overlap"] = [_named(pair, result.records, other.records) for pair in pairs]
     if config.json_output:
-        json.dump(report, sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print(to_json(report, 2))
     else:
         _show_stats(report, config.show)
     return 0
