@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 
 from cornucopia.core import console
 from cornucopia.core.console import Progress, say, show_table, warn
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "ascii", "latin-1", "utf-8", "big5"])
+def test_no_character_stops_output_and_json_stays_json(encoding, monkeypatch):
+    text = "金📈€✅\ud83d\udcff ö"
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    console.settle_streams()
+    say(text)
+    show_table(text, ["项", text], [(text, 1)])
+    sys.stdout.flush()
+    start = len(raw.getvalue())
+    print(json.dumps(text, ensure_ascii=False), flush=True)
+    shown = raw.getvalue()[start:].decode(encoding)
+    assert json.loads(shown) == json.loads(json.dumps(text))
+    assert ("金" in shown) == (encoding in ("gbk", "utf-8", "big5"))
+
+
+def test_what_the_user_chose_for_a_stream_stays(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="gbk", errors="ignore"))
+    console.settle_streams()
+    assert sys.stdout.errors == "ignore"
 
 
 class Terminal(io.StringIO):

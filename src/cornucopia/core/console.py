@@ -1,15 +1,40 @@
-"""Terminal output: messages to standard error, results to standard output, progress with time left.
+"""Terminal output in whatever encoding it has: messages to standard error, results to standard output, and progress.
 
 When standard error is not a terminal (CI, a log file) progress becomes a plain line now and then.
 """
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
+
+ESCAPE = "cornucopia-escape"  # the error handler below, for str.encode and streams
+
+
+def escape(error: UnicodeError) -> tuple[str, int]:
+    r"""What an encoding lacks as \uXXXX, in two halves above U+FFFF, so that JSON stays JSON: a codec error handler."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
+
+
+codecs.register_error(ESCAPE, escape)
+
+
+def settle_streams() -> None:
+    """No character stops output or input: a GBK or ASCII console gets escapes for what it lacks, bad input a mark."""
+    for stream, refusing, errors in (
+        (sys.stdout, ("strict", "surrogateescape"), ESCAPE),
+        (sys.stderr, ("strict", "backslashreplace"), ESCAPE),
+        (sys.stdin, ("strict", "surrogateescape"), "replace"),
+    ):
+        if getattr(stream, "errors", None) in refusing and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
 
 
 def say(message: str) -> None:

@@ -1,9 +1,13 @@
-"""JSON Lines and small files that survive a kill: whole lines or nothing, UTF-8, no ASCII escapes."""
+"""JSON Lines and small files that survive a kill: whole lines or nothing, UTF-8, no ASCII escapes.
+
+Half a surrogate pair, which UTF-8 cannot hold, is written as its JSON escape and read back as it was.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import sys
@@ -11,55 +15,83 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from cornucopia.core.console import ESCAPE
+
+_HALVES = re.compile("[\ud800-\udfff]")
+_BLOCK = 1 << 16  # bytes read at a time when the end of a file is looked at
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Replace a file in one step: after a kill it holds the old text or the new, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON as the standard has it: NaN and the infinities, for which it has no word, are null."""
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Replace a file by indented JSON in one step."""
-    write_text(path, mended(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
-
-
-def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
-    """Replace a file by JSON Lines in one step."""
-    write_text(path, "".join(map(_line, rows)))
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_finite(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def mended(text: str) -> str:
     """Text that can be encoded: halves of a surrogate pair are joined, or become U+FFFD where the other is missing."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(text) else text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALVES.search(text) else text
 
 
-def _line(row: Any) -> str:
-    return mended(json.dumps(row, ensure_ascii=False)) + "\n"
+def write_text(path: str | Path, text: str) -> None:
+    """Replace a file in one step: after a kill it holds the old text or the new, never a part.
+
+    What a failed or killed writer left beside it goes, so that a full disk does not stay full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", errors=ESCAPE) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary files of writers of this file that are dead."""
+    head = f".{path.name}."
+    for left in path.parent.iterdir():
+        pid = left.name.removeprefix(head).removesuffix(".tmp")
+        if left.name == f"{head}{pid}.tmp" and pid.isdecimal():
+            import psutil
+
+            if not psutil.pid_exists(int(pid)):
+                left.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Replace a file by indented JSON in one step."""
+    write_text(path, to_json(value, 2) + "\n")
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
+    """Replace a file by JSON Lines in one step."""
+    write_text(path, "".join(to_json(row) + "\n" for row in rows))
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Rows of a file this project wrote. A last line cut by a kill is left out, half a surrogate pair mended."""
+    """Rows of a file this project wrote. A last line cut by a kill is left out."""
     path = Path(path)
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n") and line.strip():
-                row = json.loads(line)
-                escaped = b"\\ud" in line or b"\\uD" in line
-                yield json.loads(mended(json.dumps(row, ensure_ascii=False))) if escaped else row
+                yield json.loads(line)
 
 
 class Appender:
@@ -77,7 +109,7 @@ class Appender:
         Raises:
             OSError: the disk is full; what was written of the row is taken back.
         """
-        data, end = _line(row).encode(), self._file.seek(0, os.SEEK_END)
+        data, end = (to_json(row) + "\n").encode("utf-8", ESCAPE), self._file.seek(0, os.SEEK_END)
         try:
             if self._file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
@@ -119,9 +151,16 @@ class Appender:
 
 
 def _drop_cut_tail(path: Path) -> None:
-    """Cut what follows the last newline: a line that a kill left half-written."""
+    """Cut what follows the last newline: a line that a kill left half-written. Reads from the end, not the whole."""
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("r+b") as file:
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
+        size = end = file.seek(0, os.SEEK_END)
+        newline = -1
+        while end and newline < 0:
+            start = max(end - _BLOCK, 0)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            end = start + newline + 1
+        if end < size:
+            file.truncate(end)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from cornucopia.core.errors import DataError, reason
-from cornucopia.core.jsonl import Appender, read_jsonl, write_json, write_jsonl
+from cornucopia.core.jsonl import Appender, mended, read_jsonl, to_json, write_json, write_jsonl
 
 Row = dict[str, Any]
+_ELSEWHERE = "换一个 --output-dir 或 --out"
 
 
 class AnswerStore:
@@ -50,8 +51,8 @@ class AnswerStore:
         try:
             self._appender = Appender(self.path)
         except OSError as error:
-            place = str(error.filename or path)
-            raise DataError("结果写不到这里", where=place, found=reason(error), fix="换一个 --output-dir 或 --out") from None
+            where = str(error.filename or path)
+            raise DataError("结果写不到这里", where=where, found=reason(error), fix=_ELSEWHERE) from None
         try:
             self._open(anew)
         except BaseException:
@@ -60,7 +61,7 @@ class AnswerStore:
 
     def _open(self, anew: bool) -> None:
         if not self._appender.lock():
-            fix = "等它做完，或换一个输出位置"
+            fix = f"等它做完，或{_ELSEWHERE}"
             raise DataError("另一个进程正在写这个文件", where=str(self.path), fix=fix)
         if anew:
             self._appender.clear()
@@ -73,7 +74,7 @@ class AnswerStore:
                 raise ValueError(f"应是对象，实际是 {type(self.settings).__name__}")
             for place in (self.history, self.path):
                 for row in read_jsonl(place) if place else ():
-                    self._keep(row)
+                    self._keep(json.loads(mended(to_json(row))))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             fix = "改回原样，或移走这个文件再运行（其中的回答会重算）"
             raise DataError("以前的结果读不出来", where=str(place), found=str(error)[:200], fix=fix) from None
