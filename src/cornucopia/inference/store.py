@@ -74,7 +74,7 @@ class AnswerStore:
                 raise ValueError(f"应是对象，实际是 {type(self.settings).__name__}")
             for place in (self.history, self.path):
                 for row in read_jsonl(place) if place else ():
-                    self._keep(json.loads(mended(to_json(row))))
+                    self._keep(_mended(row))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             fix = "改回原样，或移走这个文件再运行（其中的回答会重算）"
             raise DataError("以前的结果读不出来", where=str(place), found=str(error)[:200], fix=fix) from None
@@ -96,6 +96,7 @@ class AnswerStore:
 
     def add(self, row: Row) -> None:
         """Append one row; it is on disk when this returns."""
+        row = _mended(row)
         self._appender.write(row)
         self._keep(row)
 
@@ -128,3 +129,8 @@ class AnswerStore:
         key = self._key_of(row)
         if not (self._failed(row) and self.done(key)):
             self._rows[key] = row
+
+
+def _mended(row: Row) -> Row:
+    """The row without halves of surrogate pairs, which no report or browser can show."""
+    return json.loads(mended(to_json(row)))
