@@ -225,12 +225,10 @@ def _is_number(raw: str, unit: str) -> bool:
     """Chinese numerals count only with a unit or as a written-out number, so that 一般 and 万一 are words."""
     if raw[0].isdigit() or raw[0] == ".":
         return True
+    if unit in ("点", "期"):
+        return unit == "期" and len(raw) > 1
     if unit:
-        return (
-            unit not in ("点", "期")
-            and (raw != "一" or unit not in ("块", "手", "折"))
-            and (unit != "手" or raw != "二")
-        )
+        return (raw, unit) not in (("一", "块"), ("一", "手"), ("一", "折"), ("二", "手"))
     return len(raw) >= 2 and raw[0] not in "百千万亿" and any(c in MULTIPLIERS or c == "点" for c in raw[1:])
 
 
