@@ -49,7 +49,7 @@ class StatsConfig(_Source):
 class CheckConfig(_Source):
     """`cornucopia data check`"""
 
-    require_answer: bool = option(False, "没有答案的也算坏行（训练数据）")
+    require_answer: bool = option(False, "按指令微调的要求查：没有答案、含图片、标为坏回答的也算坏行")
 
 
 class ConvertConfig(_Source):
@@ -153,7 +153,7 @@ def run_check(argv: list[str]) -> int:
     """List every bad row; exit code 1 when there is one."""
     config = _parse(CheckConfig, argv, "check", "instruction_data/fin_data.json")
     columns = parse_columns(config.columns)
-    result = scan_records(config.file, columns=columns, require_answer=config.require_answer)
+    result = scan_records(config.file, columns=columns, objective="sft" if config.require_answer else "")
     for reject in result.rejects:
         print(reject)
     for note in result.notes:
