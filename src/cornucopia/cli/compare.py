@@ -25,7 +25,7 @@ class CompareOptions(CompareRecipe):
 
 
 def run(argv: list[str]) -> int:
-    """Compare and write the results; 1 when a contestant could answer nothing."""
+    """Compare and write the results; 1 when a contestant could answer nothing, or is below --fail-below."""
     recipe, path = options.parse(
         CompareOptions, argv, prog="cornucopia compare", positional="recipe",
         positional_help="YAML 配方，见 recipes/compare.yaml",
@@ -38,6 +38,9 @@ def run(argv: list[str]) -> int:
             "allow_key 只能写在命令行上", where=path, fix="从配方里删掉；确认要发时写 --allow-key 变量名=主机"
         )
     check(recipe)
+    from cornucopia.comparison.gate import read_limits, shortfalls
+
+    limits = read_limits(recipe)
     from cornucopia.comparison.report import write_report
     from cornucopia.comparison.run import compare
     from cornucopia.comparison.summary import summarise
@@ -53,7 +56,10 @@ def run(argv: list[str]) -> int:
     show_summary(comparison, summary)
     console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")
     console.say(f"表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
-    failed = [line.name for line in summary.overall if line.failed == len(comparison.questions)]
-    if failed:
-        console.warn(f"一题也没有答上来：{'、'.join(failed)}；原因在各自的格子里")
-    return 1 if failed else 0
+    short = shortfalls(limits, summary)
+    for sentence in short:
+        console.say(f"没有达到要求：{sentence}")
+    silent = [line.name for line in summary.overall if line.failed == len(comparison.questions)]
+    if silent:
+        console.warn(f"一题也没有答上来：{'、'.join(silent)}；原因在各自的格子里")
+    return 1 if silent or short else 0
