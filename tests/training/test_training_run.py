@@ -322,8 +322,6 @@ def test_pretraining_on_plain_text(recipe, tmp_path):
 
 
 def test_a_setting_younger_than_a_run_counts_only_where_it_was_given():
-    assert not {"quant_type", "compile"} & set(TrainRecipe().identity())
-    assert TrainRecipe(bits=8, quant_type="fp8", compile="off").identity() == TrainRecipe(bits=8).identity() | {
-        "quant_type": "fp8",
-        "compile": "off",
-    }
+    assert not {"quant_type", "compile", "attention"} & set(TrainRecipe().identity())
+    given = {"quant_type": "fp8", "compile": "off", "attention": "sdpa"}
+    assert TrainRecipe(bits=8, **given).identity() == TrainRecipe(bits=8).identity() | given

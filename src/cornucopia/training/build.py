@@ -16,7 +16,7 @@ from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.models.load import Base, find_model
 from cornucopia.models.memory import read_shape
 from cornucopia.training.examples import DataPlan
-from cornucopia.training.plan import repays_compiling, total_steps
+from cornucopia.training.plan import total_steps
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.start import starting_adapter
 from cornucopia.training.trackers import tracker_names
@@ -60,16 +60,19 @@ def make_trainer(
     from transformers import PrinterCallback
 
     from cornucopia.training.batches import Collator
-    from cornucopia.training.fast import EXTRAS, extras, left_out, speed_up
+    from cornucopia.training.fast import EXTRAS, extras, left_out, speed_up, switch_off
     from cornucopia.training.trainer import AnswerTrainer
+    from cornucopia.training.ways import settle, ways_of
 
     collator = Collator(packed=False, pad_id=base.tokenizer.pad_token_id or 0)
     if recipe.packing:
-        compiled = repays_compiling(recipe, plan, base.model.num_parameters(), choose_device(recipe.device))
-        if compiled:
+        ways, tried_in = ways_of(recipe, output, plan, base.model)
+        if ways.compiled:
             say("编译逐元素的运算：约 20 秒，只在第一次")
-        reason = speed_up(model, compiled=compiled)
+        reason = speed_up(model, compiled=ways.compiled, blocks=ways.attention)
         collator.packed = not reason
+        if tried_in and not reason and not settle(ways, tried_in, recipe, output, plan, model):
+            switch_off(model, "compiled")
         say(
             f"这个模型不能用无填充训练（{reason}），用普通填充"
             if reason

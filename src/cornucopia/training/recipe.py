@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 from cornucopia.core.config import Config, option
 
 # Settings younger than some runs, which stay resumable: they count only where they are not as they always were.
-_YOUNGER_DEFAULTS = (("quant_type", "auto"), ("compile", "auto"))
+_YOUNGER_DEFAULTS = (("quant_type", "auto"), ("compile", "auto"), ("attention", "auto"))
 TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 
 
@@ -90,6 +90,10 @@ class TrainRecipe(Config):
     packing: bool = option(True, "无填充训练：多条拼成一行，互不可见，结果与逐条相同；模型不支持时自动退回")
     compile: Literal["auto", "on", "off"] = option(
         "auto", "把逐元素的运算编译成一遍（约 20 秒、30 MB 内存，CPU 上要 C++ 编译器）；auto：训练够长才编译"
+    )
+    attention: Literal["auto", "sdpa", "blocks"] = option(
+        "auto",
+        "CPU 上注意力的反向：sdpa 用 PyTorch 的，blocks 分块成批相乘；auto：有 16 位指令的 CPU 上开头试一秒，取快的",
     )
     optim: str = option("adamw_torch", "优化器名（Hugging Face 的名字），如 paged_adamw_32bit")
 
