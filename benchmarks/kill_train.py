@@ -84,8 +84,9 @@ def _load_libraries(model: str) -> None:
     import cornucopia.training.fast
     import cornucopia.training.run  # noqa: F401
     from cornucopia.models.load import load_base
+    from cornucopia.models.spec import ModelSpec, resolve
 
-    load_base(model, device="cpu")
+    load_base(resolve(ModelSpec(base=str(model), device="cpu")))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from cornucopia.models.load import load_base
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.tokens.render import encode_text
 
 ORDER = 4
@@ -54,7 +55,7 @@ def model_nats(folder: str, documents: list[str]) -> float:
     """Negative log-likelihood of the documents under the model, 512 tokens at a time, EOS included."""
     import torch
 
-    base = load_base(folder, dtype="float32")
+    base = load_base(resolve(ModelSpec(base=str(folder), dtype="float32")))
     total = 0.0
     with torch.no_grad():
         for text in documents:

@@ -9,10 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cornucopia.adapters.load import attach, find_adapter, read_weights
-from cornucopia.adapters.meta import AdapterMeta, read_meta, write_meta
+from cornucopia.adapters.load import attach, read_weights
 from cornucopia.core.errors import ModelError
-from cornucopia.models.load import fingerprint, load_base
+from cornucopia.models.find import find_adapter
+from cornucopia.models.fingerprint import weights_fingerprint
+from cornucopia.models.load import load_base
+from cornucopia.models.meta import ModelMeta, read_meta, write_meta
+from cornucopia.models.spec import ModelSpec, resolve
 from tiny_models import make_adapter, make_model
 
 IDS = torch.tensor([[1, 50, 60, 70, 80]])
@@ -21,7 +24,7 @@ SAFE, OLD = "adapter_model.safetensors", "adapter_model.bin"
 
 @pytest.fixture
 def base(tiny):
-    return load_base(str(tiny), dtype="float32")
+    return load_base(resolve(ModelSpec(base=str(tiny), dtype="float32")))
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def logits(model):
 def test_an_old_bin_gives_what_safetensors_gives(base, tiny, adapter, old):
     before = logits(base.model)
     new = logits(attach(base.model, base, adapter, "new"))
-    other = load_base(str(tiny), dtype="float32")
+    other = load_base(resolve(ModelSpec(base=str(tiny), dtype="float32")))
     assert torch.equal(logits(attach(other.model, other, old, "old")), new) and not torch.equal(new, before)
 
 
@@ -137,9 +140,9 @@ def test_what_does_not_fit_is_refused_and_leaves_the_base_as_it_was(damage, reas
 
 
 def test_another_base_is_refused_by_its_fingerprint(base, tiny, copy, tmp_path):
-    write_meta(copy, AdapterMeta(base="原基座", base_fingerprint=fingerprint(tiny)))
+    write_meta(copy, ModelMeta(base="原基座", base_fingerprint=weights_fingerprint(tiny)))
     attach(base.model, base, copy, "fits")
-    other = load_base(str(make_model(tmp_path / "other", seed=5)))
+    other = load_base(resolve(ModelSpec(base=str(make_model(tmp_path / "other", seed=5)))))
     with pytest.raises(ModelError, match="不是在这个基座上训练的") as error:
         attach(other.model, other, copy, "no")
     assert "原基座" in error.value.found and "原基座" in error.value.fix
@@ -177,8 +180,8 @@ def test_a_damaged_cornucopia_json_is_told(text, copy):
 
 
 def test_meta_comes_back_and_what_is_unknown_is_passed_over(copy):
-    assert read_meta(copy) == AdapterMeta()
-    meta = AdapterMeta(template="fin_template", template_text={"prompt_input": "甲"}, vocab_size=7, recipe={"a": [1]})
+    assert read_meta(copy) == ModelMeta()
+    meta = ModelMeta(template="fin_template", template_text={"prompt_input": "甲"}, vocab_size=7, recipe={"a": [1]})
     write_meta(copy, meta)
     assert read_meta(copy) == meta
     path = copy / "cornucopia.json"
@@ -196,3 +199,42 @@ def test_where_adapters_are_looked_for(copy, monkeypatch):
         find_adapter(copy)
     with pytest.raises(ModelError, match="找不到适配器"):
         find_adapter("nowhere")
+
+
+@pytest.mark.parametrize("prefix", ["base_model.model.", "module.base_model.model.", "_orig_mod.base_model.model.", ""])
+def test_a_raw_state_dict_is_the_same_adapter(prefix, base, tiny, adapter, copy):
+    """The adapter's name is in its keys, wrappers put theirs before, weights of the base come along."""
+    weights = load_file(adapter / "adapter_model.safetensors")
+    raw = {
+        prefix + key.removeprefix("base_model.model.").removesuffix(".weight") + ".default.weight": value
+        for key, value in weights.items()
+    }
+    raw[f"{prefix}model.layers.0.self_attn.q_proj.base_layer.weight"] = torch.zeros(2, 2)
+    (copy / "adapter_model.safetensors").unlink()
+    torch.save(raw, copy / "adapter_model.bin")
+    expected = logits(attach(base.model, base, adapter, "plain"))
+    other = load_base(resolve(ModelSpec(base=str(tiny), dtype="float32")))
+    assert torch.equal(logits(attach(other.model, other, copy, "raw")), expected)
+
+
+def test_settings_this_peft_does_not_know_are_named(base, copy, capsys):
+    config = json.loads((copy / "adapter_config.json").read_text())
+    (copy / "adapter_config.json").write_text(json.dumps(config | {"lora_warp": 3, "lora_unset": None}))
+    attach(base.model, base, copy, "unknown")
+    said = capsys.readouterr().err
+    assert "lora_warp" in said and "lora_unset" not in said
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_adapter_that_is_not_finite_is_refused(value, base, copy):
+    weights = load_file(copy / "adapter_model.safetensors")
+    next(iter(weights.values())).view(-1)[3] = value
+    save_file(weights, copy / "adapter_model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="不是数"):
+        attach(base.model, base, copy, "broken")
+
+
+def test_an_adapter_with_a_sampled_fingerprint_is_told_and_used(base, copy, capsys):
+    write_meta(copy, ModelMeta(base="原基座", base_fingerprint="0123456789abcdef"))
+    attach(base.model, base, copy, "old")
+    assert "没法核对" in capsys.readouterr().err

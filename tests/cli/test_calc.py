@@ -56,7 +56,7 @@ def test_negative_values_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
         (["--principal", "1"], 2, "名字"),
         (["等额本息", "--principle", "1"], 2, "--principal"),
         (["等额本息", "--principal", "100万", "--rate", "4.9", "--months", "360"], 1, "百分数"),
-        (["等额本息", "--principal", "100万"], 1, "缺少必填项"),
+        (["等额本息", "--principal", "100万"], 2, "缺少必填项"),
         (["涨跌停", "--close", "10", "--board", "科创板", "--listed-day", "1"], 1, "不设涨跌幅"),
     ],
 )

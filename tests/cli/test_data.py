@@ -31,7 +31,7 @@ def test_help_lists_every_sub_command(capsys):
 def test_unknown_sub_command_and_missing_file(capsys):
     assert main(["data", "stat"]) == 2
     assert "cornucopia data stats" in capsys.readouterr().err
-    assert main(["data", "stats"]) == 1
+    assert main(["data", "stats"]) == 2
     assert main(["data", "check", "nowhere.json"]) == 1
 
 

@@ -101,6 +101,35 @@ def test_ctrl_c_keeps_what_has_arrived(server, tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.rglob("model.safetensors.*.part")) > 0
 
 
+def test_configuration_alone_is_listed_as_such_and_completed_later(server, tmp_path, capsys):
+    assert main(["models", "pull", "llama-7b", "--config-only"]) == 0
+    folder = tmp_path / "base_models" / "llama-7b-hf"
+    assert {path.name for path in folder.iterdir()} == {"config.json", "tokenizer.model"}
+    assert main(["models"]) == 0
+    assert "只有配置" in "".join(capsys.readouterr().out.split())
+    assert main(["models", "pull", "llama-7b"]) == 0
+    assert (folder / "model.safetensors").is_file() and len(server.asked("main", "config.json")) == 1
+
+
+def test_local_model_outside_the_catalogue(server, tmp_path, capsys):
+    folder = tmp_path / "base_models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_bytes(FILES["config.json"])
+    assert main(["models", "show", "mine"]) == 0
+    assert "没有权重文件" in capsys.readouterr().out
+    assert main(["models", "pull", "mine"]) == 0 and server.requests == []
+    assert main(["models", "show", "minee"]) == 1
+    assert "本地最接近的是 mine" in capsys.readouterr().err
+
+
+def test_log_in_page_instead_of_the_weights(server, tmp_path, capsys):
+    server.fault["model.safetensors"] = "page"
+    assert main(["models", "pull", "llama-7b", "--yes"]) == 1
+    err = capsys.readouterr().err
+    assert all(word in err for word in ("model.safetensors", "text/html", "5,000 字节", "--hub modelscope", "登录"))
+    assert not list(tmp_path.rglob("model.safetensors")) and "Traceback" not in err
+
+
 def test_local_list_and_catalogue(server, tmp_path, capsys):
     assert main(["models"]) == 0
     assert "没有模型" in capsys.readouterr().err
@@ -116,6 +145,7 @@ def test_local_list_and_catalogue(server, tmp_path, capsys):
 def test_show_and_wrong_words(server, capsys):
     assert main(["models", "show", "llama-7b"]) == 0
     out = capsys.readouterr().out
+    assert "32 层，宽 4096" in out
     assert "huggyllama/llama-7b" in out and "LLaMA 非商用许可" in out and "cornucopia models pull llama-7b-hf" in out
     assert main(["models", "show", "lama-7b"]) == 1
     assert main(["models", "pul", "x"]) == 2

@@ -127,7 +127,7 @@ def test_all_failed_is_exit_1(questions, tmp_path):
 
 
 @pytest.mark.parametrize(("argv", "code", "text"), [
-    (["compare", "--questions", "q.json"], 1, "没有选手"), (["compare", "--contestant", "a=nano"], 1, "questions"),
+    (["compare", "--questions", "q.json"], 2, "没有选手"), (["compare", "--contestant", "a=nano"], 2, "questions"),
     (["compare", "--questions", "没有.json", "--contestant", "a=nano"], 1, "没有.json"),
     (["compare", "没有.yaml"], 1, "没有.yaml"),
     (["compare", "--contestent", "a"], 2, "--contestant"),

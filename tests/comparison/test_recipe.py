@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant, check
 from cornucopia.core import options
-from cornucopia.core.errors import ConfigError, CornucopiaError
+from cornucopia.core.errors import ConfigError, CornucopiaError, UsageError
 
 
 def recipe_of(**values) -> CompareRecipe:
@@ -70,7 +70,7 @@ def test_names_are_made_and_must_differ():
     ("甲=b", "列表"), ({"甲": "b"}, "列表"),
 ])  # fmt: skip
 def test_what_is_refused_says_so(contestants, what):
-    with pytest.raises(ConfigError, match=what) as caught:
+    with pytest.raises((ConfigError, UsageError), match=what) as caught:
         check(recipe_of(contestants=contestants))
     assert "secret" not in str(caught.value)
 

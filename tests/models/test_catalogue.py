@@ -38,6 +38,16 @@ def test_memory_grows_with_the_model_and_shrinks_with_the_bits():
     assert catalogue.find("Qwen2.5-14B").memory.qlora < 24 < catalogue.find("Qwen2.5-14B").memory.infer
 
 
+def test_shapes_count_to_the_published_parameters():
+    shaped = [entry for entry in catalogue.entries() if entry.shape]
+    assert len(shaped) > 30
+    for entry in shaped:
+        assert entry.shape.parameters == pytest.approx(entry.parameters * 1e9, rel=0.015), entry.name
+    seven = catalogue.find("qwen2.5-7b").shape
+    assert (seven.layers, seven.hidden, seven.kv, seven.tied) == (28, 3584, 512, False)
+    assert catalogue.find("Fin-Alpaca-LoRA-7B-Meta").shape is None
+
+
 @pytest.mark.parametrize(
     ("name", "site", "expected"),
     [
@@ -129,6 +139,28 @@ def test_local_models_are_listed_with_what_is_wrong(home):
     assert found["nano"].architecture == "LlamaForCausalLM"
     assert found["cut"].problem == found["bad"].problem == "权重文件损坏或被截断"
     assert found["half"].problem == "下载未完成" and found["shards"].problem == "缺 1/2 个权重分片"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        ("nanoo", ["nano"]),
+        ("base_models/Nano", ["nano"]),
+        ("Qwen3-4", ["cornucopia models pull Qwen3-4B"]),
+        ("my-finance-basee", ["my-finance-base"]),
+        ("llama-7b", ["cornucopia models pull llama-7b-hf"]),
+        ("decapoda-research/llama-7b-hf", ["cornucopia models pull llama-7b-hf"]),
+        ("someone/thing", ["cornucopia models pull someone/thing"]),
+        ("./here/there", ["核对路径"]),
+        ("zzzzzz", ["cornucopia models list --all"]),
+    ],
+)
+def test_model_that_is_not_here_names_the_nearest_first(home, asked, answers):
+    make(home / "base_models" / "nano", **{"model.safetensors": safetensors()})
+    make(home / "base_models" / "my-finance-base")
+    advice = local.how_to_get(asked)
+    assert all(answer in advice for answer in answers)
+    assert asked == "someone/thing" or not advice.endswith(f"pull {asked}")
 
 
 def test_adapters_are_found_with_their_base(home):

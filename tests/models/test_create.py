@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conftest import CORPUS
 from cornucopia.models.create import NewModel, create, train_tokenizer
-from cornucopia.models.load import fingerprint
+from cornucopia.models.fingerprint import weights_fingerprint
 
 
 @settings(max_examples=150, deadline=None)
@@ -59,8 +59,8 @@ def test_the_same_seed_gives_the_same_model(small, tmp_path):
         sizes = {"vocab_size": 330, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "seed": seed}
         sizes |= {"num_key_value_heads": 1, "intermediate_size": 16, "output_dir": str(tmp_path / name), "text": ["-"]}
         parameters = create(tmp_path / name, CORPUS, NewModel(**sizes))
-        return fingerprint(tmp_path / name), parameters
+        return weights_fingerprint(tmp_path / name), parameters
 
     (one, size), (two, _), (other, _) = make("a", 1), make("b", 1), make("c", 2)
     assert one == two != other and size > 0
-    assert torch.initial_seed() is not None and fingerprint(small) not in (one, other)
+    assert torch.initial_seed() is not None and weights_fingerprint(small) not in (one, other)

@@ -10,6 +10,7 @@ import torch
 
 from cornucopia.models.eight_bit import KINDS, EightBitConfig, Linear8bit, register
 from cornucopia.models.load import load_base
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.training.recipe import TrainRecipe
 
 make = runpy.run_path(str(Path(__file__).parents[1] / "training" / "families.py"))["make"]
@@ -72,7 +73,7 @@ def test_the_kind_is_only_for_8_bits(small):
     for bits in (0, 4):
         with pytest.raises(ValueError, match="bits: 8"):
             TrainRecipe(bits=bits, quant_type="fp8")
-    layers = load_base(str(small), bits=8, quant_type="int8_dot").model.modules()
+    layers = load_base(resolve(ModelSpec(base=str(small), bits=8, quant_type="int8_dot"))).model.modules()
     assert {m.kind for m in layers if isinstance(m, Linear8bit)} == {"int8_dot"}
 
 

@@ -14,7 +14,10 @@ from cornucopia.core import device as device_module
 from cornucopia.core.errors import ConfigError, ModelError
 from cornucopia.models import load as module
 from cornucopia.models.create import NewModel, create
-from cornucopia.models.load import find_model, fingerprint, load_base
+from cornucopia.models.find import find_model
+from cornucopia.models.fingerprint import weights_fingerprint
+from cornucopia.models.load import load_base
+from cornucopia.models.spec import ModelSpec, resolve
 
 
 @pytest.fixture
@@ -24,12 +27,12 @@ def copy(small, tmp_path):
 
 
 def test_a_loaded_base(small):
-    base = load_base(str(small), dtype="float32")
-    assert not base.model.training and base.path == small and base.fingerprint == fingerprint(small)
+    base = load_base(resolve(ModelSpec(base=str(small), dtype="float32")))
+    assert not base.model.training and base.path == small and base.fingerprint == weights_fingerprint(small)
     assert base.model.dtype == torch.float32
-    assert load_base(str(small), dtype="bfloat16").model.dtype == torch.bfloat16
+    assert load_base(resolve(ModelSpec(base=str(small), dtype="bfloat16"))).model.dtype == torch.bfloat16
     with pytest.raises(ConfigError):
-        load_base(str(small), dtype="float99")
+        load_base(resolve(ModelSpec(base=str(small), dtype="float99")))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_a_loaded_base(small):
 def test_16_bit_numbers_on_a_cpu_without_them_are_told(small, monkeypatch, capsys, fast, dtype, told):
     for place in (module, device_module):
         monkeypatch.setattr(place, "cpu_has_fast_bfloat16", lambda: fast)
-    load_base(str(small), dtype=dtype, device="cpu")
+    load_base(resolve(ModelSpec(base=str(small), dtype=dtype, device="cpu")))
     assert ("--dtype float32" in capsys.readouterr().err) == told
 
 
@@ -47,7 +50,7 @@ def test_a_name_is_looked_for_under_base_models(copy, monkeypatch):
     shutil.copytree(copy, home / "base_models" / "some")
     monkeypatch.setenv("CORNUCOPIA_HOME", str(home))
     assert find_model("some") == find_model("owner/some") == home / "base_models" / "some"
-    with pytest.raises(ModelError, match="cornucopia models pull other"):
+    with pytest.raises(ModelError, match="cornucopia models list --all"):
         find_model("other")
     (home / "base_models" / "empty").mkdir()
     with pytest.raises(ModelError, match=r"缺 config\.json"):
@@ -90,7 +93,7 @@ def with_another_shape(path):
 def test_damaged_weights_are_told_and_never_replaced_by_random_ones(damage, copy):
     damage(copy / "model.safetensors")
     with pytest.raises(ModelError) as error:
-        load_base(str(copy))
+        load_base(resolve(ModelSpec(base=str(copy))))
     assert str(copy) in error.value.where and error.value.fix
 
 
@@ -102,7 +105,7 @@ def test_a_pickle_with_code_is_not_run(copy, tmp_path):
     (copy / "model.safetensors").unlink()
     torch.save({"x": Evil()}, copy / "pytorch_model.bin")
     with pytest.raises(ModelError):
-        load_base(str(copy))
+        load_base(resolve(ModelSpec(base=str(copy))))
     assert not (tmp_path / "ran").exists()
 
 
@@ -113,13 +116,13 @@ def test_a_tokenizer_larger_than_the_model_is_refused(copy):
         config["added_tokens"].append(token | {"lstrip": False, "rstrip": False, "normalized": False})
     (copy / "tokenizer.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ModelError, match="不是一对"):
-        load_base(str(copy))
+        load_base(resolve(ModelSpec(base=str(copy))))
 
 
 def test_special_ids_of_old_conversions_are_repaired(copy):
     path = copy / "generation_config.json"
     path.write_text(json.dumps({"bos_token_id": 0, "eos_token_id": -1, "pad_token_id": -1}))
-    generation = load_base(str(copy)).model.generation_config
+    generation = load_base(resolve(ModelSpec(base=str(copy)))).model.generation_config
     assert (generation.bos_token_id, generation.eos_token_id, generation.pad_token_id) == (1, 2, 3)
 
 
@@ -128,10 +131,10 @@ def test_quantised_layers(bits, tmp_path):
     sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
     sizes |= {"vocab_size": 420, "intermediate_size": 128, "output_dir": str(tmp_path), "text": ["-"]}
     create(small := tmp_path, CORPUS, NewModel(**sizes))
-    model = load_base(str(small), bits=bits, dtype="float32").model
+    model = load_base(resolve(ModelSpec(base=str(small), bits=bits, dtype="float32"))).model
     kinds = {type(module).__name__ for name, module in model.named_modules() if name.endswith("q_proj")}
     assert kinds == {"Linear4bit" if bits == 4 else "Linear8bit"}
-    plain = load_base(str(small), dtype="float32").model
+    plain = load_base(resolve(ModelSpec(base=str(small), dtype="float32"))).model
     ids = torch.tensor([[1, 300, 301, 302]])
     with torch.no_grad():
         assert torch.allclose(model(ids).logits, plain(ids).logits, atol=0.3)
@@ -145,13 +148,23 @@ def test_without_bitsandbytes_the_command_to_install_it_is_told(small, monkeypat
         importlib.util, "find_spec", lambda name, *rest: None if name == "bitsandbytes" else real(name, *rest)
     )
     with pytest.raises(ModelError, match="pip install"):
-        load_base(str(small), bits=4)
-    assert load_base(str(small), bits=8).model.is_quantized
+        load_base(resolve(ModelSpec(base=str(small), bits=4)))
+    assert load_base(resolve(ModelSpec(base=str(small), bits=8))).model.is_quantized
 
 
 def test_the_fingerprint_sees_weights_and_sizes_and_not_the_place(small, copy):
-    assert fingerprint(copy) == fingerprint(small)
+    assert weights_fingerprint(copy) == weights_fingerprint(small)
     tensors = load_file(copy / "model.safetensors")
     tensors["model.norm.weight"] += 1
     save_file(tensors, copy / "model.safetensors", {"format": "pt"})
-    assert module.fingerprint(copy) != fingerprint(small)
+    assert weights_fingerprint(copy) != weights_fingerprint(small)
+
+
+@pytest.mark.parametrize("bits", [0, 8, 4])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused(copy, bits, value):
+    tensors = load_file(copy / "model.safetensors")
+    tensors["model.layers.0.mlp.up_proj.weight"][1, 2] = value
+    save_file(tensors, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="不是数"):
+        load_base(resolve(ModelSpec(base=str(copy), bits=bits)))

@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 
 import avx512_cpu
 from cornucopia.adapters.load import attach
-from cornucopia.adapters.meta import read_meta
 from cornucopia.core.errors import ConfigError, DataError, Interrupted, ModelError
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.models.load import load_base
+from cornucopia.models.meta import read_meta
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.training import checkpoint as ck
 from cornucopia.training import run as module
 from cornucopia.training.recipe import TrainRecipe
@@ -119,7 +120,7 @@ def test_ctrl_c_saves_this_very_step_and_resumes_to_the_same_bits(recipe, stop_a
         train(recipe("broken"))
     back()
     assert (tmp_path / "broken" / "checkpoint-5" / ck.COMPLETE).is_file()
-    base = load_base(str(small))
+    base = load_base(resolve(ModelSpec(base=str(small))))
     attach(base.model, base, tmp_path / "broken", "first")  # usable as it stands
     train(recipe("broken", resume=True))
     assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
@@ -155,7 +156,7 @@ def test_sigint_to_the_command_exits_130_and_leaves_an_adapter(recipe, small, qu
     child.send_signal(signal.SIGINT)
     errors = child.communicate(timeout=60)[1]
     assert child.returncode == 130 and "--resume" in errors and "Traceback" not in errors
-    base = load_base(str(small))
+    base = load_base(resolve(ModelSpec(base=str(small))))
     attach(base.model, base, tmp_path / "o", "first")
 
 
@@ -307,7 +308,7 @@ def test_full_training_leaves_a_whole_model(recipe, small, tmp_path):
     (tmp_path / "base" / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     result = train(recipe(method="full", max_steps=2, base_model=str(tmp_path / "base"), prompt_template_name="alpaca"))
     assert result["trained_parameters"] > 20000
-    tuned, before = load_base(str(tmp_path / "out")), load_base(str(small))
+    tuned, before = (load_base(resolve(ModelSpec(base=str(at)))) for at in (tmp_path / "out", small))
     assert tuned.fingerprint != before.fingerprint and tuned.tokenizer.chat_template
     ids = torch.tensor([[1, 300, 301]])
     assert not torch.equal(tuned.model(ids).logits, before.model(ids).logits)

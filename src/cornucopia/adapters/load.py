@@ -6,36 +6,21 @@ adapter that does not fit is taken off again.
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.meta import AdapterMeta, read_meta
+from cornucopia.core.console import warn
 from cornucopia.core.errors import ModelError, first_line
-from cornucopia.core.paths import project_root
-from cornucopia.models.load import Base
+from cornucopia.models.find import find_adapter
+from cornucopia.models.fingerprint import DIGITS
+from cornucopia.models.load import Base, check_finite
+from cornucopia.models.meta import ModelMeta, read_meta
 
-
-def find_adapter(name: str | Path) -> Path:
-    """The folder of an adapter: a path, or a name under base_models/ or runs/.
-
-    Raises:
-        ModelError: when there is no adapter_config.json or no weights.
-    """
-    root = project_root()
-    for folder in (Path(name), root / "base_models" / str(name), root / "runs" / str(name)):
-        if (folder / "adapter_config.json").is_file():
-            if not any((folder / file).is_file() for file in ("adapter_model.safetensors", "adapter_model.bin")):
-                raise ModelError(
-                    "适配器缺权重文件", where=str(folder), fix="要有 adapter_model.safetensors 或 adapter_model.bin"
-                )
-            return folder
-    raise ModelError(
-        "找不到适配器（缺 adapter_config.json）",
-        where=str(name),
-        fix="给出训练输出目录，或 cornucopia models 看本地有什么",
-    )
+_RAW = re.compile(r"\.(lora_(?:A|B|embedding_A|embedding_B|magnitude_vector))\.(?!weight$)([^.]+)(\.weight)?$")
+_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
 
 
 def read_weights(folder: Path) -> dict[str, Any]:
@@ -83,6 +68,39 @@ def _read_bin(path: Path) -> dict[str, Any]:
     return weights
 
 
+def peft_names(weights: dict[str, Any]) -> dict[str, Any]:
+    """The tensors under the names PEFT files use, from a raw state dict too.
+
+    `torch.save(model.state_dict())` puts the adapter's own name into each key (`lora_A.default.weight`), and wrappers
+    put `module.` or `_orig_mod.` before it; weights of the base in such a file are left out.
+    """
+    if not any(_RAW.search(key) for key in weights):
+        return weights
+    kept = {key: value for key, value in weights.items() if _RAW.search(key) or ".modules_to_save." in key}
+    if len(kept) < len(weights):
+        warn(f"适配器文件里还有 {len(weights) - len(kept)} 个基座的张量，不用它们")
+    named = {}
+    for key, value in kept.items():
+        plain = _RAW.sub(r".\1\3", _WRAPPERS.sub("", key))
+        plain = re.sub(r"\.modules_to_save\.[^.]+\.", ".", plain)
+        named[plain if plain.startswith("base_model.") else f"base_model.model.{plain}"] = value
+    return named
+
+
+def _tell_unknown(folder: Path, config: Any) -> None:
+    """Name the settings that this PEFT passes over: they may change what the adapter does."""
+    try:
+        given = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    unknown = [
+        key for key, value in given.items() if value not in (None, False, "", [], {}) and not hasattr(config, key)
+    ]
+    if unknown:
+        names = "、".join(sorted(unknown))
+        warn(f"适配器的设置里有这版 PEFT 不认识的，没有生效：{names}（{folder}）。升级 peft，或核对适配器的来源")
+
+
 def attach(model: Any, base: Base, adapter_dir: str | Path, name: str) -> Any:
     """Put an adapter on a base, beside those already there.
 
@@ -102,11 +120,13 @@ def attach(model: Any, base: Base, adapter_dir: str | Path, name: str) -> Any:
 
     folder = find_adapter(adapter_dir)
     check_base(read_meta(folder), base, folder)
-    weights = read_weights(folder)
+    weights = peft_names(read_weights(folder))
+    check_finite(weights.items(), folder)
     try:
         config = PeftConfig.from_pretrained(str(folder))
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError("adapter_config.json 有误", where=str(folder), found=str(error)[:200]) from None
+    _tell_unknown(folder, config)
     config.inference_mode = True
     beside = isinstance(model, PeftModel)
     try:
@@ -136,13 +156,15 @@ def _take_off(model: Any, base: Base, name: str, beside: bool) -> None:
         model.set_adapter(active if active in model.peft_config else next(iter(model.peft_config)))
 
 
-def check_base(meta: AdapterMeta, base: Base, folder: Path) -> None:
+def check_base(meta: ModelMeta, base: Base, folder: Path) -> None:
     """Refuse an adapter that was trained on another base.
 
     Raises:
         ModelError: naming both.
     """
-    if meta.base_fingerprint and meta.base_fingerprint != base.fingerprint:
+    if meta.base_fingerprint and len(meta.base_fingerprint) != DIGITS:
+        warn(f"{folder} 是旧版本练出来的，只记了基座的抽样指纹，没法核对是不是这个基座")
+    elif meta.base_fingerprint and meta.base_fingerprint != base.fingerprint:
         raise ModelError(
             "适配器不是在这个基座上训练的",
             where=str(folder),

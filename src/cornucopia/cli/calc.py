@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from itertools import groupby
 from typing import Any
 
@@ -31,34 +30,10 @@ def run(argv: list[str]) -> int:
     calculator = find(words[0])
     example = f"  cornucopia calc {calculator.name} {EXAMPLES.get(calculator.name, _usage(calculator))}"
     prog = f"cornucopia calc {calculator.name}"
-    inputs, _ = parse(
-        calculator.inputs, _join_negatives(words[1:]), prog=prog, summary=_summary(calculator), examples=example
-    )
+    inputs, _ = parse(calculator.inputs, words[1:], prog=prog, summary=_summary(calculator), examples=example)
     result = calculator.solve(inputs)
     print(_json(calculator, inputs, result) if "--json" in argv else _text(calculator, result, "--table" in argv))
     return 0
-
-
-def _join_negatives(words: list[str]) -> list[str]:
-    """`--spread -30BP` as `--spread=-30BP`: argparse takes a word such as -30BP for a flag."""
-    joined: list[str] = []
-    for flag, group in _groups(words):
-        if flag and "=" not in flag and any(re.match(r"-\d", word) for word in group):
-            joined.append(f"{flag}={','.join(group)}")
-        else:
-            joined += [*([flag] if flag else []), *group]
-    return joined
-
-
-def _groups(words: list[str]) -> list[tuple[str, list[str]]]:
-    """Each flag with the words that follow it."""
-    groups: list[tuple[str, list[str]]] = [("", [])]
-    for word in words:
-        if word.startswith("--"):
-            groups.append((word, []))
-        else:
-            groups[-1][1].append(word)
-    return groups
 
 
 def _list() -> str:

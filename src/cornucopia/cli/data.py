@@ -33,7 +33,9 @@ class _Source(Config):
     """What every sub-command reads."""
 
     file: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Parquet、TXT、MD")
-    columns: list[str] = option([], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",))
+    columns: list[str] = option(
+        [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
+    )
 
 
 class StatsConfig(_Source):

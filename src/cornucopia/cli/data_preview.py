@@ -18,7 +18,7 @@ from cornucopia.records.formats import parse_columns
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Record
 from cornucopia.tokens.render import IGNORE, Example, encode, encode_document
-from cornucopia.tokens.template import Template, resolve_template
+from cornucopia.tokens.template import Template
 
 _CUT = {"": "", "prompt": "，问题或材料已截短", "answer": "，回答已截断（没有结束符）"}
 
@@ -32,7 +32,9 @@ class PreviewConfig(Config):
     cutoff_len: int = option(512, "每条最多多少词元", gt=8)
     train_on_inputs: bool = option(False, "问题部分也计入损失")
     count: int = option(3, "看前几条", aliases=("n",), gt=0)
-    columns: list[str] = option([], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",))
+    columns: list[str] = option(
+        [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
+    )
 
 
 def run(argv: list[str]) -> int:
@@ -46,11 +48,10 @@ def run(argv: list[str]) -> int:
         positional_help="数据文件或文件夹",
         examples="  cornucopia data preview instruction_data/fin_data.json --template fin_template -n 1",
     )
-    from cornucopia.models.load import find_model
-    from cornucopia.models.tokenizer import load_tokenizer
+    from cornucopia.models.spec import ModelSpec, resolve
 
-    tokenizer = load_tokenizer(find_model(config.model))
-    template = resolve_template(config.template, tokenizer)
+    resolved = resolve(ModelSpec(base=config.model, template=config.template))
+    tokenizer, template = resolved.tokenizer, resolved.template
     records = read_records(config.file, rejects=False, columns=parse_columns(config.columns)).records
     examples: list[Example] = []
     for number, record in enumerate(records):

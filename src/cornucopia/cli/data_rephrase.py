@@ -25,7 +25,9 @@ class RephraseConfig(Config):
     out: Path = option(..., "输出文件（JSON Lines，alpaca 格式）", aliases=("output",))
     per_record: int = option(0, "每条最多配几种问法，0 为全部", aliases=("n",), ge=0)
     seed: int = option(42, "抽哪几种由它决定")
-    columns: list[str] = option([], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",))
+    columns: list[str] = option(
+        [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
+    )
 
 
 def run(argv: list[str]) -> int:

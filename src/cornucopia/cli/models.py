@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.console import say, show_table
-from cornucopia.core.errors import UsageError, nearest
+from cornucopia.core.errors import ModelError, UsageError, nearest
 from cornucopia.core.options import parse
-from cornucopia.core.paths import project_root
+from cornucopia.core.paths import bundled_model, project_root
+
+if TYPE_CHECKING:
+    from cornucopia.models.memory import Shape
 
 ASK_ABOVE = 1_000_000_000  # bytes: larger downloads are confirmed when somebody is there to answer
 
@@ -48,6 +51,7 @@ class PullOptions(Config):
     revision: str | None = option(None, "分支、标签或提交号；不设时用默认分支")
     dir: str | None = option(None, "存到哪个目录；不设时存到 base_models/名字")
     include: list[str] = option([], "额外下载的文件（通配符），如 '*.gguf'；默认只取 safetensors、分词器和说明")
+    config_only: bool = option(False, "只取配置和分词器（几 MB），够 cornucopia train --dry-run 估算内存；权重以后再取")
     yes: bool = option(False, "不询问，直接下载")
 
 
@@ -102,13 +106,15 @@ def run_new(argv: list[str]) -> int:
 
 
 def run_show(argv: list[str]) -> int:
-    """One entry of the catalogue."""
-    from cornucopia.models import catalogue
+    """One entry of the catalogue, or a local model that the catalogue does not know."""
+    from cornucopia.models import catalogue, local
 
     options, _ = parse(ShowOptions, argv, prog="cornucopia models show", summary="一个模型的详情。", positional="name")
     entry = catalogue.find(options.name)
+    if entry is None and options.name in local.names():
+        return _show_one(options.name)
     if entry is None:
-        raise catalogue.unknown(options.name)
+        raise ModelError("没有这个名字的模型", found=options.name, fix=local.how_to_get(options.name))
     need = entry.memory
     state = (["已下架"] if entry.gone else []) + ([] if entry.verified else ["未核实是否仍在"])
     state += ["需在网页上同意许可，并设 HF_TOKEN"] if entry.gated else []
@@ -120,6 +126,7 @@ def run_show(argv: list[str]) -> int:
         "替代来源": "、".join(entry.alternatives),
         "许可": entry.licence,
         "参数量": f"{entry.parameters} B" if entry.parameters else "",
+        "结构": _shape(entry.shape),
         "下载": f"{entry.size_gb} GB" if entry.size_gb else "",
         "推理内存": f"16 位 {need.infer} GB，4 位 {need.infer4} GB" if need else "",
         "微调内存": f"LoRA 16 位 {need.lora} GB，QLoRA 4 位 {need.qlora} GB" if need else "",
@@ -134,9 +141,31 @@ def run_show(argv: list[str]) -> int:
     return 0
 
 
+def _shape(shape: Shape | None) -> str:
+    if shape is None:
+        return ""
+    return f"{shape.layers} 层，宽 {shape.hidden}，前馈 {shape.mlp}，键值 {shape.kv}，词表 {shape.vocabulary}"
+
+
+def _show_one(name: str) -> int:
+    from cornucopia.core.hub import human
+    from cornucopia.models import local
+
+    model = local.read_model(bundled_model() if name == "nano" else project_root() / "base_models" / name)
+    rows = {
+        "目录": _short(model.folder) + ("（自带）" if model.bundled else ""),
+        "结构": model.architecture,
+        "参数量": _count(model.parameters),
+        "大小": human(model.size),
+        "状态": model.problem or "完整",
+    }
+    print("\n".join(f"{label}：{value}" for label, value in rows.items() if value))
+    return 0
+
+
 def run_pull(argv: list[str]) -> int:
     """Download one model."""
-    from cornucopia.models import catalogue
+    from cornucopia.models import catalogue, local
 
     options, _ = parse(
         PullOptions,
@@ -148,12 +177,16 @@ def run_pull(argv: list[str]) -> int:
         examples="  cornucopia models pull Qwen2.5-0.5B-Instruct\n  cornucopia models pull llama-7b --hub mirror\n"
         "  cornucopia models pull ms:Qwen/Qwen3-4B --yes",
     )
+    if options.name in local.names() and catalogue.find(options.name) is None:
+        say(f"{options.name} 已在本地（cornucopia models show {options.name}），不用下载")
+        return 0
     folder = catalogue.pull(
         options.name,
         site=options.hub or "",
         revision=options.revision,
         folder=Path(options.dir) if options.dir else None,
         include=options.include,
+        weights=not options.config_only,
         agree=lambda size: options.yes or size < ASK_ABOVE or _agreed(),
     )
     print(folder)

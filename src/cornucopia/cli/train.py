@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from cornucopia.core.console import say
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
 from cornucopia.training.recipe import TrainRecipe
 
@@ -20,10 +20,10 @@ def run(argv: list[str]) -> int:
     """Parse, train, say where the result is.
 
     Raises:
-        ConfigError: nothing given; ten epochs on the bundled data must not begin by accident.
+        UsageError: nothing given; ten epochs on the bundled data must not begin by accident.
     """
     if not argv:
-        raise ConfigError(
+        raise UsageError(
             "没有给配方，也没有给数据",
             where="cornucopia train",
             fix="cornucopia train recipes/quickstart.yaml，或 cornucopia train --data-path 我的数据.json；见 --help",

@@ -5,24 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
 
-from cornucopia.adapters.load import find_adapter
 from cornucopia.core.config import Config, option
-from cornucopia.core.errors import ConfigError, ModelError
+from cornucopia.core.errors import ConfigError, ModelError, UsageError
 from cornucopia.inference.engine import Sampling
-from cornucopia.models.load import find_model
-
-# Files of a model or adapter folder that decide its answers.
-_SETTING_FILES = ("config.json", "generation_config.json", "adapter_config.json", "cornucopia.json",
-                  "tokenizer*", "special_tokens_map.json", "chat_template*", "vocab.*", "merges.txt")  # fmt: skip
-_WEIGHT_FILES = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
-_SAMPLE_BYTES = 1 << 20
+from cornucopia.models.find import find_adapter, find_model
+from cornucopia.models.fingerprint import files_fingerprint
 
 
 class Contestant(Config):
@@ -78,7 +71,9 @@ class _Task(Config):
     questions: str = option(..., "问题文件：任何能训练的格式，带参考答案才有分数", aliases=("instruct_dir",))
     output_dir: str = option("runs/compare", "结果文件夹：answers.jsonl、answers.md、report.html")
     contestants: list[Contestant] = option([], "配方里的选手表；命令行请用 --contestant")
-    contestant: list[str] = option([], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型")
+    contestant: list[str] = option(
+        [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
+    )
     limit: int | None = option(None, "只比前多少题", gt=0)
     system: str = option("", "给所有选手的系统提示")
     title: str = option("", "报告标题")
@@ -124,7 +119,7 @@ class CompareRecipe(Sampling, _Task):
     def fingerprint_of(self, contestant: Contestant) -> str:
         """SHA-256 (16 hex digits) of the settings and of the files they name."""
         settings = self.settings_of(contestant)
-        settings["files"] = [files_digest(place) for place in _places(contestant)]
+        settings["files"] = [files_fingerprint(place) for place in _places(contestant)]
         text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -133,10 +128,10 @@ def check(recipe: CompareRecipe) -> CompareRecipe:
     """The recipe, if it can be run.
 
     Raises:
-        ConfigError: no contestants, or a wrong sampling setting of one.
+        UsageError: no contestants. ConfigError: a wrong sampling setting of one.
     """
     if not recipe.contestants:
-        raise ConfigError("没有选手", fix="加 --contestant 名字=基座+适配器 ，或在配方里写 contestants:")
+        raise UsageError("没有选手", fix="加 --contestant 名字=基座+适配器 ，或在配方里写 contestants:")
     for contestant in recipe.contestants:
         recipe.sampling_of(contestant)
     return recipe
@@ -157,29 +152,6 @@ def _exists(name: str) -> bool:
         return Path(name).exists()
     except (OSError, ValueError):  # too long, or a character no file name may have
         return False
-
-
-def files_digest(path: Path) -> str:
-    """Fingerprint of what lies in a model or adapter folder, or of a template file; '' when there is nothing.
-
-    Weights are sampled (size, first and last MiB): hashing 14 GB on every start would take a minute.
-    """
-    if path.is_file():
-        return _digest([path])
-    files = {file for pattern in (*_SETTING_FILES, *_WEIGHT_FILES) for file in path.glob(pattern) if file.is_file()}
-    return _digest(sorted(files)) if files else ""
-
-
-def _digest(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.name}:{size};".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(_SAMPLE_BYTES))
-            stream.seek(max(size - _SAMPLE_BYTES, 0))
-            digest.update(stream.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
 
 
 def _contestant(value: Any, number: int) -> Contestant:

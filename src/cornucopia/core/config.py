@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Self, get_args
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from cornucopia.core.errors import ConfigError, UsageError, nearest
+from cornucopia.core.lists import Split, split_words
+from cornucopia.core.yaml_errors import explain_yaml
 
 _MESSAGES = {
     "extra_forbidden": "没有这一项",
@@ -31,7 +36,14 @@ _MESSAGES = {
     "list_type": "应为列表",
     "dict_type": "应为「键: 值」",
     "string_type": "应为文字",
+    "string_unicode": "含有不是 UTF-8 的字节",
     "path_type": "应为路径",
+    "model_type": "应为「键: 值」",
+    "model_attributes_type": "应为「键: 值」",
+    "dict_attributes_type": "应为「键: 值」",
+    "none_required": "应为空",
+    "too_short": "至少要 {min_length} 项",
+    "too_long": "至多 {max_length} 项",
     "greater_than": "应大于 {gt}",
     "greater_than_equal": "应不小于 {ge}",
     "less_than": "应小于 {lt}",
@@ -40,16 +52,17 @@ _MESSAGES = {
 }
 
 
-def option(default: Any, help: str, *, aliases: tuple[str, ...] = (), **limits: Any) -> Any:
+def option(default: Any, help: str, *, aliases: tuple[str, ...] = (), split: Split = "commas", **limits: Any) -> Any:
     """A configuration field.
 
     Args:
         default: the default value; `...` makes the field required.
         help: one Chinese sentence with unit and effect; it is the command line's help text.
         aliases: other accepted names, such as the original project's flag.
+        split: how the values of a list are read from words: see core/lists.py.
         **limits: pydantic limits (gt, ge, lt, le).
     """
-    extra: Any = {"aliases": list(aliases)}
+    extra: Any = {"aliases": list(aliases), "split": split}
     if isinstance(default, (list, dict)):
         return Field(
             default_factory=lambda: type(default)(default), description=help, json_schema_extra=extra, **limits
@@ -57,10 +70,28 @@ def option(default: Any, help: str, *, aliases: tuple[str, ...] = (), **limits: 
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
+def how_split(field: FieldInfo) -> Split:
+    """How words become the values of this list."""
+    extra = field.json_schema_extra
+    return extra.get("split", "commas") if isinstance(extra, dict) else "commas"  # type: ignore[return-value]
+
+
 class Config(BaseModel):
     """Base of every recipe and option set. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's yes is no number, and a list of texts holds no empty one: nothing is taken for what it is not."""
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        items, wanted = (value, {list[int], list[float]}) if isinstance(value, list) else ([value], {int, float})
+        if any(isinstance(item, bool) for item in items) and bool not in kinds and wanted & kinds:
+            raise PydanticCustomError("bool_as_number", "应为数字")
+        if isinstance(value, list) and list[str] in kinds and "" in value:
+            raise PydanticCustomError("empty_item", "列表里有一项是空的")
+        return value
 
     @classmethod
     def alias_map(cls) -> dict[str, str]:
@@ -108,12 +139,12 @@ class Config(BaseModel):
 
     @classmethod
     def _fitting(cls, name: str, value: Any) -> Any:
-        """One word where a list of words is wanted is a list of one; "4" is 4 where one of some numbers is wanted."""
+        """One word where a list is wanted is read as on the command line; "4" is 4 where some numbers are allowed."""
         field = cls.model_fields.get(name)
         if field is None or not isinstance(value, str):
             return value
-        if field.annotation == list[str]:
-            return [value]
+        if get_origin(field.annotation) is list and not _holds_models(field.annotation):
+            return split_words([value], how_split(field))
         numbers = {str(choice): choice for choice in get_args(field.annotation) if type(choice) is int}
         return numbers.get(value, value)
 
@@ -130,19 +161,22 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ConfigError: if it is absent, not UTF-8, not YAML or not a mapping.
     """
     path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise ConfigError("链接指向的文件不在了", where=f"{path} -> {path.readlink()}", fix="改好链接，或直接写文件")
     if not path.is_file():
-        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        siblings = [p.name for p in path.parent.glob("*.y*ml") if p.is_file()] if path.parent.is_dir() else []
         close = nearest(path.name, siblings)
         fix = f"最接近的是 {path.parent / close}" if close else "现成的配方在 recipes/ 目录"
         raise ConfigError("找不到配方文件", where=str(path), fix=fix)
     try:
         values = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: not UTF-8, no such date
-        raise ConfigError("配方不是合格的 UTF-8 YAML", where=str(path), found=" ".join(str(error).split())) from None
-    if values is None:
-        return {}
+        raise ConfigError("配方不是合格的 UTF-8 YAML", where=str(path), found=explain_yaml(error)) from None
+    if values is None or values == {}:
+        raise ConfigError("配方是空的", where=str(path), fix="写上要改的设置；现成的配方在 recipes/ 目录")
     if not isinstance(values, dict):
-        raise ConfigError("配方应是「键: 值」的形式", where=str(path), found=type(values).__name__)
+        kind = {"list": "列表", "str": "文字"}.get(type(values).__name__, type(values).__name__)
+        raise ConfigError("配方应是「键: 值」的形式", where=str(path), found=kind)
     return values
 
 
@@ -158,6 +192,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _kinds(annotation: Any) -> set[Any]:
+    """The annotation, or the members of its union; of a choice among values their types."""
+    if get_origin(annotation) is Literal:
+        return {type(choice) for choice in get_args(annotation)}
+    return set(get_args(annotation)) if get_origin(annotation) in (UnionType, Union) else {annotation}
+
+
+def _holds_models(annotation: Any) -> bool:
+    return any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in get_args(annotation))
+
+
 def _plain_name(key: Any) -> str:
     return str(key).replace("-", "_")
 
@@ -168,13 +213,19 @@ def _as_config_error(error: ValidationError, names: dict[str, str], where: str) 
         key = ".".join(str(part) for part in item["loc"])
         message = _MESSAGES.get(item["type"], "").format(**item.get("ctx", {})).replace("'", "")
         message = message.replace(", ", "、").replace(" or ", "、")
-        message = message or item["msg"].removeprefix("Value error, ")
+        message = message or _own_words(item)
         given = key and item["type"] not in ("missing", "extra_forbidden")
         found = f"，给的是 {str(item['input'])[:80]!r}" if given else ""
         lines.append(f"{key}：{message}{found}" if key else message)  # no key: what several settings say together
         close = nearest(key.rsplit(".", 1)[-1], names) if item["type"] == "extra_forbidden" else ""
         fixes += [f"{key} 最接近的是 {close}"] if close else []
-    kind = (
-        UsageError if where == "命令行" and any(i["type"] == "extra_forbidden" for i in error.errors()) else ConfigError
-    )
+    typed = where == "命令行" and any(item["type"] in ("extra_forbidden", "missing") for item in error.errors())
+    kind = UsageError if typed else ConfigError
     return kind("设置有误：" + "；".join(lines), where=where, fix="；".join(fixes))  # type: ignore[return-value]
+
+
+def _own_words(item: Any) -> str:
+    """The message of a check of ours, which is Chinese; any other is not shown in English."""
+    text = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    ours = item["type"] in ("value_error", "assertion_error") or any("\u4e00" <= char <= "\u9fff" for char in text)
+    return text if ours else "不合要求"

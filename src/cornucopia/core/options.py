@@ -1,26 +1,20 @@
 """The command line of one command, made from its Config: flags, aliases, Chinese help.
 
-argparse splits the words; pydantic (through Config) checks the values.
+core/command_line.py sorts the words; pydantic (through Config) checks the values.
 """
 
 from __future__ import annotations
 
-import argparse
 import types
 import typing
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from cornucopia.core.config import Config
-from cornucopia.core.errors import ConfigError, UsageError, nearest
+from cornucopia.core.command_line import BOOLEANS, Takes, sort_words
+from cornucopia.core.config import Config, how_split
+from cornucopia.core.errors import ConfigError, UsageError
+from cornucopia.core.lists import split_words
 
 C = TypeVar("C", bound=Config)
-
-_BOOLEANS = ("true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError("命令行有误", where=self.prog, found=message, fix=f"{self.prog} --help")
 
 
 def parse(
@@ -54,77 +48,45 @@ def parse(
     if any(word in ("-h", "--help") for word in argv):
         print(_help(config, prog, summary, positional, positional_help, examples))
         raise SystemExit(0)
-    parser = _Parser(prog=prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    for name, field_name in config.alias_map().items():
-        _add(parser, name, field_name, config.model_fields[field_name].annotation)
-    if positional:
-        parser.add_argument("_positional", nargs="?", default=None)
-    values, unknown = parser.parse_known_args(_join_booleans(argv, config))
-    if unknown:
-        raise _unknown(unknown, config, prog)
-    overrides = {
-        key: _plain(value, config.model_fields[key].annotation)
-        for key, value in vars(values).items()
-        if key != "_positional"
-    }
-    word = getattr(values, "_positional", None)
+    values, bare = sort_words(argv, _flags(config), prog)
+    overrides: dict[str, Any] = {key: _read(value, config, key) for key, value in values.items()}
+    word = bare[0] if bare and positional else None
+    if len(bare) > (1 if positional else 0):
+        found = "、".join(bare[1:] if positional else bare)
+        raise UsageError("多了不属于任何选项的词", where=prog, found=found, fix=f"{prog} --help")
     if word is not None and positional != "recipe":
-        _refuse_twice(word, positional, overrides, config, prog)
+        _refuse_twice(word, positional, overrides, prog)
         overrides[positional] = word
         word = None
     try:
         return config.load(word, overrides), word
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         if error.fix:
             raise
-        raise ConfigError(error.what, where=error.where, found=error.found, fix=f"{prog} --help") from None
+        raise type(error)(error.what, where=error.where, found=error.found, fix=f"{prog} --help") from None
 
 
-def _refuse_twice(word: str, name: str, overrides: dict[str, Any], config: type[Config], prog: str) -> None:
+def _refuse_twice(word: str, name: str, overrides: dict[str, Any], prog: str) -> None:
     """`--use_lora maybe` leaves a bare word: say so, rather than take it for the file that a flag has named already."""
-    names = config.alias_map()
-    given = next((key for key in overrides if names.get(key, key) == name), None)
-    if given is not None:
-        found = f"{word} 不属于任何选项，而 {name} 已经由 --{given} 给了 {overrides[given]}"
-        fix = f"布尔项只接受 {'、'.join(_BOOLEANS[:4])} 等；全部选项见 {prog} --help"
+    if name in overrides:
+        found = f"{word} 不属于任何选项，而 {name} 已经给了 {overrides[name]}"
+        fix = f"布尔项只接受 {'、'.join(BOOLEANS[:4])} 等；全部选项见 {prog} --help"
         raise UsageError("多了一个词", where=prog, found=found, fix=fix)
 
 
-def _add(parser: argparse.ArgumentParser, name: str, field_name: str, annotation: Any) -> None:
-    flags = list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
-    if len(name) == 1:
-        flags = [f"-{name}"]
-    if _has(annotation, bool):
-        parser.add_argument(*flags, dest=field_name, nargs="?", const="true")
-        parser.add_argument(
-            *[f"--no-{flag[2:]}" for flag in flags if flag.startswith("--")],
-            dest=field_name,
-            action="store_const",
-            const="false",
-        )
-    elif _has(annotation, list):
-        parser.add_argument(*flags, dest=field_name, nargs="*", action="extend")
-    else:
-        parser.add_argument(*flags, dest=field_name)
-
-
-def _join_booleans(argv: list[str], config: type[Config]) -> list[str]:
-    """`--dry-run recipe.yaml` is a switch and a recipe, `--dry-run false` is one setting."""
-    switches = {
-        f"--{form}"
-        for name, field_name in config.alias_map().items()
-        if _has(config.model_fields[field_name].annotation, bool)
-        for form in (name, name.replace("_", "-"))
-    }
-    words: list[str] = []
-    for word in argv:
-        if words and words[-1] in switches and word.lower() in _BOOLEANS:
-            words[-1] += f"={word}"
+def _flags(config: type[Config]) -> dict[str, tuple[str, Takes]]:
+    """Each accepted name -> its field and what it takes."""
+    flags: dict[str, tuple[str, Takes]] = {}
+    for name, field in config.alias_map().items():
+        annotation = config.model_fields[field].annotation
+        if _has(annotation, bool):
+            flags[name] = (field, "switch")
+            flags |= {f"no_{name}": (field, "off")} if len(name) > 1 else {}
+        elif _has(annotation, list):
+            flags[name] = (field, "each" if how_split(config.model_fields[field]) == "never" else "many")
         else:
-            if words and words[-1] in switches:
-                words[-1] += "=true"
-            words.append(word)
-    return words
+            flags[name] = (field, "one")
+    return flags
 
 
 def _has(annotation: Any, kind: type) -> bool:
@@ -134,20 +96,12 @@ def _has(annotation: Any, kind: type) -> bool:
     return annotation is kind or typing.get_origin(annotation) is kind
 
 
-def _plain(value: Any, annotation: Any) -> Any:
-    """`[q_proj,v_proj]`, `q_proj,v_proj` and `q_proj v_proj` are the list of two; 'none' is None where that may be."""
+def _read(value: str | list[str], config: type[Config], name: str) -> Any:
+    """A list's words as its values; 'none' is None where that may be."""
+    field = config.model_fields[name]
     if isinstance(value, list):
-        words = ",".join(value).strip("[]").split(",")
-        return [word.strip().strip("'\"") for word in words if word.strip()]
-    empty = isinstance(value, str) and value.lower() in ("none", "null") and _has(annotation, type(None))
-    return None if empty else value
-
-
-def _unknown(words: list[str], config: type[Config], prog: str) -> UsageError:
-    flag = words[0]
-    close = nearest(flag.lstrip("-").split("=")[0].replace("-", "_"), config.alias_map())
-    fix = f"最接近的是 --{close.replace('_', '-')}；全部选项见 {prog} --help" if close else f"全部选项见 {prog} --help"
-    return UsageError("不认识的选项", where=prog, found=flag, fix=fix)
+        return split_words(value, how_split(field))
+    return None if value.lower() in ("none", "null") and _has(field.annotation, type(None)) else value
 
 
 def _help(config: type[Config], prog: str, summary: str, positional: str, positional_help: str, examples: str) -> str:

@@ -15,12 +15,12 @@ from typing import Any
 
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.finance.calculator import Calculator, Result, Value, find
+from cornucopia.finance.compare import close, matches
 from cornucopia.finance.decimals import rounded
 from cornucopia.finance.equations import read_equations
 from cornucopia.finance.numbers import Quantity, read_numbers
 from cornucopia.finance.problems import read_question
 
-_COARSEST = Decimal("0.005")  # 约0.5万元 is no answer to 5,307.27元, though it is that number rounded
 _NEAR = Decimal("0.1")
 _HIGHEST = Decimal(10) ** 18  # a model that stutters writes digits without end
 _CONSTANTS = tuple(map(Decimal, (12, 100, 360, 365, 10000)))
@@ -89,28 +89,6 @@ def _compare(question: str, answer: str, calculator: Calculator, result: Result)
         texts = tuple(answer[slice(*span)] for span in strays)
         return NumberVerdict(False, found + texts, expected, f"{'、'.join(texts)}推不出来", strays)
     return NumberVerdict(True, found, expected, "数字都对得上")
-
-
-def matches(number: Quantity, value: Value) -> bool:
-    """Whether a number read is the value at the rounding shown; a negative value may be told by words (亏, 退)."""
-    if not same_unit(number.unit, value.unit):
-        return False
-    if value.unit == "日期":
-        return str(value.number).startswith(str(number.value)) and len(str(number.value)) >= 6
-    return close(number, value.number) or close(number, -value.number)
-
-
-def same_unit(unit: str, wanted: str) -> bool:
-    """Whether a number in `unit` may stand for one in `wanted`: bare ones may, for all but dates and ratios."""
-    if wanted in ("none", "倍"):
-        return unit in ("none", "倍")
-    return unit in (wanted, "none") and not (wanted in ("日期", "比例") and unit == "none")
-
-
-def close(number: Quantity, wanted: Decimal) -> bool:
-    """Half of the last digit shown, but never coarser than half a percent of the value."""
-    room = min(number.step / 2, max(abs(wanted) * _COARSEST, Decimal("0.000001")))
-    return abs(number.value - wanted) <= room and (number.value != 0 or wanted == 0 or number.step < Decimal("0.01"))
 
 
 def _strays(question: str, answer: str, keys: Mapping[str, Value], result: Result) -> list[Quantity]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, DecimalException
 from itertools import product
 
 from cornucopia.finance.numbers import Quantity, read_numbers
+from cornucopia.finance.spelling import spell
 
 _OPERATORS = {"×": "*", "*": "*", "÷": "/", "/": "/", "+": "+", "−": "-", "-": "-", "^": "^", "(": "(", ")": ")"}
 _OPERATORS |= {"（": "(", "）": ")", "＋": "+", "–": "-"}
@@ -27,7 +28,7 @@ class Equation:
     """One equation.
 
     Args:
-        text: as written. right: the quantity after its sign of equality.
+        text: in the one spelling. right: the quantity after its sign of equality.
         holds: whether the left side gives it, within the rounding of every number shown.
     """
 
@@ -43,6 +44,8 @@ def read_equations(text: str, exact: Collection[Decimal] = ()) -> list[Equation]
         text: any text.
         exact: values known to be unrounded (those of the question); others may be off by half their last digit.
     """
+    spelled = spell(text)
+    text = spelled.text
     starts = {quantity.span[0]: quantity for quantity in read_numbers(text)}
     ends = {quantity.span[1]: quantity for quantity in starts.values()}
     found = []
@@ -52,7 +55,8 @@ def read_equations(text: str, exact: Collection[Decimal] = ()) -> list[Equation]
         if right and sum(isinstance(token, Quantity) for token in left) > 1:
             holds = _holds(left, right, exact)
             if holds is not None:
-                found.append(Equation(text[start : right.span[1]], right, holds))
+                whole = replace(right, span=spelled.span(*right.span))
+                found.append(Equation(text[start : right.span[1]], whole, holds))
     return found
 
 

@@ -1,7 +1,8 @@
 """Reads Chinese numbers with their units out of text: 12,345.67元, 千分之五, 1.2亿, 三成, 25个BP, 3%~5%, 2024年3月1日.
 
-Every reading keeps where it stood and how finely it was written, so that a checker can compare to the rounding shown.
-Ordinals (第3年) are not quantities and are skipped. It knows no finance rule.
+Every reading keeps where it stood, how finely it was written and what became of its sign, so that a checker can compare
+to the rounding shown. Ordinals, codes, clock times and scores are no quantities and are skipped whole: a digit of them
+is never taken for a number. It knows no finance rule.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 
+from cornucopia.finance import codes, dates, signs
 from cornucopia.finance.numerals import DIGITS, MULTIPLIERS, NUMERAL, read_numeral
+from cornucopia.finance.spelling import spell
+from cornucopia.finance.units import SYMBOL, SYMBOLS, UNIT, unit_of
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,15 @@ class Quantity:
     """One number found in a text.
 
     Args:
-        value: in base units (元, a plain ratio, 年, 月, 日, 份, 股, 倍); a date is yyyymmdd, yyyymm or yyyy.
-        unit: 元, 比例, 年, 月, 日, 倍, 份, 股, 日期 or none.
-        span: start and end in the text.
+        value: in base units (元, a plain ratio, 年, 月, 日, 份, 股, 倍), negative where a sign says so; a date is
+            yyyymmdd, yyyymm, yyyy or mmdd.
+        unit: 元, 比例, 年, 月, 日, 倍, 份, 股, 点, 日期 or none.
+        span: start and end in the text, the sign included.
         step: the weight of the last digit written (0.01 for 5307.27元, 0.0001 for 3.53%).
         part: "low" or "high" for the ends of a range, else "".
         currency: ISO code of a 元 quantity.
+        direction: -1 where words say a fall or a loss (下降6.8%), 1 a rise or a gain, 0 neither.
+        either: whether the text leaves the sign open (±5%, 最大回撤8%).
     """
 
     value: Decimal
@@ -32,143 +40,130 @@ class Quantity:
     step: Decimal = Decimal(1)
     part: str = ""
     currency: str = "CNY"
+    direction: int = 0
+    either: bool = False
+
+    @property
+    def signed(self) -> Decimal:
+        """The value with the sign that the words give it: 下降6.8% is -0.068, and so is 下降-6.8%."""
+        return -abs(self.value) if self.direction < 0 else self.value
 
 
-_ARABIC = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_SCALE = r"(?:[十百千]?万亿|[十百千]?[万亿]|百(?!分)|千(?!分|克))?"
-_NUMBER = rf"(?:{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*(?:\d{{1,4}}(?![\d.,%‰‱年月日天个]))?|{NUMERAL})"
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])\.\d+"
+_POWER = r"(?:e[+-]?\d{1,2}(?![\w.])|×10\^-?\d{1,2}(?!\d))"
+_ARABIC = rf"(?:{_DIGITS})"
+_SCALE = r"(?:个?[十百千]?万亿|个?[十百千]?[万亿]|百(?!分)|千(?!分|克))?"
+_TAIL = r"(?:\d{1,4}(?![\d.,%‰‱:/年月日天个号]))?"  # 3万5
+_NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*{_TAIL}|{NUMERAL})"
 _SIMPLE = rf"(?:{_ARABIC}|{NUMERAL})"
-_MINUS = r"(?:(?<![\d\w)%％年月])[-−]|负)?"
-_CURRENCIES = {"美元": "USD", "港元": "HKD", "港币": "HKD", "欧元": "EUR", "日元": "JPY", "英镑": "GBP"}
 _RATIO_WORDS = {"百": Decimal("0.01"), "千": Decimal("0.001"), "万": Decimal("0.0001")}
-
-# Unit as written -> (kind, weight in base units). Longer spellings come first in the pattern.
-UNITS: dict[str, tuple[str, Decimal]] = {
-    "%": ("比例", Decimal("0.01")),
-    "‰": ("比例", Decimal("0.001")),
-    "‱": ("比例", Decimal("0.0001")),
-    "个百分点": ("比例", Decimal("0.01")),
-    "百分点": ("比例", Decimal("0.01")),
-    "个基点": ("比例", Decimal("0.0001")),
-    "基点": ("比例", Decimal("0.0001")),
-    "个BP": ("比例", Decimal("0.0001")),
-    "BP": ("比例", Decimal("0.0001")),
-    "成": ("比例", Decimal("0.1")),
-    "折": ("比例", Decimal("0.1")),
-    "倍": ("倍", Decimal(1)),
-    "元": ("元", Decimal(1)),
-    "块钱": ("元", Decimal(1)),
-    "块": ("元", Decimal(1)),
-    "人民币": ("元", Decimal(1)),
-    "角": ("元", Decimal("0.1")),
-    "毛": ("元", Decimal("0.1")),
-    "分钱": ("元", Decimal("0.01")),
-    "年": ("年", Decimal(1)),
-    "岁": ("年", Decimal(1)),
-    "周年": ("年", Decimal(1)),
-    "个月": ("月", Decimal(1)),
-    "月": ("月", Decimal(1)),
-    "个季度": ("月", Decimal(3)),
-    "天": ("日", Decimal(1)),
-    "日": ("日", Decimal(1)),
-    "个交易日": ("日", Decimal(1)),
-    "个工作日": ("日", Decimal(1)),
-    "周": ("日", Decimal(7)),
-    "个星期": ("日", Decimal(7)),
-    "星期": ("日", Decimal(7)),
-    "份": ("份", Decimal(1)),
-    "股": ("股", Decimal(1)),
-    "手": ("股", Decimal(100)),
-    **{name: ("元", Decimal(1)) for name in _CURRENCIES},
-}
-_UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _RATIO = rf"(?:(?:[百千万]|[一二两三四五六七八九十百千万\d]+)分之{_SIMPLE})"
-_CODE = re.compile(r"(?!RMB|CNY)[A-Za-z]+\d*(?!\d*[.,%])", re.I)  # A1, T2: the digits belong to a name
-_JOIN = r"\s*(?:~|～|—|–|-|到|至)\s*"
+_JOIN = r"\s*(?:~|—+|-|到|至)\s*"
 
-_DATES = (
-    re.compile(
-        r"(?<!\d)(?P<y>(?:19|20)\d\d|[一二][九〇零][〇零一二三四五六七八九]{2})年"
-        r"(?:(?P<m>1[0-2]|0?[1-9]|十[一二]?|[一二三四五六七八九])月(?!份?利率)"
-        r"(?:(?P<d>3[01]|[12]\d|0?[1-9]|[二三]?十[一二三四五六七八九]?|[一二三四五六七八九])[日号])?)?"
-    ),
-    re.compile(
-        r"(?<![\d.])(?P<y>(?:19|20)\d\d)(?P<s>[-/.])(?P<m>1[0-2]|0?[1-9])(?P=s)(?P<d>3[01]|[12]\d|0?[1-9])(?![\d.])"
-    ),
-)
 _COINS = re.compile(
     rf"(?P<y>{_SIMPLE})(?:元|块)(?:(?P<j>[\d一二三四五六七八九])(?:角|毛))?"
     r"(?:(?P<f>[\d一二三四五六七八九])分|(?<=块)(?P<c>[一二三四五六七八九])(?![\d角毛分十百千万个年月天日份]))?"
 )
-_MIXED = re.compile(rf"(?P<n>{_SIMPLE})(?P<u>年|个月)半|(?P<h>半)(?P<v>年|个月)|(?P<w>{_SIMPLE})个半月")
-_CHENG = re.compile(rf"(?P<a>{_SIMPLE})成(?P<b>[一二三四五六七八九])")
+_MIXED = re.compile(rf"(?P<n>{_SIMPLE})(?P<u>年|个月)半|(?P<h>半)(?P<v>年(?![报度])|个月)|(?P<w>{_SIMPLE})个半月")
+_YEARS_MONTHS = re.compile(rf"(?P<y>{_SIMPLE})(?:年|周?岁)[零又]?(?P<m>{_SIMPLE})个月(?!半)")
+_CHENG = re.compile(rf"(?P<a>{_SIMPLE})成(?P<b>[一二三四五六七八九])(?![十百千万])")
+_FRACTION = re.compile(r"(?<![\d+×÷*^()=/-])(\d{1,3})/(\d{1,3})(?![\d+×÷*^()=/.-])")
 _ONE = re.compile(
-    rf"(?P<sign>{_MINUS})(?:(?P<ratio>{_RATIO})"
-    rf"|(?P<money>[¥￥]|RMB|CNY)?(?P<number>{_NUMBER})\s*(?P<unit>{_UNIT})?)",
-    re.I,
+    rf"(?:(?P<ratio>{_RATIO})|(?:(?P<money>{SYMBOL}) *(?P<sign>-)? *)?(?P<number>{_NUMBER}) *(?P<unit>{UNIT})?)", re.I
 )
-_ORDINAL = re.compile(rf"第\s*(?:{_SIMPLE})\s*(?:个月|个|{_UNIT})?")
+_BRACKETS = re.compile(rf"\( *(?P<money>{SYMBOL})? *(?P<number>{_ARABIC}) *\) *(?P<unit>{_SCALE}(?:{UNIT})?)", re.I)
 
 
 def read_numbers(text: str) -> list[Quantity]:
     """Every quantity of `text`, in order.
 
     Args:
-        text: any text; full-width digits and signs are read like half-width ones.
+        text: any text; what spellings of digits, signs and spaces are known, see spelling.py.
 
     Returns:
         Quantities whose spans index the text as given. A range gives its two ends, both with the unit.
     """
-    text = normalise(text)
+    return list(_read_all(text))
+
+
+@lru_cache(maxsize=2048)
+def _read_all(text: str) -> tuple[Quantity, ...]:
+    spelled = spell(text)
+    found = _mark_ranges(spelled.text, _scan(spelled.text))
+    told = signs.directions(spelled.text, [(one.span, one.unit, one.part) for one in found])
+    return tuple(
+        replace(one, span=spelled.span(*one.span), direction=way, either=one.either or (either and one.value >= 0))
+        for one, (way, either) in zip(found, told, strict=True)
+    )
+
+
+def _scan(text: str) -> list[Quantity]:
     found: list[Quantity] = []
-    at = 0
+    at = end = 0  # end: where the last thing read or skipped ended, a quantity or not
+    kind = ""
     while at < len(text):
-        quantity, end = _read_at(text, at)
-        if quantity:
-            found.append(quantity)
-        at = end
-    return _mark_ranges(text, found)
+        skipped = codes.skip(text, at)
+        quantity = None if skipped else _read_signed(text, at, end, kind)
+        if skipped or quantity:
+            start, at = at, quantity.span[1] if quantity else skipped
+            if quantity or any(char.isdigit() for char in text[start:at]):
+                end, kind = at, quantity.unit if quantity else ""
+            found += [quantity] if quantity else []
+        else:
+            at += 1
+    return found
 
 
-def normalise(text: str) -> str:
-    """Full-width digits, signs and letters to half-width, same length; full-width commas only inside a number."""
-    text = re.sub(r"(?<=[０-９\d])，(?=[０-９]{3}(?![０-９\d]))", ",", text)
-    keep = "，：；！？（）～￥"
-    return "".join(chr(ord(c) - 0xFEE0) if "！" <= c <= "～" and c not in keep else c for c in text)
+def _read_signed(text: str, at: int, end: int, kind: str) -> Quantity | None:
+    """The quantity that starts at `at`, its sign before it or brackets around it.
+
+    Args:
+        end, kind: where the number before it ended, and its unit.
+    """
+    if text[at] == "(":
+        return _read_brackets(text, at)
+    sign = signs.read(text, at)
+    if sign is None:
+        return _read_plain(text, at)
+    quantity = _read_plain(text, sign.end)
+    if quantity is None or quantity.unit == "日期":
+        return None
+    after = text[quantity.span[1] : quantity.span[1] + 2]
+    what = signs.meaning(text, sign, end, kind, quantity.unit, after)
+    if not what:
+        return None
+    value = -quantity.value if what == "minus" else quantity.value
+    return replace(quantity, value=value, span=(at, quantity.span[1]), either=what == "either")
 
 
-def _read_at(text: str, at: int) -> tuple[Quantity | None, int]:
-    """The quantity that starts at `at` (or None), and where to go on."""
-    if text[at] == "第" and (ordinal := _ORDINAL.match(text, at)):
-        return None, ordinal.end()
-    if code := _CODE.match(text, at):
-        return None, code.end()
-    for read in (_read_date, _read_mixed, _read_coins, _read_one):
+def _read_brackets(text: str, at: int) -> Quantity | None:
+    """(860.5)万元, an accountant's minus; (3) and (2024) are none."""
+    match = _BRACKETS.match(text, at)
+    what = signs.brackets(text, match.span(), match["number"], match["unit"]) if match else ""
+    if not match or not what:
+        return None
+    quantity = _read_one(f"{match['money'] or ''}{match['number']}{match['unit']}", 0)
+    return quantity and replace(quantity, value=-quantity.value, span=match.span(), either=what == "either")
+
+
+def _read_plain(text: str, at: int) -> Quantity | None:
+    if at and text[at].isdigit() and text[at - 1].isdigit():
+        return None
+    date = dates.read_date(text, at)
+    if date:
+        return Quantity(date[0], "日期", (at, date[1]))
+    for read in (_read_mixed, _read_fraction, _read_coins, _read_one):
         quantity = read(text, at)
         if quantity:
-            return quantity, quantity.span[1]
-    return None, at + 1
-
-
-def _read_date(text: str, at: int) -> Quantity | None:
-    for pattern in _DATES:
-        match = pattern.match(text, at)
-        if match and (at == 0 or not text[at - 1].isdigit()):
-            parts = [match["y"], match["m"], match["d"]]
-            if match["y"][0] not in "12":
-                parts[0] = "".join(str(DIGITS[c]) for c in match["y"])
-            digits = [int(parts[0])] + [int(_value(part)) for part in parts[1:] if part]
-            if len(digits) == 3 and digits[2] > (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[digits[1] - 1]:
-                return None
-            if len(digits) == 1 and re.match(r"期|限|以[上内下]", text[match.end() :]):
-                return None
-            number = Decimal("".join(f"{digit:02d}" for digit in digits))
-            return Quantity(number, "日期", match.span())
+            return quantity
     return None
 
 
 def _read_mixed(text: str, at: int) -> Quantity | None:
-    """半年, 三年半, 一个半月, 三成五."""
+    """半年, 三年半, 一个半月, 61岁5个月, 三成五."""
+    match = _YEARS_MONTHS.match(text, at)
+    if match:
+        return Quantity(_value(match["y"]) * 12 + _value(match["m"]), "月", match.span())
     match = _MIXED.match(text, at)
     if match:
         count = _value(match["n"] or match["w"]) if match["n"] or match["w"] else Decimal(0)
@@ -179,6 +174,14 @@ def _read_mixed(text: str, at: int) -> Quantity | None:
         value = _value(match["a"]) / 10 + _value(match["b"]) / 100
         return Quantity(value, "比例", match.span(), Decimal("0.01"))
     return None
+
+
+def _read_fraction(text: str, at: int) -> Quantity | None:
+    """1/3 standing alone; in a formula it is a division of two numbers."""
+    match = _FRACTION.match(text, at)
+    if not match or not 0 < int(match[1]) < int(match[2]) or re.match(rf" *(?:{UNIT})", text[match.end() :]):
+        return None
+    return Quantity(Decimal(match[1]) / Decimal(match[2]), "比例", match.span(), Decimal("0.0001"))
 
 
 def _read_coins(text: str, at: int) -> Quantity | None:
@@ -196,43 +199,50 @@ def _read_one(text: str, at: int) -> Quantity | None:
     match = _ONE.match(text, at)
     if not match:
         return None
-    sign = -1 if match["sign"] else 1
     if match["ratio"]:
         below, above = match["ratio"].split("分之")
-        weight = _RATIO_WORDS[below] if below in _RATIO_WORDS else 1 / _value(below)
-        return Quantity(sign * _value(above) * weight, "比例", match.span(), _step(above) * weight)
+        weight = _RATIO_WORDS[below] if below in _RATIO_WORDS else 1 / (_value(below) or Decimal(1))
+        return Quantity(_value(above) * weight, "比例", match.span(), _step(above) * weight)
     raw, unit = match["number"], match["unit"] or ""
     if not _is_number(raw, unit):
         return None
-    spelled = next((name for name in UNITS if name.lower() == unit.lower()), "")
-    kind, weight = UNITS.get(spelled, ("none", Decimal(1)))
     value, step = _value(raw), _step(raw)
-    if spelled == "折" and re.fullmatch(r"[一二三四五六七八九]{2}|\d\d", raw):
+    if unit == "折" and re.fullmatch(r"[一二三四五六七八九]{2}|\d\d", raw):
         value, step = value / 10, step / 10  # 八五折 is 0.85
-    kind = "元" if match["money"] and kind == "none" else kind
-    currency = _CURRENCIES.get(spelled, "CNY")
+    kind, weight, currency = unit_of(unit)
+    if match["money"]:
+        kind = "元" if kind == "none" else kind
+        currency = SYMBOLS[match["money"].upper()] if currency == "CNY" else currency
+    sign = -1 if match["sign"] else 1
     return Quantity(sign * value * weight, kind, match.span(), step * weight, currency=currency)
 
 
 def _is_number(raw: str, unit: str) -> bool:
     """Chinese numerals count only with a unit or as a written-out number, so that 一般 and 万一 are words."""
-    if raw[0].isdigit():
+    if raw[0].isdigit() or raw[0] == ".":
         return True
     if unit:
-        return raw != "一" or unit not in ("块", "手", "折")
+        return (
+            unit not in ("点", "期")
+            and (raw != "一" or unit not in ("块", "手", "折"))
+            and (unit != "手" or raw != "二")
+        )
     return len(raw) >= 2 and raw[0] not in "百千万亿" and any(c in MULTIPLIERS or c == "点" for c in raw[1:])
 
 
 def _value(raw: str) -> Decimal:
-    """`2000`, `12,345.67`, `1亿2000万`, `3万5`, `二十五万`, `三点五`."""
-    return read_numeral(raw.replace(",", ""))
+    """`2000`, `12,345.67`, `1.2e6`, `1亿2000万`, `2个亿`, `3万5`, `二十五万`, `三点五`."""
+    raw = raw.replace(",", "").replace("个", "").replace("×10^", "e").lower()
+    if "e" in raw or raw[0] == ".":
+        return Decimal(raw)
+    return read_numeral(raw)
 
 
 def _step(raw: str) -> Decimal:
     """The weight of the last digit written: 1 for 5307, 0.01 for 5307.27, 1000 for 20.5万 (at most one scale word)."""
-    raw = raw.replace(",", "")
+    raw, _, power = raw.replace(",", "").replace("×10^", "e").lower().partition("e")
     match = re.search(r"[.点]([\d零〇一二三四五六七八九]+)", raw)
-    step = Decimal(1).scaleb(-len(match[1])) if match else Decimal(1)
+    step = Decimal(1).scaleb((-len(match[1]) if match else 0) + int(power or 0))
     tail = re.search(r"[万亿]+$" if raw[0] in DIGITS else r"[十百千万亿]+$", raw)
     for char in tail[0] if tail else "":
         step *= MULTIPLIERS[char]
@@ -244,22 +254,30 @@ def _mark_ranges(text: str, found: list[Quantity]) -> list[Quantity]:
     result = list(found)
     for i in range(len(result) - 1):
         low, high = result[i], result[i + 1]
-        between = text[low.span[1] : high.span[0]]
-        if low.part or not re.fullmatch(_JOIN, between):
+        joint = text[low.span[1] : high.span[0]]
+        if low.part or not re.fullmatch(_JOIN, joint) or ("-" in joint and _is_formula(text, low, high)):
             continue
-        if low.unit == "none" and high.unit != "none":
-            scale = _unit_scale(text[high.span[0] : high.span[1]])
-            low = replace(low, value=low.value * scale, step=low.step * scale, unit=high.unit, currency=high.currency)
+        low = _with_unit_of(text, low, high)
         if low.unit == high.unit and low.value <= high.value:
             result[i], result[i + 1] = replace(low, part="low"), replace(high, part="high")
     return result
 
 
-def _unit_scale(spelling: str) -> Decimal:
-    """What the unit (with a scale word such as 万) at the end of `spelling` multiplies by: 3到5万元, 3~5%."""
-    match = re.search(rf"([万亿]*)({_UNIT})?$", spelling, re.I)
+def _is_formula(text: str, low: Quantity, high: Quantity) -> bool:
+    """Whether a dash between two numbers subtracts: ×(1-20%)=, but not (3-5%)."""
+    before, behind = text[: low.span[0]].rstrip(" "), text[high.span[1] :].lstrip(" ")
+    return bool(re.search(r"[=×÷*/+^-]\(?$", before) or re.match(r"\)?[=×÷*/+^]", behind))
+
+
+def _with_unit_of(text: str, low: Quantity, high: Quantity) -> Quantity:
+    """3 of 3到5万元 as 30,000元; 5000 of 5000到1万元 as 5000元."""
+    match = re.search(rf"([百千]?[万亿]*)({UNIT})?$", text[slice(*high.span)], re.I)
+    kind, weight, currency = unit_of(match[2] or "") if match else ("none", Decimal(1), "CNY")
     scale = Decimal(1)
     for char in match[1] if match else "":
         scale *= MULTIPLIERS[char]
-    name = next((n for n in UNITS if match and match[2] and n.lower() == match[2].lower()), "")
-    return scale * UNITS[name][1] if name else scale
+    bare = re.fullmatch(r"-? *[\d.,]+|-?[零一二两三四五六七八九十]+", text[slice(*low.span)])
+    if not bare or low.unit != "none" or (high.unit == "none" and scale == 1):
+        return low
+    scale = scale if low.value * scale * weight <= high.value else Decimal(1)
+    return replace(low, value=low.value * scale * weight, step=low.step * scale * weight, unit=kind, currency=currency)

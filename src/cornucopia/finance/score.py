@@ -9,9 +9,12 @@ wanted: the different numbers of the golden answer, those of the question itself
 said: how many of them the answer states, at the rounding shown; wrong: the answer's different numbers that contradict
 them, which are in neither the golden answer nor the question nor its material, and in a unit of a wanted number (180天
 where 90天 is wanted; 3万元 besides costs nothing, though it is shown to have no support) or, without a unit, of three
-digits or more. So an answer without numbers has 0, and one that names many to hit one has little. A question whose
-golden answer has no number is not scored, for no contestant: which questions count never hangs on the answers. What the
-score does not see: a true number in the unit of a wanted one that the golden answer leaves out counts as wrong.
+digits or more. A number with the other sign is another number, whether a minus says it or a word (下降6.8% is -6.8%);
+where the question asks by how much something fell, a bare number is that fall. What cannot be read counts neither way.
+
+So an answer without numbers has 0, and one that names many to hit one has little. A question whose golden answer has no
+number is not scored, for no contestant: which questions count never hangs on the answers. What the score does not see:
+a true number in the unit of a wanted one that the golden answer leaves out counts as wrong.
 """
 
 from __future__ import annotations
@@ -20,8 +23,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cornucopia.finance.check import NumberVerdict, check_numbers, close, same_unit
-from cornucopia.finance.numbers import UNITS, Quantity, read_numbers
+from cornucopia.finance.check import NumberVerdict, check_numbers
+from cornucopia.finance.compare import states
+from cornucopia.finance.numbers import Quantity, read_numbers
+from cornucopia.finance.signs import asks_for_a_fall
+from cornucopia.finance.units import UNITS
 
 _ALL_UNITS = {unit for unit, _ in UNITS.values()} | {"日期"}
 _BARE = 100  # a number without a unit counts from here on
@@ -78,8 +84,9 @@ def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberSco
     asked, known, ours = _read(question), _read(given), _read(answer)
     reference = _read(golden)
     wanted = _different(n for n in reference if _weighs(n, _ALL_UNITS) and not _any_states(asked, n))
-    said = [n for n in wanted if _any_states([one for one in ours if _weighs(one, _ALL_UNITS)], n)]
-    strays = [n for n in ours if _weighs(n, _ALL_UNITS) and not _supported(n, (*reference, *asked, *known))]
+    told, weighty = asks_for_a_fall(question), [n for n in ours if _weighs(n, _ALL_UNITS)]
+    said = [n for n in wanted if _any_states(weighty, n, told)]
+    strays = [n for n in weighty if not _supported(n, reference, told) and not _supported(n, (*asked, *known), True)]
     units = {n.unit for n in wanted}
     wrong = _different(n for n in strays if _weighs(n, units)) if wanted else []
     share = len(said) / (len(wanted) + len(wrong)) if wanted else None
@@ -106,24 +113,14 @@ def _weighs(number: Quantity, units: set[str]) -> bool:
     return number.unit in units if number.unit != "none" else abs(number.value) >= _BARE
 
 
-def _any_states(numbers: Iterable[Quantity], wanted: Quantity) -> bool:
-    return any(_states(number, wanted) for number in numbers)
+def _any_states(numbers: Iterable[Quantity], wanted: Quantity, told: bool = False) -> bool:
+    return any(states(number, wanted, told=told) for number in numbers)
 
 
-def _supported(number: Quantity, known: Iterable[Quantity]) -> bool:
-    return any(_states(number, one) for one in known)
-
-
-def _states(number: Quantity, wanted: Quantity) -> bool:
-    """Whether `number` is the wanted one at the rounding either shows; a date may be told to the month."""
-    if not same_unit(number.unit, wanted.unit) or number.currency != wanted.currency:
-        return False
-    if wanted.unit == "日期":
-        short, long = sorted((str(number.value), str(wanted.value)), key=len)
-        return short == long or (len(short) >= 6 and long.startswith(short))
-    return close(number, wanted.value) or close(wanted, number.value)
+def _supported(number: Quantity, known: Iterable[Quantity], told: bool) -> bool:
+    return any(states(number, one, told=told) for one in known)
 
 
 def _different(numbers: Iterable[Quantity]) -> list[Quantity]:
     """One of each value and unit, in order."""
-    return list({(n.value, n.unit, n.currency): n for n in reversed(list(numbers))}.values())[::-1]
+    return list({(n.signed, n.unit, n.currency): n for n in reversed(list(numbers))}.values())[::-1]

@@ -25,7 +25,7 @@ class Sampling(Config):
     top_k: int | None = option(None, "只在概率最高的 k 个词元里采样", ge=0)
     num_beams: int | None = option(None, "束搜索的束数，1 为不用", ge=1)
     repetition_penalty: float | None = option(None, "重复惩罚，1 为不罚", gt=0)
-    stop: list[str] = option([], "遇到这些文字就停")
+    stop: list[str] = option([], "遇到这段文字就停；可写多次，一次一段，原样使用", split="never")
     seed: int = option(42, "随机种子；同一种子、同一行总给同一答案")
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cornucopia.inference.shared_model import SharedModel, cache_tokens
 from cornucopia.inference.transformers_engine import TransformersEngine
-from cornucopia.tokens.template import resolve_template
 
 
 def open_engines(
@@ -36,29 +34,21 @@ def open_engines(
     Raises:
         ModelError: base or adapter absent, damaged, or not made for each other.
     """
-    from cornucopia.adapters.load import attach, find_adapter
-    from cornucopia.adapters.meta import AdapterMeta, read_meta
+    from cornucopia.adapters.load import attach
     from cornucopia.models.load import load_base
+    from cornucopia.models.spec import ModelSpec, resolve
 
-    loaded = load_base(str(base), bits=bits, dtype=dtype, device=device)
+    plain = {"base": str(base), "bits": bits, "dtype": dtype, "device": device, "template": template}
+    loaded = load_base(resolve(ModelSpec.build(plain)))
     shared = SharedModel(loaded.model)
     engines = []
     for number, entry in enumerate(adapters):
-        name, own = None, AdapterMeta()
-        if entry is not None:
-            name, folder = f"adapter{number}", find_adapter(entry)
-            own = read_meta(folder)
-            shared.model = _in_base_dtype(attach(shared.model, loaded, folder, name), loaded.model.dtype)
-        chosen = resolve_template(template or own.template, loaded.tokenizer, None if template else own.template_text)
+        name, own = None, resolve(ModelSpec.build({**plain, "adapter": str(entry) if entry else None}))
+        if own.adapter is not None:
+            name = f"adapter{number}"
+            shared.model = _in_base_dtype(attach(shared.model, loaded, own.adapter, name), loaded.model.dtype)
         budget = batch_tokens or cache_tokens(loaded.model)
-        identity = {
-            "base": loaded.path.name, "base_fingerprint": loaded.fingerprint,
-            "bits": bits, "dtype": str(loaded.model.dtype).removeprefix("torch."),
-            "adapter": None if entry is None else folder.name,
-            "adapter_fingerprint": None if entry is None else _weights_fingerprint(folder),
-            "template": chosen.name,
-        }  # fmt: skip
-        engines.append(TransformersEngine(shared, name, loaded.tokenizer, chosen, budget, identity))
+        engines.append(TransformersEngine(shared, name, loaded.tokenizer, own.template, budget, own.describe()))
     return engines
 
 
@@ -68,12 +58,3 @@ def _in_base_dtype(model: Any, dtype: Any) -> Any:
         if ".lora_" in name and dtype.is_floating_point:
             parameter.data = parameter.data.to(dtype)
     return model
-
-
-def _weights_fingerprint(folder: Path) -> str:
-    """16 hex digits of an adapter's files."""
-    digest = hashlib.sha256()
-    for name in ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
-    return digest.hexdigest()[:16]

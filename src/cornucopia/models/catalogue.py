@@ -17,6 +17,7 @@ from cornucopia.core.console import say
 from cornucopia.core.errors import HubError, nearest
 from cornucopia.core.hub_api import RepoMissing
 from cornucopia.core.paths import project_root
+from cornucopia.models.memory import Shape, shape_from_config
 
 FILE = Path(__file__).with_name("catalogue.yaml")
 FORMULA = (
@@ -53,6 +54,7 @@ class Entry(pydantic.BaseModel):
     licence: str = ""
     parameters: float | None = pydantic.Field(None, gt=0)
     download_gb: float | None = pydantic.Field(None, gt=0)
+    config: dict[str, str | bool | int] = {}
     base: str = ""
     gated: bool = False
     gone: bool = False
@@ -74,6 +76,11 @@ class Entry(pydantic.BaseModel):
         generating, training = 0.1 * self.parameters + 1, 0.4 * self.parameters + 1.5
         sums = (weights + generating, small + generating, weights + training, small + training)
         return Memory(**dict(zip(("infer", "infer4", "lora", "qlora"), (round(x, 1) for x in sums), strict=True)))
+
+    @property
+    def shape(self) -> Shape | None:
+        """Sizes of its layers, known without a download, or None."""
+        return shape_from_config(self.config) if self.config else None
 
     def repo(self, site: str) -> str:
         """Its repository on a hub, or ''."""
@@ -144,9 +151,10 @@ def pull(
     revision: str | None = None,
     folder: Path | None = None,
     include: list[str] | None = None,
+    weights: bool = True,
     agree: hub.Agree = lambda size: True,
 ) -> Path:
-    """Download `name` (see `resolve`) to base_models/ or `folder`; returns where it is.
+    """Download `name` (see `resolve`) to base_models/ or `folder`, with or without weights; returns where it is.
 
     Raises:
         HubError: with the living replacement where the catalogue knows one.
@@ -156,7 +164,7 @@ def pull(
     if source.entry and source.entry.licence:
         say(f"许可：{source.entry.licence}。{source.entry.note}")
     try:
-        hub.pull(source.repo, target, hub=source.hub, revision=revision, include=include, agree=agree)
+        hub.pull(source.repo, target, hub=source.hub, revision=revision, include=include, weights=weights, agree=agree)
     except RepoMissing as error:
         raise HubError(error.what, where=error.where, found=error.found, fix=_instead(source) or error.fix) from None
     return target

@@ -20,7 +20,7 @@ class NewModel(Config):
     """A model made from nothing: where, from which texts, how large."""
 
     output_dir: str = option(..., "新模型的目录")
-    text: list[str] = option(..., "训练分词器的文本文件，可重复列出以加重", aliases=("data_path",))
+    text: list[str] = option(..., "训练分词器的文本文件，可重复列出以加重", aliases=("data_path",), split="paths")
     vocab_size: int = option(16000, "词表大小（含 256 个字节词元）", ge=300)
     hidden_size: int = option(320, "隐藏层宽度", gt=0)
     num_hidden_layers: int = option(8, "层数", gt=0)

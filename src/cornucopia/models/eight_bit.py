@@ -81,7 +81,11 @@ class _Round(ConversionOps):
         for name, value in input_dict.items():
             module, _name = get_module_from_name(model, name)
             wide = value[0] if isinstance(value, list) else value
-            result[name], result[name.removesuffix("weight") + "scales"] = round_rows(wide, KINDS[module.kind])
+            result[name], scales = round_rows(wide, KINDS[module.kind])
+            low, high = wide.aminmax(dim=1, keepdim=True)
+            # A scale that is no number keeps a broken row visible: load_base refuses it.
+            scales = torch.where(low.isfinite() & high.isfinite(), scales, torch.nan)
+            result[name.removesuffix("weight") + "scales"] = scales
         return result
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import say, warn
-from cornucopia.core.device import choose_device, choose_dtype, cpu_has_fast_bfloat16
+from cornucopia.core.device import cpu_has_fast_bfloat16
 from cornucopia.core.errors import ModelError, first_line
-from cornucopia.core.paths import bundled_model, project_root
-from cornucopia.models.catalogue import find
-from cornucopia.models.families import read_config
-from cornucopia.models.memory import read_shape
-from cornucopia.models.tokenizer import load_tokenizer
+from cornucopia.models.spec import ResolvedModel
 
 
 @dataclass
@@ -26,7 +21,7 @@ class Base:
         model: a Transformers causal language model in eval mode.
         tokenizer: its fast tokenizer (left padding).
         path: its folder.
-        fingerprint: 16 hex digits that name architecture, vocabulary and weights.
+        fingerprint: of architecture and weights, which adapters are bound to (models.fingerprint).
     """
 
     model: Any
@@ -35,81 +30,23 @@ class Base:
     fingerprint: str
 
 
-def find_model(name: str) -> Path:
-    """The local folder of a model: a path, "nano" (bundled), or a name under base_models/. Never downloads.
-
-    Raises:
-        ModelError: when it is not there, with the command that would fetch it.
-    """
-    entry = find(name)
-    home = project_root() / "base_models"
-    candidates = [Path(name), home / name, home / (entry.name if entry else name.split("/")[-1])]
-    if name == "nano":
-        candidates.insert(0, bundled_model())
-    for folder in candidates:
-        if (folder / "config.json").is_file():
-            return folder
-    existing = next((folder for folder in candidates if folder.is_dir()), None)
-    if existing is not None:
-        found = "、".join(sorted(p.name for p in existing.iterdir())[:8]) or "空目录"
-        raise ModelError(
-            "这个目录里没有模型（缺 config.json）",
-            where=str(existing),
-            found=found,
-            fix=_how_to_get(name),
-        )
-    raise ModelError("本地没有这个模型", where=name, fix=f"{_how_to_get(name)}；本地已有的见 cornucopia models")
-
-
-def _how_to_get(name: str) -> str:
-    """The command that fetches `name`; for a path that no catalogue name ends, what to look at."""
-    plain = name.removeprefix("./").removeprefix("base_models/").rstrip("/")
-    entry = find(plain) or find(Path(plain).name)
-    if entry:
-        return f"cornucopia models pull {entry.name}"
-    is_path = Path(name).is_absolute() or name.startswith(".") or plain.count("/") > 1
-    return "核对路径，目录里要有 config.json" if is_path else f"cornucopia models pull {plain}"
-
-
-def fingerprint(folder: str | Path) -> str:
-    """16 hex digits of a model folder: its architecture, vocabulary size and samples of its weights.
-
-    Reads the head and tail (64 KiB) of each weight file, so a 14 GB model takes milliseconds.
-    """
-    folder = Path(folder)
-    config = read_config(folder)
-    keys = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
-    digest = hashlib.sha256(json.dumps([config.get(key) for key in keys]).encode())
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            digest.update(str(size).encode() + file.read(65536))
-            file.seek(max(size - 65536, 0))
-            digest.update(file.read(65536))
-    return digest.hexdigest()[:16]
-
-
-def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "auto", quant_type: str = "auto") -> Base:
+def load_base(resolved: ResolvedModel) -> Base:
     """Load a causal language model.
 
     Args:
-        name: path, "nano", or a name under base_models/.
-        bits: 0 keeps the dtype; 8 quantises by rows (models.eight_bit), 4 with bitsandbytes (NF4, double quantisation;
-            QLoRA, arXiv:2305.14314).
-        dtype: auto | float32 | bfloat16 | float16.
-        device: auto | cpu | cuda | cuda:0 ...
-        quant_type: auto, or for 8 bits int8 | int8_dot | fp8, the last two with products in 8 bits (for training).
+        resolved: from `models.spec.resolve`. 8 bits quantise by rows (models.eight_bit), 4 with bitsandbytes (NF4,
+            double quantisation; QLoRA, arXiv:2305.14314).
 
     Raises:
-        ModelError: absent, unsupported or damaged model; bitsandbytes missing.
+        ModelError: unsupported or damaged model; bitsandbytes missing.
     """
-    folder = find_model(name)
-    chosen = choose_device(device)
-    torch_dtype = choose_dtype(dtype, chosen, read_shape(folder).parameters)
-    if chosen == "cpu" and torch_dtype.itemsize == 2 and not bits and not cpu_has_fast_bfloat16():
+    folder, bits = resolved.folder, resolved.spec.base_bits
+    if resolved.device == "cpu" and resolved.dtype.itemsize == 2 and not bits and not cpu_has_fast_bfloat16():
         warn("这颗 CPU 没有 16 位浮点的矩阵指令，这样算会慢几十倍；内存放得下就用 --dtype float32")
-    model = _load_weights(folder, _quantisation(bits, quant_type, torch_dtype), torch_dtype, chosen)
-    tokenizer = load_tokenizer(folder)
+    quantisation = _quantisation(bits, resolved.spec.quant_type, resolved.dtype)
+    model = _load_weights(folder, quantisation, resolved.dtype, resolved.device)
+    check_finite(_numbers(model, folder, bits), folder)
+    tokenizer = resolved.tokenizer
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise ModelError(
             "分词器比模型的词表大：它们不是一对",
@@ -117,7 +54,49 @@ def load_base(name: str, *, bits: int = 0, dtype: str = "auto", device: str = "a
             found=f"分词器 {len(tokenizer)}，模型 {model.get_input_embeddings().weight.shape[0]}",
         )
     _repair_special_ids(model, tokenizer)
-    return Base(model.eval(), tokenizer, folder, fingerprint(folder))
+    return Base(model.eval(), tokenizer, folder, resolved.weights_fingerprint)
+
+
+def check_finite(weights: Iterable[tuple[str, Any]], folder: Path) -> None:
+    """Refuse weights that are not numbers: a run that diverged, or a damaged file, would answer with nothing.
+
+    Args:
+        weights: (name, tensor); integers are passed over.
+        folder: where they were read from.
+
+    Raises:
+        ModelError: naming the first tensor with NaN or infinity.
+    """
+    import torch
+
+    for name, tensor in weights:
+        if not tensor.is_floating_point() or tensor.numel() == 0 or tensor.is_meta:
+            continue
+        values = tensor.detach()
+        values = values.to(torch.float16) if values.element_size() == 1 else values  # fp8 has no minimum
+        low, high = torch.aminmax(values)
+        if not (torch.isfinite(low) and torch.isfinite(high)):
+            raise ModelError(
+                "权重里有不是数的值（NaN 或无穷大），这个模型不能用",
+                where=str(folder),
+                found=name,
+                fix="练出来的：用更早的检查点，或减小 --learning-rate 重练；下载的：cornucopia models pull 重新下载",
+            )
+
+
+def _numbers(model: Any, folder: Path, bits: int) -> Iterator[tuple[str, Any]]:
+    """All floating-point numbers that the weights are made of.
+
+    The scales of 8-bit rows show what was in them; 4-bit blocks do not, so those weights are looked at on disk.
+    """
+    yield from model.named_parameters()
+    yield from ((name, buffer) for name, buffer in model.named_buffers() if name.endswith(".scales"))
+    if bits == 4:
+        from safetensors import safe_open
+
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, framework="pt") as file:
+                yield from ((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118 - not a dict
 
 
 def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> Any:

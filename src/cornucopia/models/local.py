@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core import hub
+from cornucopia.core.errors import nearest
 from cornucopia.core.paths import bundled_model, project_root
+from cornucopia.models import catalogue
 
 DEPTH = 4  # folders below runs/ in which an adapter is looked for
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -54,6 +56,31 @@ def list_models() -> list[LocalModel]:
     folders = [path for path in folders if not (path / "adapter_config.json").is_file() and _holds_model(path)]
     models = [read_model(path) for path in folders]
     return sorted(models, key=lambda model: (not model.bundled, model.folder.name.lower()))
+
+
+def names() -> list[str]:
+    """What `--model` may be called here: folders of base_models/ that hold a configuration."""
+    home = project_root() / "base_models"
+    here = sorted(path.parent.name for path in home.glob("*/config.json")) if home.is_dir() else []
+    return here if "nano" in here or not (bundled_model() / "config.json").is_file() else ["nano", *here]
+
+
+def how_to_get(name: str) -> str:
+    """What to do about a model that is not here: the names most like it, here and in the catalogue, or a pull."""
+    plain = name.removeprefix("./").removeprefix("base_models/").rstrip("/")
+    last = plain.split("/")[-1]
+    entry = catalogue.find(plain) or catalogue.find(last)
+    if entry:
+        return f"cornucopia models pull {entry.replaced_by or entry.name}"
+    here = nearest(last.lower(), names())
+    known = nearest(last, [one.name for one in catalogue.entries() if not one.gone])
+    ways = [f"本地最接近的是 {here}"] if here else []
+    ways += [f"目录里最接近的是 {known}（cornucopia models pull {known}）"] if known else []
+    if Path(name).is_absolute() or name.startswith(".") or plain.count("/") > 1:
+        ways.append("核对路径，目录里要有 config.json")
+    elif "/" in plain:
+        ways.append(f"cornucopia models pull {plain}")
+    return "；".join(ways) or "目录见 cornucopia models list --all，或写完整的「组织/名字」"
 
 
 def list_adapters() -> list[LocalAdapter]:
@@ -128,7 +155,7 @@ def weight_files(folder: Path) -> tuple[list[Path], str]:
             return [folder / name for name in names if name not in missing], problem
         if (folder / single).is_file():
             return [folder / single], ""
-    return [], "没有权重文件"
+    return [], "没有权重文件（只有配置，可估算内存）"
 
 
 def read_header(path: Path) -> dict[str, Any] | None:

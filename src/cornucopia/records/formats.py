@@ -6,6 +6,7 @@ row. What is left over is provenance (id, domain, source ...) or goes to Record.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,7 +96,9 @@ def parse_columns(words: Iterable[str]) -> dict[str, str]:
         UsageError: if a word has no `=` or names no known key.
     """
     columns = {}
-    for word in words:
+    # A comma may stand in a column's name: only one before the next known name parts two columns.
+    comma = re.compile(rf",(?=(?:{'|'.join(COLUMN_NAMES)})=)")
+    for word in (part for several in words for part in comma.split(several)):
         known, equals, own = word.partition("=")
         if not equals or not own:
             example = "例如 --columns question=客户提问,answer=答复"

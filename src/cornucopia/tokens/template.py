@@ -171,7 +171,7 @@ def resolve_template(name: str | None, tokenizer: Any, stored: dict[str, str] | 
         name: "fin_template", "alpaca" ..., a JSON path, "chat", or None: the tokenizer's chat template when it has
             one, else fin_template.
         tokenizer: a Hugging Face tokenizer.
-        stored: the text an adapter was trained with (AdapterMeta.template_text); it wins over the file of that name.
+        stored: the text an adapter was trained with (ModelMeta.template_text); it wins over the file of that name.
 
     Raises:
         ConfigError: when there is no such template, or it lacks a key.

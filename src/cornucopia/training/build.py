@@ -13,7 +13,8 @@ from typing import Any
 from cornucopia.adapters.load import attach
 from cornucopia.core.console import say
 from cornucopia.core.device import choose_device, choose_dtype
-from cornucopia.models.load import Base, find_model
+from cornucopia.models.find import find_model
+from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.training.examples import DataPlan
 from cornucopia.training.plan import total_steps

@@ -10,9 +10,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from cornucopia.adapters.meta import AdapterMeta, write_meta
 from cornucopia.core.console import Progress, say
 from cornucopia.core.jsonl import Appender
+from cornucopia.models.meta import ModelMeta, write_meta
 from cornucopia.training.checkpoint import mark_complete
 
 
@@ -59,7 +59,7 @@ class LogCallback(TrainerCallback):
 class CheckpointCallback(TrainerCallback):
     """Marks a checkpoint complete after everything else in it is written, and makes it usable as an adapter."""
 
-    def __init__(self, meta: AdapterMeta) -> None:
+    def __init__(self, meta: ModelMeta) -> None:
         self._meta = meta
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

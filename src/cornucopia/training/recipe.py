@@ -38,7 +38,10 @@ class TrainRecipe(Config):
     )
 
     data_path: list[str] = option(
-        ["instruction_data/fin_data.json"], "训练数据文件，可多个", aliases=("data", "dataset", "train_file")
+        ["instruction_data/fin_data.json"],
+        "训练数据文件，可多个",
+        aliases=("data", "dataset", "train_file"),
+        split="paths",
     )
     data_weights: list[float] = option([], "各数据文件的采样倍数（2 即每轮用两遍），与 data-path 一一对应")
     val_data: str | None = option(

@@ -12,14 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.meta import AdapterMeta
-from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.core.errors import Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
-from cornucopia.models.load import find_model, fingerprint, load_base
-from cornucopia.models.memory import read_shape
-from cornucopia.models.tokenizer import load_tokenizer
-from cornucopia.tokens.template import resolve_template
+from cornucopia.models.load import load_base
+from cornucopia.models.meta import ModelMeta
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.training import checkpoint as ck
 from cornucopia.training import planner
 from cornucopia.training.build import make_trainer, trainable
@@ -41,22 +38,22 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
     output = Path(recipe.output_dir)
-    folder = find_model(recipe.base_model)
-    shape = read_shape(folder)
-    tokenizer = load_tokenizer(folder)
-    template = resolve_template(recipe.prompt_template_name, tokenizer)
+    resolved = resolve(_spec(recipe))
+    folder, shape, template = resolved.folder, resolved.shape, resolved.template
     check_trackers(recipe)
     if not recipe.dry_run:
         check_output(recipe, output, folder)
-    plan = prepare(recipe, template, tokenizer)
-    device = choose_device(recipe.device)
-    size = choose_dtype(recipe.dtype, device, shape.parameters).itemsize
-    own, free = planner.room(device)
+    plan = prepare(recipe, template, resolved.tokenizer)
+    size = resolved.dtype.itemsize
+    own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
     show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
     if recipe.dry_run:
         return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
-    identity = recipe.identity() | {"base_fingerprint": fingerprint(folder), "data_fingerprint": plan.fingerprint}
+    identity = recipe.identity() | {
+        "base_fingerprint": resolved.weights_fingerprint,
+        "data_fingerprint": plan.fingerprint,
+    }
     adapter = starting_adapter(recipe)
     identity["start"] = hashlib.sha256(weights_of(adapter).read_bytes()).hexdigest()[:16] if adapter else ""
     start = open_output(recipe, output, identity)
@@ -71,6 +68,17 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     return _fit(fitted, output, plan, meta, start)
 
 
+def _spec(recipe: TrainRecipe) -> ModelSpec:
+    return ModelSpec(
+        base=recipe.base_model,
+        template=recipe.prompt_template_name,
+        bits=recipe.base_bits,  # type: ignore[arg-type]
+        quant_type=recipe.quant_type,
+        dtype=recipe.dtype,
+        device=recipe.device,
+    )
+
+
 def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], TrainRecipe]) -> TrainRecipe:
     """The recipe in the portions it is computed in: an earlier start's where the run goes on, which keeps it exact.
 
@@ -81,7 +89,7 @@ def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], T
     return choose(most) if recipe.auto else most
 
 
-def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, start: str | None) -> dict[str, Any]:
+def _fit(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: ModelMeta, start: str | None) -> dict[str, Any]:
     """Train; when memory runs out, go on from the last checkpoint in smaller portions."""
     for failures in range(1, planner.TRIES + 1):
         try:
@@ -111,9 +119,7 @@ def _release() -> None:
         torch.cuda.empty_cache()
 
 
-def _fit_once(
-    recipe: TrainRecipe, output: Path, plan: DataPlan, meta: AdapterMeta, start: str | None
-) -> dict[str, Any]:
+def _fit_once(recipe: TrainRecipe, output: Path, plan: DataPlan, meta: ModelMeta, start: str | None) -> dict[str, Any]:
     import transformers
 
     from cornucopia.training.callbacks import CheckpointCallback, InterruptCallback, LogCallback
@@ -121,13 +127,7 @@ def _fit_once(
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(
-        recipe.base_model,
-        bits=recipe.base_bits,
-        dtype=recipe.dtype,
-        device=recipe.device,
-        quant_type=recipe.quant_type,
-    )
+    base = load_base(resolve(_spec(recipe)))
     model = trainable(recipe, base)
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.meta import AdapterMeta, library_versions, write_meta
 from cornucopia.core.device import choose_dtype
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
+from cornucopia.models.meta import ModelMeta, library_versions, write_meta
 from cornucopia.tokens.template import PromptTemplate, Template
 from cornucopia.training.examples import DataPlan
 from cornucopia.training.recipe import TrainRecipe
@@ -25,7 +25,7 @@ _COMPANIONS = (
 )
 
 
-def save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: AdapterMeta) -> None:
+def save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: ModelMeta) -> None:
     """Write the result in a folder beside and move it in file by file: a kill leaves whole files."""
     from cornucopia.training.fast import slow_down
 
@@ -50,7 +50,7 @@ def save(recipe: TrainRecipe, output: Path, model: Any, base: Base, meta: Adapte
 
 def make_meta(
     recipe: TrainRecipe, template: Template, folder: Path, plan: DataPlan, base_fingerprint: Any
-) -> AdapterMeta:
+) -> ModelMeta:
     """What an adapter says of itself: template, base, data, recipe, versions."""
     text = None
     if isinstance(template, PromptTemplate):
@@ -59,7 +59,7 @@ def make_meta(
             "prompt_no_input": template.prompt_no_input,
             "response_split": template.response_split,
         }
-    return AdapterMeta(
+    return ModelMeta(
         template=template.name,
         template_text=text,
         base=recipe.base_model,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cornucopia.adapters.load import find_adapter
 from cornucopia.core.console import say
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
+from cornucopia.models.find import find_adapter
 from cornucopia.training import checkpoint as ck
 from cornucopia.training.recipe import TrainRecipe
 

@@ -14,7 +14,7 @@ from cornucopia.core.jsonl import write_json
 FILE = "cornucopia.json"
 
 
-class AdapterMeta(BaseModel):
+class ModelMeta(BaseModel):
     """The record kept beside an adapter. An adapter from elsewhere has none: every field is then empty."""
 
     model_config = ConfigDict(extra="ignore")
@@ -29,7 +29,7 @@ class AdapterMeta(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-def read_meta(folder: str | Path) -> AdapterMeta:
+def read_meta(folder: str | Path) -> ModelMeta:
     """Read an adapter folder's cornucopia.json; empty values when it has none.
 
     Raises:
@@ -37,14 +37,14 @@ def read_meta(folder: str | Path) -> AdapterMeta:
     """
     path = Path(folder) / FILE
     if not path.is_file():
-        return AdapterMeta()
+        return ModelMeta()
     try:
-        return AdapterMeta.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return ModelMeta.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ModelError("cornucopia.json 已损坏", where=str(path), found=first_line(error)) from None
 
 
-def write_meta(folder: str | Path, meta: AdapterMeta) -> None:
+def write_meta(folder: str | Path, meta: ModelMeta) -> None:
     """Write cornucopia.json."""
     write_json(Path(folder) / FILE, meta.model_dump(mode="json", exclude_none=True))
 
