@@ -11,6 +11,7 @@ from families import make, with_lora
 import avx512_cpu
 from cornucopia.kernels import fusion
 from cornucopia.models.load import load_base
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.batches import pack_row
@@ -272,7 +273,8 @@ def test_4_bit_bases_train_fast_where_bitsandbytes_rewrites_weights_for_inferenc
     pytest.importorskip("bitsandbytes", minversion="0.49")
     avx512_cpu.pretend(monkeypatch)
     folder = make_model(tmp_path, width=width)
-    model = with_lora(load_base(str(folder), bits=4, dtype="float32", device="cpu").model, "llama")
+    spec = ModelSpec(base=str(folder), bits=4, dtype="float32", device="cpu")
+    model = with_lora(load_base(resolve(spec)).model, "llama")
     with torch.no_grad():
         model(**collate(examples(), 0))
     assert speed_up(model) == "" and extras(model) == PARTS["llama"] and left_out(model) == {}
