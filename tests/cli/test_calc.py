@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cornucopia.cli.main import main
+from cornucopia.finance.calculator import calculators
 
 LOAN = ["calc", "等额本息", "--principal", "100万", "--rate", "4.9%", "--months", "30年"]
 
@@ -69,3 +70,44 @@ def test_help_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["calc", "等额本息", "--help"])
     assert "贷款本金，元" in capsys.readouterr().out
+
+
+def test_inputs_as_people_write_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for principal, rate, months in (
+        ("壹佰万元整", "4.9％", "360期"),
+        ("100 万", "4.9%/年", "30年"),
+        ("1,000,000元", "百分之四点九", "360"),
+    ):
+        assert main(["calc", "等额本息", "--principal", principal, "--rate", rate, "--months", months]) == 0
+        out = capsys.readouterr().out
+        assert "月供：5307.27元" in out and ("--months 30年 按 360 个月算" in out) == (months == "30年")
+
+
+def test_wrong_units_and_sizes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    loan = ["calc", "等额本息", "--principal", "100万", "--months", "360"]
+    assert main([*loan, "--rate", "490%"]) == 1
+    err = capsys.readouterr().err
+    assert "36%" in err and "'490%'" in err and "4.90" not in err
+    assert main(["calc", "活期存款", "--principal", "1万", "--rate", "0.1%", "--days", "3个月"]) == 1
+    assert "天数" in capsys.readouterr().err
+    assert main(["calc", "灵活就业养老", "--base", "6000", "--average", "8000", "--months", "2年"]) == 0
+    assert "24个月" in capsys.readouterr().out
+
+
+def test_zero_rate_is_not_a_division_by_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        [*LOAN[1:4], "--rate", "0", "--months", "12"],
+        ["年金", "--payment", "100", "--rate", "0", "--periods", "3"],
+    ):
+        assert main(["calc", *words]) == 0
+        out = capsys.readouterr().out
+        assert "利率为0" in out and "÷[" not in out and "÷i" not in out
+
+
+def test_every_help_has_an_example_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    for one in calculators():
+        with pytest.raises(SystemExit):
+            main(["calc", one.key, "--help"])
+        example = capsys.readouterr().out.rsplit("cornucopia calc", 1)[1].split()
+        assert main(["calc", *example]) == 0, example
+        capsys.readouterr()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
+from cornucopia.core.config import Config
 from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
 from cornucopia.finance.calculator import Calculator, Result, calculators, find
-
-EXAMPLES = {
-    "等额本息": "--principal 100万 --rate 4.9% --months 30年 --table",
-    "工资个税": "--salary 3万 --insurance 4500 --special 2000 --month 3",
-    "最低还款": "--amount 1000 --paid 100 --posted 2024-03-30 --due 2024-04-23 --until 2024-05-05",
-}
+from cornucopia.finance.decimals import plain
+from cornucopia.finance.tools import example
 
 
 def run(argv: list[str]) -> int:
@@ -28,11 +27,17 @@ def run(argv: list[str]) -> int:
             "先写计算器的名字", where="cornucopia calc", found=words[0], fix="cornucopia calc 等额本息 --help"
         )
     calculator = find(words[0])
-    example = f"  cornucopia calc {calculator.name} {EXAMPLES.get(calculator.name, _usage(calculator))}"
+    usage = f"  cornucopia calc {calculator.name} {_usage(calculator)}"
     prog = f"cornucopia calc {calculator.name}"
-    inputs, _ = parse(calculator.inputs, words[1:], prog=prog, summary=_summary(calculator), examples=example)
-    result = calculator.solve(inputs)
-    print(_json(calculator, inputs, result) if "--json" in argv else _text(calculator, result, "--table" in argv))
+    inputs, _ = parse(calculator.inputs, words[1:], prog=prog, summary=_summary(calculator), examples=usage)
+    result = calculator.calculate(inputs)
+    if "--json" in argv:
+        print(_json(calculator, inputs, result))
+    else:
+        notes = _conversions(inputs, words[1:])
+        print(
+            _text(calculator, result, "--table" in argv) + "".join(f"\n{note}" for note in notes and ["输入：", *notes])
+        )
     return 0
 
 
@@ -55,8 +60,26 @@ def _summary(calculator: Calculator) -> str:
 
 
 def _usage(calculator: Calculator) -> str:
-    names = [name for name, field in calculator.inputs.model_fields.items() if field.is_required()]
-    return " ".join(f"--{name.replace('_', '-')} ..." for name in names)
+    inputs = example(calculator).items()
+    return " ".join(f"--{name.replace('_', '-')} {_word(value)}" for name, value in inputs)
+
+
+def _word(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _conversions(inputs: Config, words: list[str]) -> list[str]:
+    """What was given in another unit than it is reckoned in: --months 30年."""
+    names, notes = inputs.alias_map(), []
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        flag, _, same = word.partition("=")
+        given = same or after
+        name = names.get(flag.removeprefix("--").replace("-", "_"), "") if flag.startswith("--") else ""
+        value = getattr(inputs, name, None)
+        unit = "个月" if re.search("[年岁]", given) else "年" if "月" in given else ""
+        if unit and isinstance(value, (int, Decimal)):
+            notes.append(f"  --{name.replace('_', '-')} {given} 按 {plain(Decimal(value))} {unit}算")
+    return notes
 
 
 def _text(calculator: Calculator, result: Result, whole: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from decimal import Decimal
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin
@@ -121,7 +122,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(renamed)
         except ValidationError as error:
-            raise _as_config_error(error, names, where) from None
+            raise _as_config_error(error, names, where, renamed) from None
 
     @classmethod
     def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
@@ -207,21 +208,30 @@ def _plain_name(key: Any) -> str:
     return str(key).replace("-", "_")
 
 
-def _as_config_error(error: ValidationError, names: dict[str, str], where: str) -> ConfigError:
+def _as_config_error(error: ValidationError, names: dict[str, str], where: str, values: dict[str, Any]) -> ConfigError:
     lines, fixes = [], []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
-        message = _MESSAGES.get(item["type"], "").format(**item.get("ctx", {})).replace("'", "")
+        raw = values.get(key, item["input"])  # as given, before any reading of it
+        message = _MESSAGES.get(item["type"], "").format(**_limits(item.get("ctx", {}), raw)).replace("'", "")
         message = message.replace(", ", "、").replace(" or ", "、")
         message = message or _own_words(item)
         given = key and item["type"] not in ("missing", "extra_forbidden")
-        found = f"，给的是 {str(item['input'])[:80]!r}" if given else ""
+        found = f"，给的是 {str(raw)[:80]!r}" if given else ""
         lines.append(f"{key}：{message}{found}" if key else message)  # no key: what several settings say together
         close = nearest(key.rsplit(".", 1)[-1], names) if item["type"] == "extra_forbidden" else ""
         fixes += [f"{key} 最接近的是 {close}"] if close else []
     typed = where == "命令行" and any(item["type"] in ("extra_forbidden", "missing") for item in error.errors())
     kind = UsageError if typed else ConfigError
     return kind("设置有误：" + "；".join(lines), where=where, fix="；".join(fixes))  # type: ignore[return-value]
+
+
+def _limits(context: dict[str, Any], raw: Any) -> dict[str, Any]:
+    """Limits of a value given in percent are told in percent."""
+    if not isinstance(raw, str) or not raw.strip().endswith(("%", "％")):
+        return context
+    numbers = {name: limit for name, limit in context.items() if isinstance(limit, (int, float, Decimal))}
+    return context | {name: f"{float(limit) * 100:g}%" for name, limit in numbers.items()}
 
 
 def _own_words(item: Any) -> str:

@@ -11,14 +11,14 @@ from typing import Literal
 from cornucopia.core.config import Config, option
 from cornucopia.finance.calculator import Calculator, Result, Value, money, ratio
 from cornucopia.finance.decimals import CalculationError, bisect, percent, plain, present_value, rounded
-from cornucopia.finance.fields import Day, Number, Rate, Whole
+from cornucopia.finance.fields import Day, Days, Number, Rate, Span
 
 _TEXTBOOK = "CFA一级《Fixed Income》债券定价、久期；中债登债券价格指标产品公式"
 
 
 class _Bond(Config):
     coupon: Rate = option(..., "票面年利率，如 3%", ge=0, le=Decimal("0.5"))
-    years: Number = option(..., "剩余年数（整数个付息期）", gt=0, le=100)
+    years: Span = option(..., "剩余年数（整数个付息期）", gt=0, le=100)
     freq: Literal[1, 2, 4] = option(1, "每年付息次数：1、2、4")
 
 
@@ -49,7 +49,7 @@ class Discount(Config):
     """A bill sold at a discount."""
 
     price: Number = option(..., "发行或买入价格，元/百元面值", gt=0, lt=100)
-    days: Whole = option(..., "到期还有多少天", ge=1, le=366)
+    days: Days = option(..., "到期还有多少天", ge=1, le=366)
 
 
 def cash_flows(coupon: Decimal, years: Decimal, freq: int) -> list[Decimal]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cornucopia.core.config import Config
 from cornucopia.core.errors import UsageError, nearest
-from cornucopia.finance.decimals import percent, plain, rounded
+from cornucopia.finance.decimals import CalculationError, percent, plain, rounded
 
 TOPICS = (
     *("loan", "loan_change", "card", "deposit", "wealth", "fund", "fund_risk", "stock", "stock_rules", "convertible"),
@@ -96,7 +96,20 @@ class Calculator:
         Raises:
             ConfigError: on a wrong input; CalculationError: outside the rule's domain.
         """
-        return self.solve(self.inputs.build(inputs, where=f"cornucopia calc {self.name}"))
+        return self.calculate(self.inputs.build(inputs, where=f"cornucopia calc {self.name}"))
+
+    def calculate(self, inputs: Config) -> Result:
+        """Calculate from checked inputs.
+
+        Raises:
+            CalculationError: outside the rule's domain, or where the numbers leave what can be calculated.
+        """
+        try:
+            return self.solve(inputs)
+        except ArithmeticError:
+            raise CalculationError(
+                "这组数算不出结果：有的数太大、太小或正好抵消", where=self.name, fix="检查各项的大小和单位"
+            ) from None
 
 
 @cache

@@ -12,7 +12,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.finance import rules
 from cornucopia.finance.calculator import Calculator, Result, money, ratio
 from cornucopia.finance.decimals import CalculationError, irr, percent, yuan
-from cornucopia.finance.fields import Day, Money, Months, Rate, Whole
+from cornucopia.finance.fields import DailyRate, Day, Days, Money, Months, Rate
 
 
 class Instalment(Config):
@@ -33,17 +33,17 @@ class MinimumPayment(Config):
     due: Day = option(..., "到期还款日")
     until: Day = option(..., "算到哪一天（下一账单日或还清日）")
     method: Literal["全额", "未偿"] = option("全额", "计息方式：全额（账单全部金额从入账日起），未偿（只算没还的部分）")
-    daily: Rate = option(Decimal("0.0005"), "日利率", gt=0)
+    daily: DailyRate = option(Decimal("0.0005"), "日利率", gt=0)
 
 
 class CashAdvance(Config):
     """Cash drawn on a credit card."""
 
     amount: Money = option(..., "取现金额，元", gt=0, le=Decimal("1e6"))
-    days: Whole = option(..., "天数：取现当天起到还款前一天", ge=1, le=3650)
+    days: Days = option(..., "天数：取现当天起到还款前一天", ge=1, le=3650)
     fee_rate: Rate = option(Decimal("0.01"), "取现手续费率，以发卡行公布为准", ge=0, le=Decimal("0.1"))
     fee_minimum: Money = option(Decimal(0), "手续费每笔最低，元", ge=0)
-    daily: Rate = option(Decimal("0.0005"), "日利率", gt=0)
+    daily: DailyRate = option(Decimal("0.0005"), "日利率", gt=0)
 
 
 def _check_daily(daily: Decimal) -> None:

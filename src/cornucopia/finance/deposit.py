@@ -9,7 +9,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.finance import rules
 from cornucopia.finance.calculator import Calculator, Result, money
 from cornucopia.finance.decimals import CalculationError, percent, yuan
-from cornucopia.finance.fields import Day, Money, Months, Rate, Whole
+from cornucopia.finance.fields import Day, Days, Money, Months, Rate
 
 EARLY = "《储蓄管理条例》（国务院令第107号，2011年修订）第二十四条、第二十五条"
 
@@ -19,7 +19,7 @@ class Demand(Config):
 
     principal: Money = option(..., "存款金额，元", gt=0, le=Decimal("1e10"))
     rate: Rate = option(..., "活期年利率，如 0.1%", ge=0, le=Decimal("0.1"))
-    days: Whole = option(..., "存了多少天（算头不算尾）", ge=1, le=36500)
+    days: Days = option(..., "存了多少天（算头不算尾）", ge=1, le=36500)
     base: Literal[360, 365] = option(360, "一年按 360 还是 365 天折日利率")
 
 
@@ -29,7 +29,7 @@ class Term(Config):
     principal: Money = option(..., "存款金额，元", ge=50, le=Decimal("1e10"))
     rate: Rate = option(..., "定期年利率，如 1.5%", ge=0, le=Decimal("0.2"))
     months: Months = option(..., "存期，月（可写 3年）", ge=1, le=120)
-    late_days: Whole = option(0, "到期后又过多少天才取", ge=0, le=36500)
+    late_days: Days = option(0, "到期后又过多少天才取", ge=0, le=36500)
     demand_rate: Rate = option(Decimal("0.0005"), "支取日活期年利率（逾期部分按它计）", ge=0, le=Decimal("0.1"))
 
 
@@ -40,7 +40,7 @@ class EarlyDraw(Config):
     rate: Rate = option(..., "定期年利率，如 1.5%", ge=0, le=Decimal("0.2"))
     months: Months = option(..., "存期，月", ge=1, le=120)
     drawn: Money = option(..., "提前支取多少，元（全部就写存款金额）", gt=0)
-    days: Whole = option(..., "支取时已存多少天", ge=1, le=3650)
+    days: Days = option(..., "支取时已存多少天", ge=1, le=3650)
     demand_rate: Rate = option(..., "支取日活期年利率，如 0.05%", ge=0, le=Decimal("0.1"))
 
 
@@ -50,7 +50,7 @@ class Notice(Config):
     principal: Money = option(..., "存款金额，元", gt=0, le=Decimal("1e10"))
     kind: Literal["1天", "7天"] = option("7天", "品种：1天 或 7天")
     rate: Rate = option(..., "通知存款年利率，如 0.75%", ge=0, le=Decimal("0.1"))
-    days: Whole = option(..., "实际存了多少天", ge=1, le=3650)
+    days: Days = option(..., "实际存了多少天", ge=1, le=3650)
     notified: Literal["是", "否"] = option("是", "支取前按约定通知了吗：是 或 否")
     demand_rate: Rate = option(Decimal("0.0005"), "活期年利率（没有按约定通知时用它）", ge=0, le=Decimal("0.1"))
 

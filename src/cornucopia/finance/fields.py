@@ -10,13 +10,13 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from cornucopia.finance.numbers import Quantity, read_numbers
 
 
 def _one(value: Any, kinds: tuple[str, ...], wanted: str) -> Quantity:
-    text = str(value).strip()
+    text = re.sub(r"(?:/年|每年|\(年\)|（年）)$", "", str(value).strip()) if "比例" in kinds else str(value).strip()
     found = read_numbers(text)
     if len(found) != 1 or text[: found[0].span[0]].strip() or text[found[0].span[1] :].strip():
         raise ValueError(f"读不出{wanted}")
@@ -39,23 +39,41 @@ def _ratio(value: Any) -> Decimal:
     return quantity.value
 
 
+def _daily(value: Any) -> Decimal:
+    return _ratio(re.sub(r"(?:/[日天]|每[日天])$", "", str(value).strip()))
+
+
 def _number(value: Any) -> Decimal:
-    return _one(value, ("none", "元", "份", "股", "倍", "年"), "数字").value
+    return _one(value, ("none", "元", "份", "股", "倍", "点"), "数字").value
 
 
-def _whole(value: Any) -> int:
-    number = _one(value, ("none", "份", "股", "年", "月", "日"), "整数").value
+def _integer(number: Decimal, wanted: str) -> int:
     if number != int(number):
-        raise ValueError("应为整数")
+        raise ValueError(f"应为{wanted}")
     return int(number)
 
 
+def _whole(value: Any) -> int:
+    return _integer(_one(value, ("none", "份", "股"), "整数").value, "整数")
+
+
+def _days(value: Any) -> int:
+    return _integer(_one(value, ("none", "日"), "天数，如 90天、90").value, "整数天")
+
+
+def _years(value: Any) -> Decimal:
+    quantity = _one(value, ("none", "年", "月"), "年数，如 20年、20、240个月")
+    return quantity.value / 12 if quantity.unit == "月" else quantity.value
+
+
+def _whole_years(value: Any) -> int:
+    return _integer(_years(value), "整数年")
+
+
 def _months(value: Any) -> int:
-    quantity = _one(value, ("none", "年", "月"), "期限，如 30年、36个月、360（月）")
+    quantity = _one(value, ("none", "年", "月"), "期限，如 30年、36个月、360期、360（月）")
     months = quantity.value * 12 if quantity.unit == "年" else quantity.value
-    if months != int(months):
-        raise ValueError("应为整数个月")
-    return int(months)
+    return _integer(months, "整数个月")
 
 
 def _day(value: Any) -> Any:
@@ -71,9 +89,18 @@ def _day(value: Any) -> Any:
         raise ValueError("应为日期，如 2024-03-01、2024年3月1日") from None
 
 
-Money = Annotated[Decimal, BeforeValidator(_amount)]
-Rate = Annotated[Decimal, BeforeValidator(_ratio)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-Months = Annotated[int, BeforeValidator(_months)]
-Day = Annotated[datetime.date, BeforeValidator(_day)]
+def _written(unit: str, *kinds: str) -> WithJsonSchema:
+    """How a tool's JSON schema describes the type: the kinds of JSON accepted and how a text may be written."""
+    return WithJsonSchema({"type": list(kinds), "description": unit})
+
+
+Money = Annotated[Decimal, BeforeValidator(_amount), _written("可写 20万", "number", "string")]
+Rate = Annotated[Decimal, BeforeValidator(_ratio), _written("写成 4.9% 或 0.049", "string", "number")]
+DailyRate = Annotated[Decimal, BeforeValidator(_daily), _written("写成 0.05% 或 万分之五", "string", "number")]
+Number = Annotated[Decimal, BeforeValidator(_number), _written("", "number", "string")]
+Whole = Annotated[int, BeforeValidator(_whole), _written("", "integer", "string")]
+Days = Annotated[int, BeforeValidator(_days), _written("", "integer", "string")]
+Span = Annotated[Decimal, BeforeValidator(_years), _written("可写 18个月", "number", "string")]
+Years = Annotated[int, BeforeValidator(_whole_years), _written("", "integer", "string")]
+Months = Annotated[int, BeforeValidator(_months), _written("可写 3年", "integer", "string")]
+Day = Annotated[datetime.date, BeforeValidator(_day), _written("写成 2024-03-01", "string")]

@@ -9,7 +9,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.finance import rules
 from cornucopia.finance.calculator import Calculator, Result, Value, money
 from cornucopia.finance.decimals import percent, plain, rounded, yuan
-from cornucopia.finance.fields import Day, Money, Number, Rate, Whole
+from cornucopia.finance.fields import Day, Days, Money, Number, Rate
 
 _OUTSIDE = (
     "证监基金字〔2007〕10号《关于统一规范证券投资基金认（申）购费用及认（申）购份额计算方法有关问题的通知》（价外法）"
@@ -39,7 +39,7 @@ class Redemption(Config):
 
     shares: Number = option(..., "赎回份额，份", gt=0, le=Decimal("1e10"))
     nav: Number = option(..., "确认日单位净值，元", gt=0, le=10000)
-    days: Whole = option(..., "持有天数", ge=0, le=36500)
+    days: Days = option(..., "持有天数", ge=0, le=36500)
     rate: Rate = option(..., "合同约定的赎回费率（这个持有期），如 0.5%", ge=0, le=Decimal("0.05"))
     kind: Literal["一般", "股票或混合", "货币或ETF"] = option("一般", _KIND)
     on: Day | None = option(None, "赎回日期；不写按最近的规则", aliases=("date",))
@@ -50,7 +50,7 @@ class RedemptionFor(Config):
 
     target: Money = option(..., "想到手多少钱，元", gt=0, le=Decimal("1e10"))
     nav: Number = option(..., "确认日单位净值，元", gt=0, le=10000)
-    days: Whole = option(..., "持有天数", ge=0, le=36500)
+    days: Days = option(..., "持有天数", ge=0, le=36500)
     rate: Rate = option(..., "合同约定的赎回费率（这个持有期）", ge=0, le=Decimal("0.05"))
     kind: Literal["一般", "股票或混合", "货币或ETF"] = option("一般", _KIND)
     on: Day | None = option(None, "赎回日期；不写按最近的规则", aliases=("date",))

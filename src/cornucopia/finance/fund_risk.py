@@ -7,7 +7,7 @@ from decimal import Decimal
 from cornucopia.core.config import Config, option
 from cornucopia.finance.calculator import Calculator, Result, Value, money, ratio
 from cornucopia.finance.decimals import CalculationError, irr, percent, plain, rounded, yuan
-from cornucopia.finance.fields import Money, Number, Rate, Whole
+from cornucopia.finance.fields import Money, Number, Rate, Whole, Years
 
 
 class Regular(Config):
@@ -24,7 +24,7 @@ class RegularPlan(Config):
     """The same sum every month at an assumed yearly return."""
 
     amount: Money = option(..., "每月定投金额，元", gt=0, le=Decimal("1e8"))
-    years: Whole = option(..., "投多少年", ge=1, le=60)
+    years: Years = option(..., "投多少年", ge=1, le=60)
     rate: Rate = option(..., "假设的年化收益率", gt=Decimal("-0.5"), le=Decimal("0.5"))
 
 
@@ -81,7 +81,7 @@ def regular_plan(plan: RegularPlan) -> Result:
     paid = plan.amount * months
     steps = [
         f"每月月初投{yuan(plan.amount)}，{months}个月共投入{yuan(paid)}",
-        f"假设年化{percent(plan.rate)}，月收益率{percent(monthly)}，用先付年金终值公式",
+        f"假设年化{percent(plan.rate)}，月收益率{percent(monthly)}，{'用先付年金终值公式' if monthly else '没有收益'}",
         f"期末约{yuan(worth)}，其中{_gain(worth - paid)}",
         "收益率只是假设，基金会涨会跌，不保证",
     ]

@@ -8,7 +8,7 @@ from typing import Literal
 from cornucopia.core.config import Config, option
 from cornucopia.finance.calculator import Calculator, Result, Value, money, ratio
 from cornucopia.finance.decimals import percent, plain, rounded, yuan
-from cornucopia.finance.fields import Money, Number, Rate, Whole
+from cornucopia.finance.fields import Money, Rate, Span, Whole, Years
 
 _SOURCE = "复利与年金公式（《财务管理》教材；CFA一级《Quantitative Methods》货币时间价值）"
 _RATE = "年利率或假设的年收益率，如 3%"
@@ -19,7 +19,7 @@ class Compound(Config):
 
     principal: Money = option(..., "本金，元", gt=0, le=Decimal("1e10"))
     rate: Rate = option(..., _RATE, gt=Decimal("-0.5"), le=1)
-    years: Number = option(..., "年数", gt=0, le=100)
+    years: Span = option(..., "年数", gt=0, le=100)
     per_year: Whole = option(1, "每年计息次数", ge=1, le=365)
 
 
@@ -36,7 +36,7 @@ class Target(Config):
     """A sum to be reached."""
 
     target: Money = option(..., "目标金额，元", gt=0, le=Decimal("1e10"))
-    years: Whole = option(..., "几年后要用", ge=1, le=60)
+    years: Years = option(..., "几年后要用", ge=1, le=60)
     rate: Rate = option(..., _RATE, ge=0, le=Decimal("0.3"))
     now: Money = option(Decimal(0), "现在已有，元", ge=0, le=Decimal("1e10"))
 
@@ -60,7 +60,7 @@ class Purchasing(Config):
 
     amount: Money = option(..., "金额，元", gt=0, le=Decimal("1e10"))
     inflation: Rate = option(..., "每年物价涨幅", gt=Decimal("-0.2"), le=1)
-    years: Whole = option(..., "多少年", ge=1, le=100)
+    years: Years = option(..., "多少年", ge=1, le=100)
 
 
 def compound(saving: Compound) -> Result:
@@ -84,7 +84,8 @@ def annuity(plan: Annuity) -> Result:
         future, present = future * (1 + plan.rate), present * (1 + plan.rate)
     steps = [
         f"每期{plan.due}{yuan(plan.payment)}，共{plan.periods}期，每期利率{percent(plan.rate)}",
-        f"终值系数[(1+i)^n−1]÷i{early}={plain(future / plan.payment, 4)}，终值{yuan(future)}",
+        (f"终值系数[(1+i)^n−1]÷i{early}=" if plan.rate else "利率为0，终值系数就是期数")
+        + f"{plain(future / plan.payment, 4)}，终值{yuan(future)}",
         f"折算到现在，现值={yuan(future)}÷{plain(growth, 4)}={yuan(present)}",
     ]
     return Result({"终值": money(future), "现值": money(present)}, steps, _SOURCE)
@@ -98,7 +99,9 @@ def target(plan: Target) -> Result:
     need = short * monthly / (growth - 1) if monthly else short / months
     steps = [
         f"月收益率{percent(monthly)}，{months}个月；已有{yuan(plan.now)}届时变成{yuan(have)}",
-        f"还差{yuan(short)}，每月月末存=缺口×月利率÷[(1+月利率)^{months}−1]={yuan(need)}",
+        f"还差{yuan(short)}，每月月末存="
+        + (f"缺口×月利率÷[(1+月利率)^{months}−1]" if monthly else f"缺口÷{months}")
+        + f"={yuan(need)}",
         f"自己共存{yuan(need * months)}；收益率是假设，存不到时要多存或推迟",
     ]
     return Result({"每月存": money(need), "缺口": money(short)}, steps, _SOURCE)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from cornucopia.core.config import Config, option
 from cornucopia.finance.calculator import Calculator, Result, money, ratio
 from cornucopia.finance.decimals import CalculationError, irr, percent, yuan
-from cornucopia.finance.fields import Money, Rate, Whole
+from cornucopia.finance.fields import Days, Money, Rate, Years
 
 _IRR = "内部收益率定义（CFA一级《Quantitative Methods》）；保费年初交、给付年末到"
 
@@ -16,8 +16,8 @@ class Savings(Config):
     """Level premiums, then one payment."""
 
     premium: Money = option(..., "每年交的保费，元（年初交）", gt=0, le=Decimal("1e8"))
-    pay_years: Whole = option(..., "交多少年", ge=1, le=60)
-    years: Whole = option(..., "第几年末拿回", ge=1, le=105)
+    pay_years: Years = option(..., "交多少年", ge=1, le=60)
+    years: Years = option(..., "第几年末拿回", ge=1, le=105)
     value: Money = option(..., "那时的现金价值或满期金，元", gt=0, le=Decimal("1e10"))
 
 
@@ -25,10 +25,10 @@ class Annuity(Config):
     """Level premiums, then yearly payments."""
 
     premium: Money = option(..., "每年交的保费，元（年初交）", gt=0, le=Decimal("1e8"))
-    pay_years: Whole = option(..., "交多少年", ge=1, le=60)
-    first: Whole = option(..., "第几年末开始领", ge=1, le=105)
+    pay_years: Years = option(..., "交多少年", ge=1, le=60)
+    first: Years = option(..., "第几年末开始领", ge=1, le=105)
     payment: Money = option(..., "每年领多少，元", gt=0, le=Decimal("1e8"))
-    times: Whole = option(..., "领多少年", ge=1, le=80)
+    times: Years = option(..., "领多少年", ge=1, le=80)
     final: Money = option(Decimal(0), "最后一年另有的满期金，元", ge=0, le=Decimal("1e10"))
 
 
@@ -36,7 +36,7 @@ class Surrender(Config):
     """Giving a policy back."""
 
     premium: Money = option(..., "每年交的保费，元", gt=0, le=Decimal("1e8"))
-    paid_years: Whole = option(..., "已经交了几年", ge=1, le=60)
+    paid_years: Years = option(..., "已经交了几年", ge=1, le=60)
     value: Money = option(..., "保单写的本年末现金价值，元", ge=0, le=Decimal("1e10"))
     loan: Money = option(Decimal(0), "没还的保单贷款本息，元", ge=0, le=Decimal("1e10"))
 
@@ -47,7 +47,7 @@ class PolicyLoan(Config):
     value: Money = option(..., "现金价值，元", gt=0, le=Decimal("1e10"))
     share: Rate = option(Decimal("0.8"), "可贷比例，常见 80%", gt=0, le=Decimal("0.9"))
     rate: Rate = option(..., "贷款年利率", ge=0, le=Decimal("0.24"))
-    days: Whole = option(180, "借多少天（常见一期不超过6个月）", ge=1, le=365)
+    days: Days = option(180, "借多少天（常见一期不超过6个月）", ge=1, le=365)
 
 
 def _flows(premium: Decimal, pay_years: int, income: dict[int, Decimal]) -> list[Decimal]:

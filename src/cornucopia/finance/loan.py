@@ -82,7 +82,7 @@ def equal_payment(loan: Loan) -> Result:
     total = payment * loan.months
     steps = [
         f"月利率={percent(loan.rate)}÷12={percent(monthly, 6)}，共{loan.months}期",
-        "等额本息月供=本金×月利率×(1+月利率)^期数÷[(1+月利率)^期数−1]",
+        "等额本息月供=本金×月利率×(1+月利率)^期数÷[(1+月利率)^期数−1]" if monthly else "利率为0，月供=本金÷期数",
         f"代入本金{yuan(loan.principal)}，每月还{yuan(payment)}",
         f"还款总额{yuan(total)}，其中利息{yuan(total - loan.principal)}",
     ]

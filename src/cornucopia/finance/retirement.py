@@ -10,7 +10,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.finance import rules
 from cornucopia.finance.calculator import Calculator, Result, Value, money
 from cornucopia.finance.decimals import CalculationError, percent, plain, yuan
-from cornucopia.finance.fields import Day, Money, Number, Whole
+from cornucopia.finance.fields import Day, Money, Months, Number, Span, Years
 
 
 class Retirement(Config):
@@ -27,10 +27,10 @@ class Pension(Config):
 
     average: Money = option(..., "退休时当地上年度月平均工资（计发基数），元", gt=0, le=Decimal("1e6"))
     index: Number = option(..., "平均缴费指数，0.6 到 3", ge=Decimal("0.6"), le=3)
-    years: Number = option(..., "累计缴费年限（含视同），年", gt=0, le=60)
+    years: Span = option(..., "累计缴费年限（含视同），年", gt=0, le=60)
     account: Money = option(..., "个人账户储存额，元", ge=0, le=Decimal("1e8"))
-    age: Whole = option(..., "退休年龄（整岁）", ge=40, le=70)
-    months: Whole = option(0, "退休年龄整岁之外的月数，如 61 岁 5 个月填 5", ge=0, le=11)
+    age: Years = option(..., "退休年龄（整岁）", ge=40, le=70)
+    months: Months = option(0, "退休年龄整岁之外的月数，如 61 岁 5 个月填 5", ge=0, le=11)
 
 
 def _months(day: datetime.date) -> int:

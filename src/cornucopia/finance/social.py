@@ -8,7 +8,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.finance import rules
 from cornucopia.finance.calculator import Calculator, Result, money
 from cornucopia.finance.decimals import CalculationError, percent, yuan
-from cornucopia.finance.fields import Money, Rate, Whole
+from cornucopia.finance.fields import Money, Months, Rate
 
 
 class Contribution(Config):
@@ -34,7 +34,7 @@ class Flexible(Config):
 
     base: Money = option(..., "选的月缴费基数，元", gt=0, le=Decimal("1e6"))
     average: Money = option(..., "当地公布的全口径月平均工资，元", gt=0, le=Decimal("1e6"))
-    months: Whole = option(12, "缴多少个月", ge=1, le=600)
+    months: Months = option(12, "缴多少个月", ge=1, le=600)
 
 
 def contribution(worker: Contribution) -> Result:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from cornucopia.core.config import Config, option
 from cornucopia.finance.calculator import Calculator, Result, Value, money, ratio
 from cornucopia.finance.decimals import CalculationError, percent, plain, rounded, yuan
-from cornucopia.finance.fields import Money, Number, Rate, Whole
+from cornucopia.finance.fields import Days, Money, Number, Rate
 
 _NAV = "资管新规（银发〔2018〕106号）净值化管理：收益=份额×（赎回净值−买入净值）；年化按365天单利"
 
@@ -21,7 +21,7 @@ class NetValue(Config):
     amount: Money = option(..., "买入金额，元", gt=0, le=Decimal("1e10"))
     buy: Number = option(..., "买入时单位净值", gt=0, le=10000)
     sell: Number = option(..., "赎回时单位净值", gt=0, le=10000)
-    days: Whole = option(..., "持有天数", ge=1, le=36500)
+    days: Days = option(..., "持有天数", ge=1, le=36500)
 
 
 class SevenDay(Config):
@@ -35,7 +35,7 @@ class TenThousand(Config):
 
     amount: Money = option(..., "持有金额，元（每份1元）", gt=0, le=Decimal("1e10"))
     income: Number = option(..., "每万份收益，元", ge=0, le=100)
-    days: Whole = option(1, "按这个水平持有多少天（不计复利）", ge=1, le=366)
+    days: Days = option(1, "按这个水平持有多少天（不计复利）", ge=1, le=366)
 
 
 class Benchmark(Config):
@@ -44,7 +44,7 @@ class Benchmark(Config):
     amount: Money = option(..., "买入金额，元", gt=0, le=Decimal("1e10"))
     low: Rate = option(..., "业绩比较基准下限（年化）", ge=0, le=Decimal("0.5"))
     high: Rate | None = option(None, "业绩比较基准上限，单一数值就不写", ge=0, le=Decimal("0.5"))
-    days: Whole = option(..., "持有天数", ge=1, le=36500)
+    days: Days = option(..., "持有天数", ge=1, le=36500)
 
 
 class Annualised(Config):
@@ -52,7 +52,7 @@ class Annualised(Config):
 
     cost: Money = option(..., "投入本金，元", gt=0)
     gain: Money = option(..., "期间收益，元（亏损写负数）")
-    days: Whole = option(..., "持有天数", ge=1, le=36500)
+    days: Days = option(..., "持有天数", ge=1, le=36500)
 
 
 def net_value(product: NetValue) -> Result:
