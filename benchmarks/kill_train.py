@@ -80,9 +80,9 @@ def _load_libraries(model: str) -> None:
     import peft.tuners.lora  # noqa: F401
     import rich.table  # noqa: F401
 
-    import cornucopia.training.callbacks
-    import cornucopia.training.fast
-    import cornucopia.training.run  # noqa: F401
+    import cornucopia.training.run.callbacks
+    import cornucopia.training.run.fast
+    import cornucopia.training.run.loop  # noqa: F401
     from cornucopia.models.load import load_base
     from cornucopia.models.spec import ModelSpec, resolve
 

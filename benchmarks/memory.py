@@ -96,9 +96,9 @@ def _make(folder: Path, sizes: dict[str, int]) -> None:
 
 def _measure(settings: dict[str, Any]) -> dict[str, Any]:
     """Train in this process; estimate and peak in MiB."""
-    from cornucopia.training import planner
-    from cornucopia.training import run as module
     from cornucopia.training.recipe import TrainRecipe
+    from cornucopia.training.run import loop as module
+    from cornucopia.training.run import planner
 
     estimates: list[int] = []
     plain = planner.memory_of

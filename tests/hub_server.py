@@ -33,8 +33,8 @@ class FakeHub:
         self.prefix = ""  # path below which the hub lies
         self.fault: dict[str, str] = {}  # file, or "listing" -> how it is answered: see Handler.faulty
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.main = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, "main"))
-        self.store = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, "store"))
+        self.main = _Server(("127.0.0.1", 0), _handler(self, "main"))
+        self.store = _Server(("127.0.0.1", 0), _handler(self, "store"))
         for server in (self.main, self.store):
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -49,6 +49,11 @@ class FakeHub:
     def asked(self, server: str, name: str) -> list[dict[str, str]]:
         """Headers of the requests for a file."""
         return [headers for where, path, headers in self.requests if where == server and name in path]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is part of the tests."""
 
 
 def _sha(data: bytes) -> str:
@@ -69,9 +74,11 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
             if hub.busy > 0:
                 hub.busy -= 1
                 return self.reply(503, b"busy")
-            fault = hub.fault.get("listing" if words[0] == "api" and words[-1] != "repo" else words[-1])
+            name = parse_qs(url.query).get("FilePath", [words[-1]])[0]
+            listing = words[0] == "api" and words[-1] != "repo"
+            fault = hub.fault.get("listing" if listing else name)
             if fault and (server == "store" or words[0] == "api"):
-                return self.faulty(fault, words)
+                return self.faulty(fault, b"" if listing else self.stored(words)[name])
             if server == "store":
                 return self.content("/".join(words[:2]), "/".join(words[2:]))
             if words[:2] == ["api", "models"]:
@@ -82,8 +89,10 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
                 return self.resolve("/".join(words[:2]), "/".join(words[4:]))
             return self.reply(404, b"")
 
-        def faulty(self, fault: str, words: list[str]) -> None:
-            data = hub.repos.get("/".join(words[:2]), {}).get(words[-1], b"")
+        def stored(self, words: list[str]) -> dict[str, bytes]:
+            return hub.repos["/".join(words[3:5] if words[0] == "api" else words[:2])]
+
+        def faulty(self, fault: str, data: bytes) -> None:
             start = int(self.headers.get("Range", "bytes=0-")[6:].rstrip("-"))
             rest = {"Content-Length": str(len(data) - start or 5000)}
             span = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
@@ -98,6 +107,8 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
                 return self.reply(200, PAGE, {"Content-Type": "text/html; charset=utf-8"})
             if fault == "page 403":
                 return self.reply(403, PAGE, {"Content-Type": "text/html"})
+            if fault == "bad token":
+                return self.reply(401, b"{}", {"X-Error-Message": "Invalid credentials in Authorization header"})
             if fault == "empty":
                 return self.reply(status, b"", span)
             if fault == "short":

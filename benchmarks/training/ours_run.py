@@ -44,7 +44,7 @@ def main() -> int:
 
 def unshuffled(data: Path, folder: Path, seed: int, batch: int) -> Path:
     """The records in the order in which the command's first epoch gives back the benchmark's own order."""
-    from cornucopia.training.batches import EpochSampler
+    from cornucopia.training.data.batches import EpochSampler
 
     lines = (data / "records.jsonl").read_text(encoding="utf-8").splitlines()
     sampler = EpochSampler([1] * len(lines), seed, batch)

@@ -22,9 +22,9 @@ from transformers import AutoModelForCausalLM
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import Example
-from cornucopia.training.batches import pack_row
-from cornucopia.training.fast import slow_down, speed_up
-from cornucopia.training.trainer import answer_loss
+from cornucopia.training.data.batches import pack_row
+from cornucopia.training.objectives.next_token import answer_loss
+from cornucopia.training.run.fast import slow_down, speed_up
 
 STEPS = (
     ("普通填充，每批 4 条", None),

@@ -47,7 +47,7 @@ def test_rendered_text_gives_the_same_tokens_as_our_rendering(bench, tmp_path):
 
 
 def test_our_file_undoes_the_commands_own_order(bench, tmp_path):
-    from cornucopia.training.batches import EpochSampler
+    from cornucopia.training.data.batches import EpochSampler
 
     lines = [f'{{"output": "{i}"}}' for i in range(24)]
     (tmp_path / "records.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -150,7 +150,7 @@ def test_show_and_wrong_words(server, capsys):
     assert main(["models", "show", "lama-7b"]) == 1
     assert main(["models", "pul", "x"]) == 2
     assert "cornucopia models pull" in capsys.readouterr().err
-    assert main(["models", "pull"]) == 1
+    assert main(["models", "pull"]) == 2
     assert main(["models", "--help"]) == 0
 
 

@@ -55,7 +55,7 @@ def test_target_modules_in_every_spelling(words):
     ("words", "bits"),
     [
         (["--load_8bit"], 8), (["--load_8bit", "True"], 8), (["--load_8bit", "False"], 0), (["--bits", "4"], 4),
-        (["--load-8bit", "--bits", "4"], 4),
+        (["--load-8bit", "--bits", "8"], 8),
     ],
 )  # fmt: skip
 def test_bits(words, bits):
@@ -74,7 +74,9 @@ def test_defaults_are_the_originals():
     [
         (["--report_to", "tensorbord"], "不认识 tensorbord"),
         (["--batch_size", "8", "--micro_batch_size", "3"], "整数倍"),
-        (["--method", "full", "--bits", "4"], "全参数"), (["--data_weights", "1", "2"], "一一对应"),
+        (["--method", "full", "--bits", "4"], "不能用量化的基座"),
+        (["--finetuning_type", "freez"], "应为 lora、full、freeze"),
+        (["--data_weights", "1", "2"], "一一对应"), (["--load-8bit", "--bits", "4"], "矛盾"),
         (["--bits", "3"], "应为 0、4、8 之一"), (["--lora_dropout", "1"], "应小于 1"),
         (["--num_epochs", "0"], "应大于 0"),
     ],

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import threading
 
+import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cornucopia.core import hub, hub_api, hub_patience, hub_transfer
 from cornucopia.core.errors import HubError
@@ -18,6 +22,17 @@ FAULTS = (
     "page", "unsized page", "unsized end", "empty", "short", "slices", "other offset", "trickle", "slow headers", "cut",
     "loop", "wait", "204", "304", "400", "401", "403", "page 403", "404", "407", "416", "500", "503",
 )  # fmt: skip
+
+
+KEYS = ("sha", "siblings", "rfilename", "size", "lfs", "blobId", "Code", "Data", "Files", "Path", "Size", "Success")
+
+
+def nested(inner):
+    return st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
+
+
+def as_bytes(value):
+    return json.dumps(value).encode()
 
 
 @pytest.fixture
@@ -36,16 +51,18 @@ def server(monkeypatch):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_storage_that_never_gives_the_file(server, tmp_path, fault):
+@pytest.mark.parametrize("site", ["hf", "modelscope"])
+def test_storage_that_never_gives_the_file(server, tmp_path, fault, site):
     server.fault = dict.fromkeys(SHARDS, fault)
     with pytest.raises(HubError) as told:
-        hub.pull("org/tiny", tmp_path, hub="hf")
-    assert "--hub modelscope" in str(told.value) and "许可" not in str(told.value)
+        hub.pull("org/tiny", tmp_path, hub=site)
+    assert "--hub m" in str(told.value) and "许可" not in str(told.value)
+    assert not isinstance(told.value, hub_api.RepoMissing)
     assert fault == "slow headers" or ".safetensors" in told.value.where
     assert len(server.requests) < 30
     assert not list(tmp_path.glob("*.safetensors")) and not (tmp_path / hub.MARKER).exists()
     server.fault.clear()
-    hub.pull("org/tiny", tmp_path, hub="hf")
+    hub.pull("org/tiny", tmp_path, hub=site)
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == SHARDS
 
 
@@ -105,6 +122,77 @@ def test_gated_by_the_hub_is_told_as_a_licence(server, tmp_path):
     server.gated.add("org/tiny")
     with pytest.raises(HubError, match=r"(?s)同意许可.*HF_TOKEN"):
         hub.pull("org/tiny", tmp_path, hub="hf")
+
+
+def test_token_that_the_hub_does_not_know_is_told(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_old")
+    server.fault["listing"] = "bad token"
+    with pytest.raises(HubError, match=r"(?s)令牌.*HF_TOKEN"):
+        hub.pull("org/tiny", tmp_path, hub="hf")
+
+
+CONTENT = b"0123456789" * 20
+ANSWERS = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from([200, 200, 200, 206, 206, 204, 302, 403, 404, 416, 500]),
+        "body": st.sampled_from([CONTENT, CONTENT[50:], CONTENT[:50], CONTENT * 2, b"", PAGE]),
+        "headers": st.dictionaries(
+            st.sampled_from(["Content-Range", "Content-Type", "Content-Encoding", "Location", "Retry-After"]),
+            st.sampled_from(
+                ["bytes 0-199/200", "bytes 50-199/200", "bytes x", "text/html", "gzip", "/x", "7", "\u00e9"]
+            ),
+            max_size=2,
+        ),
+    }
+)
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=4), st.sampled_from([b"", CONTENT[:50], b"spoilt", CONTENT * 3]))
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_answered_the_file_is_right_or_absent(tmp_path_factory, answers, start):
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        one = answers[(len(asked) - 1) % len(answers)]
+        return httpx.Response(
+            one["status"],
+            content=one["body"],
+            headers=[(key.encode(), value.encode()) for key, value in one["headers"].items()],
+        )
+
+    file = hub_transfer.RemoteFile("m.bin", 200, "http://hub/m.bin", sha256=hashlib.sha256(CONTENT).hexdigest())
+    target = tmp_path_factory.mktemp("fuzz") / "m.bin"
+    hub_transfer.part_path(target, file).write_bytes(start)
+    with httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True, max_redirects=3) as web:
+        listing = hub_api.Listing("hf", "org/tiny", "main", [file])
+        transfer = hub_transfer.Transfer(web, listing, lambda size: None, hub_patience.Crew(1))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(hub_patience, "FIRST_WAIT", 0.0)
+            patch.setattr(transfer.crew.stop, "wait", lambda seconds: None)
+            try:
+                transfer.fetch(file, target)
+            except HubError:
+                assert not target.exists()
+            else:
+                assert target.read_bytes() == CONTENT
+    assert len(asked) < 30
+
+
+@given(st.binary(max_size=60) | st.recursive(st.none() | st.integers() | st.text(max_size=4), nested).map(as_bytes))
+@settings(max_examples=100, deadline=None)
+def test_any_listing_is_read_or_refused(body):
+    for site in ("hf", "modelscope"):
+        with (
+            httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=body))) as web,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(hub_patience, "FIRST_WAIT", 0.0)
+            try:
+                listing = hub_api.list_files(web, site, "org/tiny", None)
+            except HubError:
+                continue
+            assert all(isinstance(file.size, int) and isinstance(file.name, str) for file in listing.files)
 
 
 def test_address_without_scheme_is_told(server, tmp_path, monkeypatch):

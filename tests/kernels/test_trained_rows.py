@@ -1,4 +1,4 @@
-"""Row selection with its own backward pass; the patched layer is tested in training/test_fast.py on whole models."""
+"""Row selection with its own backward pass; training/run/test_fast.py tests the patched layer on whole models."""
 
 import pytest
 import torch

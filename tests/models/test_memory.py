@@ -112,7 +112,7 @@ def _fast_model(sizes, step):
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from cornucopia.training.fast import speed_up
+    from cornucopia.training.run.fast import speed_up
 
     model = LlamaForCausalLM(LlamaConfig(**sizes))
     if not step.full:
@@ -126,7 +126,7 @@ def _fast_model(sizes, step):
 def _row(tokens, trained):
     """Four documents; the last part of each is trained."""
     from cornucopia.tokens.render import Example
-    from cornucopia.training.batches import pack_row
+    from cornucopia.training.data.batches import pack_row
 
     length = tokens // 4
     labels = [-100 if place < length * (1 - trained) else 5 for place in range(length)]

@@ -57,22 +57,22 @@ def test_what_it_names_exists(path):
     assert made_by_running(recipe.output_dir)
     training = isinstance(recipe, TrainRecipe)
     files = [*recipe.data_path, *filter(None, [recipe.val_data])] if training else [recipe.questions]
-    bases = [recipe.base_model] if training else [one.base for one in recipe.contestants if one.base]
+    bases = [recipe.base] if training else [one.base for one in recipe.contestants if one.base]
     adapters = [] if training else [one.adapter for one in recipe.contestants if one.adapter]
     assert all(made_by_running(name) or (ROOT / name).is_file() for name in files), files
     assert all(made_by_running(name) for name in adapters), adapters
     for name in bases:
         known = find(name.removeprefix("base_models/"))
         assert name == "nano" or made_by_running(name) or (known and known.kind != "adapter"), name
-    if training and recipe.prompt_template_name not in (None, "chat"):
-        assert resolve_template(recipe.prompt_template_name, None).name == recipe.prompt_template_name
+    if training and recipe.template not in (None, "chat"):
+        assert resolve_template(recipe.template, None).name == recipe.template
 
 
 def test_the_quickstart_compares_what_it_trained():
     trained = TrainRecipe.load(ROOT / "recipes/quickstart.yaml")
     compared = CompareRecipe.load(ROOT / "recipes/quickstart-compare.yaml")
     assert [(one.name, one.base, one.adapter) for one in compared.contestants] == [
-        ("基座", trained.base_model, None), ("调优后", trained.base_model, trained.output_dir),
+        ("基座", trained.base, None), ("调优后", trained.base, trained.output_dir),
     ]  # fmt: skip
     assert Path(compared.output_dir) / "report.html" == Path("runs/quickstart/report.html")
 

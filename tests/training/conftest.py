@@ -17,3 +17,18 @@ def short_run(small, questions, tmp_path):
         return TrainRecipe.build(values | settings)
 
     return make
+
+
+@pytest.fixture
+def prepare():
+    """Prepares a recipe's data with its objective."""
+    from cornucopia.tokens.template import resolve_template
+    from cornucopia.training.data.prepare import prepare as plain
+    from cornucopia.training.objectives import OBJECTIVES
+
+    def run(recipe, tokenizer, template="fin_template", **settings):
+        return plain(
+            recipe, OBJECTIVES[recipe.objective](recipe, resolve_template(template, tokenizer), tokenizer), **settings
+        )
+
+    return run

@@ -38,7 +38,7 @@ def main() -> None:
     )
     if spec["setting"].endswith("+layers"):
         sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "src"))
-        from cornucopia.training.fast import speed_up_layers
+        from cornucopia.training.run.fast import speed_up_layers
 
         print(speed_up_layers(trainer.model, packed=True))
     trainer.train()

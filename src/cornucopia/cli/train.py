@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
         examples=EXAMPLES,
     )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is local; saving an adapter must not ask a hub
-    from cornucopia.training.run import train
+    from cornucopia.training.run.loop import train
 
     result = train(recipe)
     if result.get("dry_run"):
@@ -52,5 +52,5 @@ def run(argv: list[str]) -> int:
     if recipe.method == "full":
         say(f"模型在 {recipe.output_dir}；接着：cornucopia chat --model {recipe.output_dir}")
     else:
-        say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base_model} --adapter {recipe.output_dir}")
+        say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base} --adapter {recipe.output_dir}")
     return 0

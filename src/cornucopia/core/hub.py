@@ -128,7 +128,9 @@ def pull(
         fix = "unset HF_HUB_OFFLINE 后再运行；或改用自带小模型 base_models/nano"
         raise HubError("离线模式（HF_HUB_OFFLINE）下不能下载", where=repo, fix=fix)
     with hub_api.client(hub) as web, _only_one(target):
-        (listing,) = Crew(1).run([lambda: hub_api.list_files(web, hub, repo, revision)], _hung(hub, "文件清单"))
+        (listing,) = Crew(1).run(
+            [lambda: hub_api.list_files(web, hub, repo, revision)], _hung(hub, hub_api.LISTING_NAME)
+        )
         wanted = choose(listing.files, include)
         _check_wanted(listing, wanted, target)
         if not weights:

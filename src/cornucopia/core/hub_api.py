@@ -28,7 +28,8 @@ HUBS = ("hf", "mirror", "modelscope")
 OFFICIAL = "https://huggingface.co"
 MIRROR = "https://hf-mirror.com"
 MODELSCOPE = "https://www.modelscope.cn"
-READ_TIMEOUT = 20.0  # seconds without a byte
+READ_TIMEOUT = 15.0  # seconds without a byte
+LISTING_NAME = "文件清单"
 LISTING_LIMIT = 64_000_000  # bytes
 _TRUE = ("1", "true", "yes", "on")
 Reply = TypeVar("Reply", bound=pydantic.BaseModel)
@@ -209,7 +210,7 @@ def _list_modelscope(web: httpx.Client, hub: str, repo: str, revision: str | Non
 def _ask(web: httpx.Client, hub: str, repo: str, url: str, shape: type[Reply]) -> Reply:
     def ask() -> Reply:
         with web.stream("GET", url, headers={"Accept": "application/json"}) as reply:
-            check_status(reply, hub, repo, "文件清单")
+            check_status(reply, hub, repo, LISTING_NAME)
             body = hub_patience.read(reply, LISTING_LIMIT)
             try:
                 return shape.model_validate_json(body)
@@ -217,7 +218,7 @@ def _ask(web: httpx.Client, hub: str, repo: str, url: str, shape: type[Reply]) -
                 is_json = error.errors()[0]["type"] != "json_invalid"
                 raise Unfit(f"{what_came(reply, body)}，应为{'文件清单的' if is_json else ' '}JSON") from None
 
-    return hub_patience.retrying(ask, "文件清单", endpoint(hub), other_hub(hub))
+    return hub_patience.retrying(ask, LISTING_NAME, endpoint(hub), other_hub(hub))
 
 
 def what_came(reply: httpx.Response, body: bytes | None = None) -> str:
@@ -240,7 +241,7 @@ def check_status(reply: httpx.Response, hub: str, repo: str, name: str) -> None:
     """Nothing for a good reply.
 
     Args:
-        name: the file asked for.
+        name: the file asked for, or LISTING_NAME.
 
     Raises:
         RepoMissing, HubError: told in Chinese; Refused or Unfit for what is worth another try.
@@ -256,15 +257,16 @@ def check_status(reply: httpx.Response, hub: str, repo: str, name: str) -> None:
         raise HubError("仓库里没有这个版本", where=repo, found=found, fix="去掉 --revision，用默认分支")
     if code == "EntryNotFound":
         raise HubError("仓库里没有这个文件", where=str(reply.url), fix="稍后重试，或换 --revision")
+    if reply.status_code == 401 and "invalid" in reply.headers.get("X-Error-Message", "").lower():
+        raise HubError("模型站不认这个令牌", where=hub, found=found, fix="检查 HF_TOKEN，或 hf auth login 重新登录")
     # The hub itself decides who may have a file; what answers after it has sent us on is storage, or a proxy's page.
     page = "html" in reply.headers.get("Content-Type", "") and reply.status_code != 404
-    if not code and (reply.history or page):
-        raise Unfit(f"{plain_address(reply)} 回答 {found}，{what_came(reply)}")
-    if code == "GatedRepo" or (reply.status_code == 403 and hub != "modelscope"):
+    own = bool(code) or not (reply.history or page)
+    if code == "GatedRepo" or (own and reply.status_code == 403 and hub != "modelscope"):
         raise _gated(hub, repo, found)
-    if reply.status_code in (401, 403, 404):
+    if own and reply.status_code in (401, 403, 404) and name == LISTING_NAME:
         raise _missing(hub, repo, found)
-    raise HubError("模型站拒绝了请求", where=f"{name}（{plain_address(reply)}）", found=found, fix=other_hub(hub))
+    raise Unfit(f"{plain_address(reply)} 回答 {found}，{what_came(reply)}")
 
 
 def plain_address(reply: httpx.Response) -> str:

@@ -22,9 +22,9 @@ ATTEMPTS = 3  # tries without progress before giving up
 UNFIT_ATTEMPTS = 2  # the same where an answer came at once and was wrong: a log-in page does not go away by asking
 FIRST_WAIT = 2.0  # seconds before the second try; doubled each time
 LONGEST_WAIT = 60  # seconds that a server may ask us to wait
-STALL = 30.0  # seconds in which at least LEAST bytes must come
-LEAST = 32_000  # bytes; less than that counts as no progress
-HANG = 150.0  # seconds without any news from the threads, longer than the longest wait and a try's time-outs together
+STALL = 20.0  # seconds in which at least LEAST bytes must come
+LEAST = 16_000  # bytes; less than that counts as no progress
+HANG = 90.0  # seconds without any news from the threads, longer than the longest wait and a try's time-outs together
 T = TypeVar("T")
 
 
@@ -105,6 +105,7 @@ def retrying(
     address: str,
     elsewhere: str,
     progress: Callable[[], int] = lambda: 0,
+    total: int = -1,
     pause: Callable[[float], object] | None = None,
 ) -> T:
     """`work()`, again after a network failure or an unfit answer, waiting longer each time.
@@ -114,6 +115,7 @@ def retrying(
         name, address: what is fetched, and from where; for the error.
         elsewhere: what else to try; for the error.
         progress: bytes that `work` has gained so far; when it grows by LEAST, failed tries are forgotten.
+        total: bytes expected in all, for the error; negative where nobody knows.
         pause: waits that many seconds (time.sleep unless given).
 
     Raises:
@@ -130,7 +132,8 @@ def retrying(
             tries, best = (1, progress()) if gained else (tries + 1, best)
             after = error.after if isinstance(error, Refused) else 0
             if tries >= (UNFIT_ATTEMPTS if isinstance(error, Unfit) else ATTEMPTS) or _hopeless(error, after):
-                raise _given_up(error, name, address, elsewhere, after) from None
+                have = f"；已有 {progress():,} 字节，应为 {total:,} 字节" if total >= 0 else ""
+                raise _given_up(error, name, address, elsewhere, have) from None
             wait = max(FIRST_WAIT * 2 ** (tries - 1), after)
             if wait > 10:
                 say(f"{name}：{_reason(error)}，{wait:.0f} 秒后再试")
@@ -143,14 +146,13 @@ def _hopeless(error: Exception, after: int) -> bool:
     return after > LONGEST_WAIT or isinstance(error, (httpx.TooManyRedirects, httpx.UnsupportedProtocol))
 
 
-def _given_up(error: Exception, name: str, address: str, elsewhere: str, after: int) -> HubError:
-    kept = "已下载的部分会保留，再运行同一条命令即可续传"
+def _given_up(error: Exception, name: str, address: str, elsewhere: str, have: str) -> HubError:
+    where, kept = f"{name}（{address}）", "已下载的部分会保留，再运行同一条命令即可续传"
     if isinstance(error, Unfit):
         fix = f"先确认网络不用登录、代理没有拦截；{elsewhere}；{kept}"
-        return HubError("没有收到要的文件，已停下", where=f"{name}（{address}）", found=f"收到 {error}", fix=fix)
-    later = f"过 {after} 秒再运行，或" if after > LONGEST_WAIT else ""
-    what = "模型站要求以后再来" if isinstance(error, Refused) else "连不上模型站"
-    return HubError(what, where=f"{name}（{address}）", found=_reason(error), fix=f"{later}{elsewhere}；{kept}")
+        return HubError("没有收到要的文件，已停下", where=where, found=f"{error}{have}", fix=fix)
+    what = "模型站忙，或出了错" if isinstance(error, Refused) else "连不上模型站"
+    return HubError(what, where=where, found=_reason(error) + have, fix=f"{elsewhere}；{kept}")
 
 
 def _reason(error: Exception) -> str:

@@ -110,11 +110,13 @@ class Transfer:
                 had = part.size
                 self._stream(file, part)
                 if part.size < file.size and part.size - had < LEAST:
-                    raise Unfit(f"只来了 {part.size - had:,} 字节，还差 {file.size - part.size:,} 字节")
+                    raise Unfit(f"只来了 {part.size - had:,} 字节")
 
         hub = self.listing.hub
         part.path.touch()
-        hub_patience.retrying(attempt, file.name, endpoint(hub), other_hub(hub), lambda: part.size, self.crew.stop.wait)
+        hub_patience.retrying(
+            attempt, file.name, endpoint(hub), other_hub(hub), lambda: part.size, file.size, self.crew.stop.wait
+        )
 
     def _stream(self, file: RemoteFile, part: _Part) -> None:
         """One request for what `part` still lacks."""
@@ -136,7 +138,7 @@ class Transfer:
             came = part.size - had
             self.count(-came)
             part.cut(had)
-            raise Unfit(f"{_kind(reply)}，{came:,} 字节就完了，应为 {file.size - had:,} 字节")
+            raise Unfit(f"{_kind(reply)}，{came:,} 字节就完了")
 
     def _accept(self, reply: httpx.Response, file: RemoteFile, have: int) -> int:
         """The offset in the file at which the answer begins; 0 for a server that ignores ranges.
@@ -157,9 +159,8 @@ class Transfer:
                 return 0
         else:
             self._whole.add(file.name)
-        expected = f"，应为 {file.size:,} 字节" if file.size >= 0 else ""
         offset = reply.headers.get("Content-Range", "")
-        raise Unfit(f"{plain_address(reply)} 给的 {what_came(reply)}{expected}{offset and f'（{offset}）'}")
+        raise Unfit(f"{plain_address(reply)} 给的 {what_came(reply)}{offset and f'（{offset}）'}")
 
     def _pour(self, reply: httpx.Response, file: RemoteFile, part: _Part, out: BinaryIO, skip: int) -> None:
         """Write the answer's body, less its first `skip` bytes, which `part` has already."""

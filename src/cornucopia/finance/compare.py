@@ -34,7 +34,8 @@ def states(number: Quantity, wanted: Quantity, *, told: bool = False) -> bool:
     Args:
         told: whether the question has said the direction (下降了多少), so that a number without one takes it over.
     """
-    if not same_unit(number.unit, wanted.unit) or number.currency != wanted.currency:
+    units = number.unit, wanted.unit
+    if not (same_unit(*units) or same_unit(*units[::-1])) or number.currency != wanted.currency:
         return False
     if wanted.unit == "日期":
         return same_date(number.value, wanted.value)

@@ -140,13 +140,16 @@ _BEHIND = (
     (re.compile(r"\s*[▼↓]"), -1),
 )
 _FALLING = re.compile(rf"{_FALL_NOUNS}|下降|下滑|下跌|下挫|回落|缩水|萎缩|减少")
+_ASKED = re.compile(
+    rf"{_FALL_NOUNS}|(?:下[降调滑跌行浮挫]|降低|减少|回落|缩水|萎缩|贬值|[降跌减亏])(?![^，。？]{{0,3}}[到至为成])"
+)
 _RISING = re.compile(r"增长|上升|上涨|回升|提升|提高|反弹|盈利")
 _AND = re.compile(r"\s*(?:[和与及、/~]|以及|-|至|到)\s*")
 
 
 def asks_for_a_fall(question: str) -> bool:
-    """Whether a question has told the direction: 下降了多少, 跌幅是多少; not 涨跌幅是多少 and not 增减多少."""
-    return bool(_FALLING.search(re.sub("涨跌幅?|升降|增减", "", question)) and not _RISING.search(question))
+    """Whether a question has told the direction: 下降了多少, 跌幅是多少; not 涨跌幅是多少, not 降到多少."""
+    return bool(_ASKED.search(re.sub("涨跌幅?|升降|增减|盈亏", "", question)) and not _RISING.search(question))
 
 
 def directions(text: str, numbers: Sequence[tuple[tuple[int, int], str, str]]) -> list[tuple[int, bool]]:

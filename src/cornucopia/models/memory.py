@@ -15,7 +15,7 @@ from cornucopia.models.families import read_config
 
 GIB = 1024**3
 CHUNK_BYTES = 16 * 2**20  # kernels.linear_cross_entropy's, which this must not import (torch)
-FEW_ROWS = 0.9  # training.fast's: with more trained positions than this share the last layer runs whole
+FEW_ROWS = 0.9  # training.run.fast's: with more trained positions than this share the last layer runs whole
 BUCKETS = 1.1  # kernels.packed_attention's padding of documents to a bucket's length: 1 to 1.25
 LLAMA_MAPS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 

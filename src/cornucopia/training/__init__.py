@@ -1,1 +1,4 @@
-"""Recipe to trained adapter: plan, run, resume. Built on the Hugging Face Trainer and PEFT."""
+"""From a recipe to a tuned model, in four rooms.
+
+data/ (records -> token files -> batches), objectives/ (what is learnt), methods/ (what changes), run/ (one run of it).
+"""

@@ -1,67 +1,46 @@
-"""The training recipe: every setting with its default, limits and Chinese help. Nothing is read or loaded here."""
+"""The training recipe: every setting with its default, limits and Chinese help. Nothing is read or loaded here.
+
+The data's, each method's and each objective's settings stand beside what they decide; a recipe is all of them.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from cornucopia.core.config import Config, option
+from cornucopia.core.errors import nearest
+from cornucopia.models.spec import ModelSpec
+from cornucopia.training.data.settings import DataSettings
+from cornucopia.training.methods import METHODS
+from cornucopia.training.objectives import OBJECTIVES
 
-# Settings younger than some runs, which stay resumable: they count only where they are not as they always were.
-_YOUNGER_DEFAULTS = (("quant_type", "auto"), ("compile", "auto"), ("attention", "auto"))
 TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
+# Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
+_FREE = {
+    "base", "adapter", "template", "revision", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column",
+    "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict", "output_dir",
+    "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
+    "logging_steps", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
+}  # fmt: skip
+_KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
+_ChoiceSettings: Any = type("_ChoiceSettings", tuple(kind for kind in _KINDS if kind is not Config) or (Config,), {})
 
 
-class TrainRecipe(Config):
+def _about(table: dict[str, Any]) -> str:
+    return "，".join(f"{name} {kind.about}" for name, kind in table.items())
+
+
+class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     """All settings of `cornucopia train`. Defaults are the original project's where it had them."""
 
-    stage: Literal["sft", "pretrain"] = option("sft", "阶段：sft 指令微调，pretrain 继续预训练")
-    method: Literal["lora", "full"] = option(
-        "lora", "训练什么：lora 只训适配器，full 训全部参数", aliases=("finetuning_type",)
-    )
+    objective: str = option("sft", f"学什么：{_about(OBJECTIVES)}", aliases=("stage",))
+    method: str = option("lora", f"改什么：{_about(METHODS)}", aliases=("finetuning_type",))
 
-    base_model: str = option(
-        "nano", "基座：目录、base_models/ 下的名字，或 nano（随项目附带）", aliases=("model", "m", "model_name_or_path")
-    )
-    bits: Literal[0, 4, 8] = option(
-        0, "基座量化位数：0 不量化，8 自带，4 用 bitsandbytes", aliases=("quantization_bit",)
-    )
-    quant_type: Literal["auto", "int8", "int8_dot", "fp8"] = option(
-        "auto", "8 位的种类：int8 只存成 8 位；int8_dot、fp8 连矩阵乘也用 8 位（GPU 上更快）"
-    )
-    load_8bit: bool = option(False, "基座用 8 位（同 --bits 8）", aliases=("load_in_8bit",))
-    dtype: str = option("auto", "基座数据类型：auto、float32、bfloat16、float16", aliases=("torch_dtype",))
-    device: str = option("auto", "设备：auto、cpu、cuda")
     save_dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
         "auto", "全参数训练的成品存成什么类型；auto 同 dtype"
     )
-
-    data_path: list[str] = option(
-        ["instruction_data/fin_data.json"],
-        "训练数据文件，可多个",
-        aliases=("data", "dataset", "train_file"),
-        split="paths",
-    )
-    data_weights: list[float] = option([], "各数据文件的采样倍数（2 即每轮用两遍），与 data-path 一一对应")
-    val_data: str | None = option(
-        None, "验证数据文件；不给则按 val-set-size 从训练数据里分", aliases=("validation_file", "eval_dataset")
-    )
-    val_set_size: float = option(0, "验证集大小：小于 1 是比例，否则是条数；0 不验证", ge=0)
-    prompt_column: str | None = option(None, "问题所在的列名（自有格式时用）")
-    response_column: str | None = option(None, "回答所在的列名（自有格式时用）")
-    reasoning_column: str | None = option(None, "思考过程所在的列名；训练成回答前面的 <think> 段")
-    prompt_template_name: str | None = option(
-        None,
-        "模板：fin_template、alpaca、chat（模型自带）或 JSON 路径；默认有自带聊天模板就用它，否则 fin_template",
-        aliases=("template", "prompt_template"),
-    )
-    cutoff_len: int = option(
-        512, "每条最多多少词元，超出按规则截短并计数", aliases=("max_seq_length", "max_length"), gt=8
-    )
-    train_on_inputs: bool = option(False, "问题部分也计入损失")
-    cache: bool = option(True, "大数据分好的词存盘，同样的数据和设置下次直接用；--no-cache 不存不用")
-    strict: bool = option(False, "有一条坏数据就停（默认跳过、计数、存入 rejects）")
 
     output_dir: str = option("runs/train", "输出目录：适配器、日志、检查点、损失图", aliases=("o",))
     overwrite: bool = option(False, "输出目录已有训练结果时，清掉重来", aliases=("overwrite_output_dir",))
@@ -100,13 +79,6 @@ class TrainRecipe(Config):
     )
     optim: str = option("adamw_torch", "优化器名（Hugging Face 的名字），如 paged_adamw_32bit")
 
-    lora_r: int = option(8, "LoRA 秩", aliases=("lora_rank", "rank"), gt=0)
-    lora_alpha: int = option(16, "LoRA 缩放系数 alpha", gt=0)
-    lora_dropout: float = option(0.05, "LoRA 丢弃率", ge=0, lt=1)
-    lora_target_modules: list[str] = option(
-        ["q_proj", "v_proj"], "给哪些层加 LoRA；all-linear 为全部线性层", aliases=("target_modules", "lora_target")
-    )
-
     save_steps: int = option(32, "每多少步存一个检查点", gt=0)
     eval_steps: int = option(32, "每多少步验证一次", gt=0)
     logging_steps: int = option(8, "每多少步记一次损失", gt=0)
@@ -117,7 +89,6 @@ class TrainRecipe(Config):
     wandb_watch: str = option("", "W&B 记录什么：false、gradients、all")
     wandb_log_model: str = option("", "W&B 是否上传模型：false、true")
 
-    seed: int = option(42, "随机种子")
     dry_run: bool = option(False, "只看计划（配方、数据统计、内存估计），不训练")
 
     @field_validator("report_to")
@@ -129,53 +100,36 @@ class TrainRecipe(Config):
             raise ValueError(f"不认识 {unknown[0]}，可选 {'、'.join(TRACKERS)}、none")
         return names
 
+    @field_validator("objective", "method")
+    @classmethod
+    def _known(cls, name: str, info: Any) -> str:
+        table = METHODS if info.field_name == "method" else OBJECTIVES
+        if name not in table:
+            close = nearest(name, table)
+            hint = f"，最接近的是 {close}" if close else ""
+            raise ValueError(f"应为 {'、'.join(table)} 之一{hint}")
+        return name
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         micro = self.micro_batch_size or self.batch_size
         if self.batch_size % micro:
             raise ValueError(f"batch_size {self.batch_size} 不是 micro_batch_size {micro} 的整数倍")
-        if self.method == "full" and (self.bits or self.load_8bit):
-            raise ValueError("全参数训练不能用量化的基座：去掉 bits，或改用 method: lora")
-        if self.quant_type != "auto" and self.base_bits != 8:
-            raise ValueError(f"quant_type {self.quant_type} 只用于 8 位的基座：加上 bits: 8")
-        if self.stage == "pretrain" and self.reasoning_column:
-            raise ValueError("继续预训练没有思考过程：去掉 reasoning_column，或改用 stage: sft")
-        if self.data_weights and len(self.data_weights) != len(self.data_path):
-            raise ValueError(
-                f"data_weights 有 {len(self.data_weights)} 个，data_path 有 {len(self.data_path)} 个，应一一对应"
-            )
+        if self.base_bits and not METHODS[self.method].quantised:
+            able = "、".join(name for name, kind in METHODS.items() if kind.quantised)
+            raise ValueError(f"method {self.method} 不能用量化的基座：去掉 bits，或改用 method {able}")
+        if self.reasoning_column and not OBJECTIVES[self.objective].reasons:
+            raise ValueError(f"objective {self.objective} 没有思考过程：去掉 reasoning_column，或改用 objective sft")
         return self
-
-    @property
-    def base_bits(self) -> int:
-        """Quantisation of the base: 0, 4 or 8."""
-        return 8 if self.load_8bit and not self.bits else self.bits
 
     @property
     def micro(self) -> int:
         """Documents in one forward pass."""
         return self.micro_batch_size or self.batch_size
 
-    def identity(self) -> dict[str, object]:
-        """The settings that decide the trained weights: a resumed run must have the same."""
-        free = {
-            "output_dir",
-            "overwrite",
-            "resume",
-            "resume_from_checkpoint",
-            "dry_run",
-            "report_to",
-            "save_total_limit",
-            "logging_steps",
-            "wandb_project",
-            "wandb_run_name",
-            "wandb_watch",
-            "wandb_log_model",
-            "strict",
-            "auto",
-            "cache",
-            "reasoning_column",  # part of the data's fingerprint; runs older than the setting stay resumable
-            "save_dtype",
-        }
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the trained weights, beside base and data: a resumed run must have the same."""
         given = self.model_dump(mode="json")
-        return {key: value for key, value in given.items() if key not in free and (key, value) not in _YOUNGER_DEFAULTS}
+        own = {*METHODS[self.method].Settings.model_fields, *OBJECTIVES[self.objective].Settings.model_fields}
+        others = set(_ChoiceSettings.model_fields) - own
+        return {key: value for key, value in given.items() if key not in _FREE | others}

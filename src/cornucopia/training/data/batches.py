@@ -1,0 +1,68 @@
+"""Batches for the trainer: documents of a micro-batch in one row without padding; the order of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from cornucopia.tokens.render import IGNORE, Example
+
+
+def pack_row(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """N documents of together T tokens as one row.
+
+    Returns:
+        input_ids, position_ids, labels: (1, T) int64, positions restarting with each document;
+        cu_seq_lens_q: (N+1,) int32 document boundaries;
+        logits_to_keep: (S,) positions whose next token is trained; targets: (S,) those tokens.
+    """
+    ids = torch.cat([torch.tensor(e.input_ids) for e in examples])
+    labels = torch.cat([torch.tensor([IGNORE, *e.labels[1:]]) for e in examples])
+    lengths = torch.tensor([len(e.input_ids) for e in examples])
+    trained = torch.nonzero(labels != IGNORE).squeeze(1)
+    return {
+        "input_ids": ids.unsqueeze(0),
+        "position_ids": torch.cat([torch.arange(int(n)) for n in lengths]).unsqueeze(0),
+        "labels": labels.unsqueeze(0),
+        "cu_seq_lens_q": torch.cat([torch.zeros(1, dtype=torch.int32), lengths.cumsum(0).to(torch.int32)]),
+        "logits_to_keep": trained - 1,
+        "targets": labels[trained],
+    }
+
+
+class EpochSampler(Sampler[int]):
+    """A permutation that depends on seed and epoch only, so that a resumed run sees the same order.
+
+    Args:
+        lengths: token length of each example.
+        seed: the run's seed.
+        batch_size: examples of one update; with `group` the examples of an update are alike in length.
+        group: sort by length within 50 updates, updates in random order.
+    """
+
+    def __init__(self, lengths: Sequence[int], seed: int, batch_size: int, group: bool = False) -> None:
+        self.lengths, self.seed, self.batch_size, self.group, self.epoch = lengths, seed, batch_size, group, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator)
+        return map(int, self._grouped(order, generator) if self.group else order.numpy())
+
+    def _grouped(self, order: torch.Tensor, generator: torch.Generator) -> np.ndarray:
+        """The order with the examples of an update alike in length; arrays, as there may be millions."""
+        lengths, size = torch.tensor(self.lengths), self.batch_size
+        parts = [part[(-lengths[part]).argsort(stable=True)] for part in order.split(size * 50)]
+        whole = len(order) // size * size  # a short last update stays last: update sizes must not move
+        full = torch.cat(parts)[:whole].view(-1, size)
+        shuffled = full[torch.randperm(len(full), generator=generator)]
+        return torch.cat([shuffled.flatten(), torch.cat(parts)[whole:]]).numpy()

@@ -1,0 +1,71 @@
+"""What a method is: what of a model changes in training, whatever is learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from cornucopia.core.config import Config
+from cornucopia.models.load import Base
+from cornucopia.models.memory import MemoryEstimate, Shape, Step
+
+
+class Method(Protocol):
+    """One way to change a model; made as `Kind(recipe)`.
+
+    `methods.adapter.AdapterMethod` and `methods.weights.WeightsMethod` have everything but `apply` and `memory`.
+
+    Attributes:
+        about: a few Chinese words for the help text.
+        Settings: the method's own settings; they become part of every recipe, and decide only its own runs.
+        quantised: the base may be quantised.
+        leaves: what its output folder is.
+    """
+
+    about: str
+    Settings: type[Config]
+    quantised: bool
+    leaves: Literal["adapter", "model"]
+
+    def begin_from(self, adapter: Path) -> dict[str, Any]:
+        """Settings of the recipe that a finished adapter given as start decides.
+
+        Raises:
+            ConfigError: this method has no use for an adapter.
+        """
+        ...
+
+    def apply(self, model: Any) -> Any:
+        """The model to be trained: what changes requires a gradient, nothing else does.
+
+        Args:
+            model: as loaded, or with empty weights (on the meta device), which only tells what would be trained.
+
+        Raises:
+            ConfigError: a setting names what the model does not have.
+        """
+        ...
+
+    def apply_start(self, base: Base, adapter: Path) -> Any:
+        """The same from a finished adapter, which `begin_from` has accepted."""
+        ...
+
+    def trained(self, model: Any) -> dict[str, Any]:
+        """The parameters that change, by name."""
+        ...
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write what `load` needs, exactly: a checkpoint."""
+        ...
+
+    def load(self, model: Any, folder: Path) -> None:
+        """Put a checkpoint's values into the model that `apply` returned."""
+        ...
+
+    def finish(self, model: Any, folder: Path, base: Base) -> None:
+        """Write the result: an adapter, or a model folder without its tokenizer."""
+        ...
+
+    def memory(self, shape: Shape, step: Step) -> MemoryEstimate:
+        """Memory of a step; of `step` only what the method decides is not filled in."""
+        ...

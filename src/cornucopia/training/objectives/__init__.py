@@ -1,0 +1,10 @@
+"""What is learnt. An objective is one file here and one entry in OBJECTIVES; nothing else knows it by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cornucopia.training.objectives.pretrain import Pretraining
+from cornucopia.training.objectives.sft import InstructionTuning
+
+OBJECTIVES: dict[str, Any] = {"sft": InstructionTuning, "pretrain": Pretraining}

@@ -1,0 +1,64 @@
+"""What an objective is: what is learnt of the records, whatever of the model changes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from cornucopia.core.config import Config
+from cornucopia.core.errors import DataError
+from cornucopia.records.schema import Record
+from cornucopia.tokens.render import Example
+
+
+class Objective(Protocol):
+    """One way to learn from records; made as `Kind(recipe, template, tokenizer)`.
+
+    `objectives.next_token.NextToken` has everything but `examples`.
+
+    Attributes:
+        about: a few Chinese words for the help text.
+        Settings: the objective's own settings; they become part of every recipe, and decide only its own runs.
+        reasons: it can learn what is thought before the answer.
+        require_answer: a record without an answer is a bad row.
+        packs: the loss takes the packed rows of `data.batches.pack_row`, whose loss the model itself returns.
+    """
+
+    about: str
+    Settings: type[Config]
+    reasons: bool
+    require_answer: bool
+    packs: bool
+
+    def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
+        """The examples of each record, in order; an error for one that cannot be used."""
+        ...
+
+    def key(self) -> list[str]:
+        """Everything of the objective that decides the tokens, its code included."""
+        ...
+
+    def collate(self, examples: Sequence[Example], packed: bool) -> dict[str, Any]:
+        """Tensors of one forward pass.
+
+        Args:
+            examples: B of them.
+            packed: as one row without padding; only where `packs`.
+        """
+        ...
+
+    def items(self, batch: dict[str, Any]) -> Any:
+        """What the loss is divided by, of one batch (a scalar tensor): trained tokens, pairs."""
+        ...
+
+    def loss(self, model: Any, batch: dict[str, Any], items: Any) -> Any:
+        """A scalar: summed over the batch, divided by the items of the whole update (all micro-batches and ranks)."""
+        ...
+
+    def sums(self, model: Any, batch: dict[str, Any]) -> dict[str, Any]:
+        """Scalars of a validation batch that add up over batches and ranks."""
+        ...
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """What is told of the added sums; `loss` decides which checkpoint is best."""
+        ...

@@ -1,0 +1,29 @@
+"""Instruction tuning: the answers of conversations are learnt, and plain text among them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cornucopia.core.errors import DataError
+from cornucopia.records.schema import Record
+from cornucopia.tokens.render import Example, encode_document, encode_many
+from cornucopia.training.objectives.next_token import NextToken
+
+
+class InstructionTuning(NextToken):
+    """sft."""
+
+    about = "指令微调"
+    require_answer = True
+
+    def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
+        """One example a conversation, one or more a document; an error for a conversation that cannot be used."""
+        length = self.recipe.cutoff_len
+        asked = [record for record in records if not record.text]
+        answers = encode_many(asked, self.template, self.tokenizer, length, train_on_inputs=self.recipe.train_on_inputs)
+        for record in records:
+            if record.text:
+                yield list(encode_document(record, self.tokenizer, length))
+            else:
+                made = next(answers)
+                yield made if isinstance(made, DataError) else [made]

@@ -1,0 +1,1 @@
+"""One run: plan, loop, checkpoints, trackers, memory, speed. Knows no objective and no method by name."""

@@ -1,0 +1,164 @@
+"""The model with what is to be trained switched on, and the Hugging Face Trainer around it.
+
+Knows nothing of output folders, of saving, or of what to do when memory runs out.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cornucopia.core.console import say
+from cornucopia.core.device import choose_device, choose_dtype
+from cornucopia.models.find import find_model
+from cornucopia.models.load import Base
+from cornucopia.models.memory import read_shape
+from cornucopia.training.data.plan import DataPlan
+from cornucopia.training.methods.method import Method
+from cornucopia.training.objectives.objective import Objective
+from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run.plan import total_steps
+from cornucopia.training.run.trackers import tracker_names
+
+
+def trainable(recipe: TrainRecipe, base: Base, method: Method) -> Any:
+    """The model with what is to be trained switched on."""
+    from cornucopia.kernels.four_bit import train_through
+
+    base.model.config.use_cache = False
+    train_through(base.model)
+    return method.apply_start(base, Path(recipe.adapter)) if recipe.adapter else method.apply(base.model)
+
+
+def make_trainer(
+    recipe: TrainRecipe,
+    output: Path,
+    plan: DataPlan,
+    model: Any,
+    objective: Objective,
+    method: Method,
+    callbacks: list[Any],
+) -> Any:
+    """The Trainer, on the fast step where model and objective can take it."""
+    from transformers import PrinterCallback
+
+    from cornucopia.training.run.trainer import ObjectiveTrainer
+
+    packed = recipe.packing and _speed_up(recipe, output, plan, model, objective)
+    _point_trackers(recipe, output)
+    trainer = ObjectiveTrainer(
+        objective=objective,
+        method=method,
+        model=model,
+        args=_arguments(recipe, output, plan, packed),
+        data_collator=partial(objective.collate, packed=packed),
+        callbacks=callbacks,
+        train_dataset=plan.train,
+        eval_dataset=plan.validation or None,
+        sampler_settings=(recipe.seed, recipe.batch_size, recipe.group_by_length),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _speed_up(recipe: TrainRecipe, output: Path, plan: DataPlan, model: Any, objective: Objective) -> bool:
+    """Switch the model to the fast step as far as it can take it; returns whether batches are to be packed."""
+    from cornucopia.training.run.fast import EXTRAS, extras, left_out, speed_up, speed_up_layers, switch_off
+    from cornucopia.training.run.ways import settle, ways_of
+
+    reason = "这个目标要逐条的批次"
+    if objective.packs:
+        ways, tried_in = ways_of(recipe, output, plan, model)
+        if ways.compiled:
+            say("编译逐元素的运算：约 20 秒，只在第一次")
+        reason = speed_up(model, compiled=ways.compiled, blocks=ways.attention)
+        if tried_in and not reason and not settle(ways, tried_in, recipe, output, plan, model, objective):
+            switch_off(model, "compiled")
+    else:
+        speed_up_layers(model)
+    say(f"不能用无填充训练（{reason}），用普通填充" if reason else "无填充训练：每步的多条拼成一行，互不可见")
+    faster = [text for name, text in EXTRAS.items() if name in extras(model)]
+    if faster:
+        say(f"加速（已在这个模型上核对过损失和梯度）：{'、'.join(faster)}")
+    unused = [f"{EXTRAS[name]}（{why}）" for name, why in left_out(model).items() if name in EXTRAS]
+    if unused:
+        say(f"没有用上的加速（结果不变，只是慢一些）：{'、'.join(unused)}")
+    return not reason
+
+
+def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    steps = total_steps(recipe, len(plan.train))
+    return TrainingArguments(
+        output_dir=str(output),
+        run_name=recipe.wandb_run_name or output.name,
+        report_to=tracker_names(recipe) or "none",
+        per_device_train_batch_size=recipe.micro,
+        per_device_eval_batch_size=recipe.micro,
+        gradient_accumulation_steps=max(recipe.batch_size // (recipe.micro * world), 1),
+        num_train_epochs=recipe.num_epochs,
+        max_steps=recipe.max_steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler_type,
+        warmup_steps=math.ceil(recipe.warmup_ratio * steps),
+        weight_decay=recipe.weight_decay,
+        adam_beta2=recipe.adam_beta2,
+        max_grad_norm=recipe.max_grad_norm,
+        optim=recipe.optim,
+        activation_checkpointing=recipe.gradient_checkpointing,
+        logging_steps=min(recipe.logging_steps, max(steps // 4, 1)),  # a short run has a curve too
+        save_total_limit=recipe.save_total_limit,
+        include_num_input_tokens_seen="all" if packed else "non_padding",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=0,
+        ddp_find_unused_parameters=False if world > 1 else None,
+        average_tokens_across_devices=world > 1,
+        **_precision(recipe),
+        **_validation(recipe, steps, validate=bool(plan.validation)),
+    )
+
+
+def _precision(recipe: TrainRecipe) -> dict[str, Any]:
+    import torch
+
+    device = choose_device(recipe.device)
+    dtype = choose_dtype(recipe.dtype, device, read_shape(find_model(recipe.base)).parameters)
+    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": device == "cpu"}
+
+
+def _validation(recipe: TrainRecipe, steps: int, validate: bool) -> dict[str, Any]:
+    """When to validate and save: a checkpoint can be the best only where it was validated."""
+    if not validate:
+        return {"save_steps": recipe.save_steps, "eval_strategy": "no"}
+    every = min(recipe.eval_steps, steps)
+    return {
+        "save_steps": -(-recipe.save_steps // every) * every,
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+    }
+
+
+def _point_trackers(recipe: TrainRecipe, output: Path) -> None:
+    """Tell the trackers by their environment variables where and how to log."""
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(output / "tensorboard")
+    for key, value in (
+        ("WANDB_PROJECT", recipe.wandb_project),
+        ("WANDB_WATCH", recipe.wandb_watch),
+        ("WANDB_LOG_MODEL", recipe.wandb_log_model),
+    ):
+        if value:
+            os.environ[key] = value

@@ -1,0 +1,152 @@
+"""One training run from recipe to adapter: plan, load, train, save; resumable to the bit.
+
+Knows nothing of the command line.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cornucopia.core.errors import Interrupted, first_line
+from cornucopia.core.jsonl import write_json, write_text
+from cornucopia.models.load import load_base
+from cornucopia.models.meta import ModelMeta
+from cornucopia.models.spec import resolve
+from cornucopia.training.data.plan import DataPlan
+from cornucopia.training.data.prepare import prepare, save_rejects
+from cornucopia.training.methods import METHODS
+from cornucopia.training.objectives import OBJECTIVES
+from cornucopia.training.objectives.objective import Objective
+from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run import checkpoint as ck
+from cornucopia.training.run import planner
+from cornucopia.training.run.build import make_trainer, trainable
+from cornucopia.training.run.plan import show, total_steps
+from cornucopia.training.run.save import as_yaml, make_meta, save, summary
+from cornucopia.training.run.start import as_started, check_output, goes_on, open_output
+from cornucopia.training.run.trackers import check_trackers, start_trackers
+
+
+def train(recipe: TrainRecipe) -> dict[str, Any]:
+    """Run a recipe.
+
+    Returns:
+        The result, as in train_result.json: steps, losses, seconds, tokens per second.
+
+    Raises:
+        CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
+    """
+    recipe = as_started(recipe)
+    output = Path(recipe.output_dir)
+    resolved = resolve(recipe.spec())
+    folder, shape, template = resolved.folder, resolved.shape, resolved.template
+    check_trackers(recipe)
+    if not recipe.dry_run:
+        check_output(recipe, output, folder)
+    objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
+    plan = prepare(recipe, objective, keep=not recipe.dry_run)
+    size = resolved.dtype.itemsize
+    own, free = planner.room(resolved.device)
+    fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
+    show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
+    if recipe.dry_run:
+        return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
+    identity = recipe.identity() | {
+        "base_fingerprint": resolved.weights_fingerprint,
+        "data_fingerprint": plan.fingerprint,
+        "start": resolved.adapter_fingerprint,
+    }
+    start = open_output(recipe, output, identity)
+    if start == "finished":
+        return ck.finished(output) or {}
+    start_trackers(recipe)
+    save_rejects(plan, output / "rejects.jsonl")
+    write_text(output / "recipe.yaml", as_yaml(recipe))
+    meta = make_meta(recipe, template, folder, plan, identity["base_fingerprint"])
+    if recipe.auto:
+        planner.remember(output, fitted)
+    return _fit(fitted, output, plan, objective, meta, start)
+
+
+def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], TrainRecipe]) -> TrainRecipe:
+    """The recipe in the portions it is computed in: an earlier start's where the run goes on, which keeps it exact.
+
+    With --auto they are made smaller still when the memory has become less.
+    """
+    before = planner.remembered(output, recipe) if goes_on(recipe) else None
+    most = before or recipe
+    return choose(most) if recipe.auto else most
+
+
+def _fit(
+    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: ModelMeta, start: str | None
+) -> dict[str, Any]:
+    """Train; when memory runs out, go on from the last checkpoint in smaller portions."""
+    for failures in range(1, planner.TRIES + 1):
+        try:
+            return _fit_once(recipe, output, plan, objective, meta, start)
+        except (RuntimeError, MemoryError) as error:
+            smaller = planner.step_down(recipe, failures) if planner.is_out_of_memory(error) else None
+            if smaller is None and planner.is_out_of_memory(error):
+                raise planner.too_small(recipe, first_line(error)) from None
+            if smaller is None:
+                raise
+        _release()  # after the except block: until then the traceback holds the model
+        recipe, last = smaller, ck.last_complete(output)
+        start = str(last) if last else start
+        ck.trim_log(output / "log.jsonl", ck.step_of(Path(start)) if start else 0)
+        planner.remember(output, recipe)
+        planner.tell_step_down(recipe, start)
+    raise AssertionError("step_down gives up before the last try")
+
+
+def _release() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _fit_once(
+    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: ModelMeta, start: str | None
+) -> dict[str, Any]:
+    import transformers
+
+    from cornucopia.training.run.callbacks import CheckpointCallback, InterruptCallback, LogCallback
+    from cornucopia.training.run.plot import plot_loss
+
+    transformers.set_seed(recipe.seed)
+    random.seed(recipe.seed)
+    base = load_base(resolve(recipe.spec()))
+    method = METHODS[recipe.method](recipe)
+    model = trainable(recipe, base, method)
+    interrupt = InterruptCallback()
+    log = LogCallback(output / "log.jsonl")
+    callbacks = [log, CheckpointCallback(meta), interrupt]
+    trainer = make_trainer(recipe, output, plan, model, objective, method, callbacks)
+    began = time.monotonic()
+    interrupt.install()
+    try:
+        trainer.train(resume_from_checkpoint=start)
+    finally:
+        interrupt.remove()
+        log.close()
+    seconds = time.monotonic() - began
+    save(output, trainer.model, method, base, meta)
+    result = summary(trainer, seconds, not interrupt.stopped, plan)
+    write_json(output / ck.RESULT, result)
+    plot_loss(output / "log.jsonl", output / "loss.png")
+    if interrupt.stopped:
+        raise Interrupted(
+            "训练已中断，进度和适配器都已保存",
+            where=str(output),
+            fix=f"接着练：同样的命令加 --resume（第 {result['steps']} 步）",
+        )
+    return result

@@ -1,0 +1,92 @@
+"""What a run leaves: the adapter or model, its metadata, its result, its loss curve."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cornucopia.models.load import Base
+from cornucopia.models.memory import read_shape
+from cornucopia.models.meta import ModelMeta, library_versions, write_meta
+from cornucopia.tokens.template import PromptTemplate, Template
+from cornucopia.training.data.plan import DataPlan
+from cornucopia.training.methods.method import Method
+from cornucopia.training.recipe import TrainRecipe
+
+# What a model folder needs beside its weights and config.json.
+_COMPANIONS = (
+    "tokenizer*",
+    "*tokens*.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template*.jinja",
+    "generation_config.json",
+)
+
+
+def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta) -> None:
+    """Write the result in a folder beside and move it in file by file: a kill leaves whole files."""
+    from cornucopia.training.run.fast import slow_down
+
+    slow_down(model)
+    staging = output / ".saving"
+    shutil.rmtree(staging, ignore_errors=True)
+    model.config.use_cache = True
+    method.finish(model, staging, base)
+    if method.leaves == "model":
+        for pattern in _COMPANIONS:
+            for file in base.path.glob(pattern):
+                shutil.copy(file, staging / file.name)
+    write_meta(staging, meta)
+    for file in sorted(staging.iterdir()):
+        file.replace(output / file.name)
+    staging.rmdir()
+
+
+def make_meta(
+    recipe: TrainRecipe, template: Template, folder: Path, plan: DataPlan, base_fingerprint: Any
+) -> ModelMeta:
+    """What an adapter says of itself: template, base, data, recipe, versions."""
+    text = None
+    if isinstance(template, PromptTemplate):
+        text = {
+            "prompt_input": template.prompt_input,
+            "prompt_no_input": template.prompt_no_input,
+            "response_split": template.response_split,
+        }
+    return ModelMeta(
+        template=template.name,
+        template_text=text,
+        base=recipe.base,
+        base_fingerprint=str(base_fingerprint),
+        vocab_size=read_shape(folder).vocabulary,
+        data_fingerprint=plan.fingerprint,
+        recipe=recipe.model_dump(mode="json"),
+        versions=library_versions(),
+    )
+
+
+def summary(trainer: Any, seconds: float, finished: bool, plan: DataPlan) -> dict[str, Any]:
+    """The result, as in train_result.json: steps, losses, seconds, tokens."""
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    evals = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    tokens = trainer.state.num_input_tokens_seen
+    return {
+        "finished": finished,
+        "steps": trainer.state.global_step,
+        "loss_first": losses[0] if losses else None,
+        "loss_last": losses[-1] if losses else None,
+        "eval_loss_best": min(evals) if evals else None,
+        "tokens": tokens,
+        "seconds": round(seconds, 2),
+        "trained_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "rejects": len(plan.rejects),
+    }
+
+
+def as_yaml(recipe: TrainRecipe) -> str:
+    """The recipe as a file that `cornucopia train` reads."""
+    import yaml
+
+    return yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
