@@ -10,11 +10,11 @@ import yaml
 from cornucopia.finance.score import score_numbers
 
 TABLE = yaml.safe_load((Path(__file__).parent / "number_pairs.yaml").read_text(encoding="utf-8"))
-PAIRS = [
+PAIRS = [  # the golden answer itself is the first that must be right
     (kind, question, golden, answer, right)
     for kind, rows in TABLE.items()
     for question, golden, good, bad in rows
-    for answers, right in (([golden, *good], True), (bad, False))
+    for answers, right in (({golden: 1} | dict.fromkeys(good), True), (bad, False))
     for answer in answers
 ]
 

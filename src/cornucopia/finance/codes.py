@@ -13,7 +13,7 @@ from cornucopia.finance.units import UNIT
 _INT = rf"(?:\d+(?:\.\d+)*|{NUMERAL}|[百千])"
 _SUPERSCRIPTS = "²³¹⁰⁴-⁹½⅓⅔¼¾⅕-⅞"
 _INDEXES = "沪深|中证|上证|科创|国证|深证|创业板|标普|日经|恒生|富时|罗素|MSCI|纳斯达克"
-_LABELS = "电话|热线|拨打|致电|客服|号码|账号|帐号|卡号|单号|代码|编号|尾号|证号|证件|邮编|验证码|短信|官微|文号"
+_LABELS = "咨询|电话|热线|拨打|致电|客服|号码|账号|帐号|卡号|单号|代码|编号|尾号|证号|证件|邮编|验证码|短信|官微|文号"
 _STANDARDS = r"GB(?:/?T)?|JR(?:/?T)?|ISO(?:/IEC)?|IEC|IFRS|IAS|CAS|RFC|SOC|No\.?|NO\.?"
 _LETTERS = r"(?!(?:RMB|CNY|USD|HKD|EUR|GBP|JPY)[ \d(]|(?:US|HK)\$)"
 

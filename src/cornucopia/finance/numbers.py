@@ -25,7 +25,7 @@ class Quantity:
     Args:
         value: in base units (元, a plain ratio, 年, 月, 日, 份, 股, 倍), negative where a sign says so; a date is
             yyyymmdd, yyyymm, yyyy or mmdd.
-        unit: 元, 比例, 年, 月, 日, 倍, 份, 股, 点, 日期 or none.
+        unit: 元, 比例, 年, 月, 日, 期, 倍, 份, 股, 点, 日期 or none.
         span: start and end in the text, the sign included.
         step: the weight of the last digit written (0.01 for 5307.27元, 0.0001 for 3.53%).
         part: "low" or "high" for the ends of a range, else "".

@@ -29,7 +29,7 @@ class Sign:
 _SIGN = re.compile(
     r"(?:-|—(?!—)|±|负的?|[▼↓])(?=[ ]{0,2}[\d.¥￥$€£零一二两三四五六七八九十百千万半]|[ ]?(?:US|HK)\$|人民币)[ ]{0,2}"
 )
-_SAID = re.compile(r"(?:[为是比达约至到率幅额润损差值动减化:：=≈(（|>]|下降|增长|变动)\s*$")
+_SAID = re.compile(r"(?:[为是比达约至到率幅额速润损差值动减化:：=≈(（|>]|下降|增长|变动)\s*$")
 
 
 def read(text: str, at: int) -> Sign | None:
@@ -51,7 +51,9 @@ def meaning(text: str, sign: Sign, end: int, kind: str, unit: str, after: str) -
     if sign.written == "±":
         return "either"
     if sign.written == "—":
-        return "minus" if _SAID.search(before) and not spaced else ""
+        if spaced or text[end : sign.start] == "" or before.endswith("—"):
+            return ""
+        return "minus" if _SAID.search(before) else "either"
     gap = text[end : sign.start]
     if end and not gap.strip(" "):
         return _after_number(gap, spaced, kind, unit)
@@ -117,7 +119,7 @@ _FEWER = r"(?:比|较|同比|环比)[^，。；,;]{0,12}(?<![至不最很减缺�
 _LEVEL = re.compile(
     r"(?:[降跌减升涨增调]|下降|回落|缩减|减少|增加|上升|提高|缩水)[^，。；,;\d]{0,3}(?:至|到|为|成)" + _ABOUT + r"\s*$"
 )
-_OPEN = re.compile(rf"(?:回撤|波动|振幅|误差|偏离|涨跌)[^，。；\d]{{0,4}}{_IS}\s*$")
+_OPEN = re.compile(rf"(?:回撤|损失|波动|振幅|误差|偏离|涨跌)[^，。；\d]{{0,4}}{_IS}\s*$")
 _WAYS = tuple(
     (re.compile(rf"(?:{words}){filler}\s*$"), way)
     for words, filler, way in (
@@ -131,13 +133,9 @@ _WAYS = tuple(
 )
 _POINTS = re.compile(r"(?<![扣抵相])(?:([减降])|[加升])点?\s*$")
 _BEHIND = (
-    (
-        re.compile(
-            rf"\s*(?:的|左右的)?(?:同比|环比)?(?:{_FALL_NOUNS}|净?亏损|下降|下滑|下跌|跌幅)(?!的?[是为至到]?[\d负-])"
-        ),
-        -1,
-    ),
-    (re.compile(r"\s*[▼↓]"), -1),
+    re.compile(rf"\s*(?:的|左右的)(?:同比|环比)?(?:{_FALL_NOUNS}|下降|下滑|下跌|缩水|回落)"),
+    re.compile(rf"\s*(?:{_FALL_NOUNS}|下降|下滑|下跌)(?=[，。；、,;)\s]|$)"),
+    re.compile(r"\s*[▼↓]"),
 )
 _FALLING = re.compile(rf"{_FALL_NOUNS}|下降|下滑|下跌|下挫|回落|缩水|萎缩|减少")
 _ASKED = re.compile(
@@ -157,12 +155,11 @@ def directions(text: str, numbers: Sequence[tuple[tuple[int, int], str, str]]) -
     told: list[tuple[int, bool]] = []
     end = 0
     for i, ((start, stop), unit, part) in enumerate(numbers):
-        until = numbers[i + 1][0][0] if i + 1 < len(numbers) else len(text)
         gap = text[end:start]
         if i and _AND.fullmatch(gap) and unit == numbers[i - 1][1] and told[-1][0]:
             way = (0, True) if part != "low" and gap.strip() in ("至", "到") else told[-1]
         else:
-            way = _direction(gap[-30:], text[stop : min(until, stop + 12)], text[start:stop], unit)
+            way = _direction(gap[-30:], text[stop : stop + 12], text[start:stop], unit)
         told.append(way)
         end = stop
     return told
@@ -180,9 +177,8 @@ def _direction(before: str, behind: str, number: str, unit: str) -> tuple[int, b
             return way, False
     if _LEVEL.search(before):
         return 0, False
-    for pattern, way in _BEHIND:
-        if pattern.match(behind):
-            return way, False
+    if any(pattern.match(behind) for pattern in _BEHIND):
+        return -1, False
     clause = re.split(r"[。；;\n]", before)[-1]
     if _FALLING.search(clause) and not _RISING.search(clause):
         return (-1, False) if re.search(r"(?:幅度|变动|变化)[^，。；\d]{0,4}$", clause) else (0, True)
