@@ -45,7 +45,7 @@ _AT_DIGIT = re.compile(
             r"\d+(?:\.\d+){2,}(?!\d)",  # 192.168.1.1
             r"\d+(?:/\d+){2,}(?!\d)|(?:19|20)\d\d/\d+(?![\d/])",
             rf"\d[\d.,]*[{_SUPERSCRIPTS}]+",
-            rf"\d+(?:_\d+)+|\d[\d.]*(?!(?i:e[+-]?\d|{UNIT})|(?:RMB|CNY|USD|HKD|EUR))[A-Za-z_][A-Za-z_\d]*",
+            rf"\d+(?:_\d+)+|\d[\d.]*(?!Q[1-4]|H[12]|(?i:e[+-]?\d|{UNIT})|(?:RMB|CNY|USD|HKD|EUR))[A-Za-z_][A-Za-z_\d]*",
             r"\d+\s?号(?!码)",
         )
     ),

@@ -77,7 +77,7 @@ def _after_number(gap: str, spaced: bool, kind: str, unit: str) -> Meaning:
     """A dash right behind a number is a sign only where it can be no range and no subtraction: 860万元 -6.8%."""
     if kind in ("", "none") or kind == unit or spaced:
         return ""
-    return "minus" if gap or kind == "日期" else ""
+    return "minus" if gap or kind in ("日期", "年", "月", "日") else ""  # 近一年-15%
 
 
 def _in_formula(before: str, last: str) -> bool:
