@@ -28,9 +28,9 @@ def settings_tables(comparison: Comparison) -> list[tuple[str, dict[str, str]]]:
 
 _LABELS = {
     "base": "基座", "adapter": "适配器", "bits": "量化位数", "dtype": "精度", "device": "设备",
-    "template": "提示词模板", "endpoint": "接口", "model": "模型", "system": "系统提示",
-    "max_new_tokens": "最多生成词元", "do_sample": "随机采样", "temperature": "温度", "num_beams": "束数", "repetition_penalty": "重复惩罚",
-    "stop": "停止文字", "seed": "随机种子", "revision": "版本", "fingerprint": "权重指纹",
+    "template": "提示词模板", "endpoint": "接口", "model": "模型", "system": "系统提示", "revision": "版本",
+    "max_new_tokens": "最多生成词元", "do_sample": "随机采样", "temperature": "温度", "num_beams": "束数",
+    "repetition_penalty": "重复惩罚", "stop": "停止文字", "seed": "随机种子", "fingerprint": "权重指纹",
 }  # fmt: skip
 
 
