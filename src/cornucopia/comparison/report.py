@@ -15,13 +15,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cornucopia import __version__
 from cornucopia.comparison.cells import Cell, Comparison
 from cornucopia.comparison.charts import Bar, bars, grouped
 from cornucopia.comparison.interval import Estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
 from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
+from cornucopia.core.version import __version__
 
 _HERE = Path(__file__).parent
 _BY_KEY = {metric.key: metric for metric in METRICS}
