@@ -32,7 +32,8 @@ def load(base: str | Path = "nano", adapter: str | Path | None = None, **setting
     Raises:
         CornucopiaError: no such model, a damaged one, or an adapter of another base.
     """
-    from cornucopia.inference.open_engine import EngineSpec, open_engine
+    from cornucopia.inference.open_engine import open_engine
+    from cornucopia.inference.spec import EngineSpec
 
     values = {"base": str(base), "adapter": str(adapter) if adapter else None, **settings}
     return Model(open_engine(EngineSpec.build(values, where="cornucopia.load")))
@@ -139,11 +140,12 @@ def train(recipe: str | Path | None = None, **settings: Any) -> dict[str, Any]:
     return run(TrainRecipe.load(recipe, settings))
 
 
-def compare(recipe: str | Path | None = None, **settings: Any) -> Comparison:
+def compare(recipe: str | Path | None = None, *, allow_key: Sequence[str] = (), **settings: Any) -> Comparison:
     """Compare contestants as `cornucopia compare` does; answers, tables and the report lie in the output folder.
 
     Args:
         recipe: a YAML file.
+        allow_key: environment variables that may go to hosts they are not registered for, each NAME=host.
         **settings: of `comparison.recipe.CompareRecipe` (questions, contestants, output_dir ...), laid over it.
 
     Returns:
@@ -155,7 +157,7 @@ def compare(recipe: str | Path | None = None, **settings: Any) -> Comparison:
     from cornucopia.comparison.recipe import CompareRecipe
     from cornucopia.comparison.results import compare_files
 
-    return compare_files(CompareRecipe.load(recipe, settings))[0]
+    return compare_files(CompareRecipe.load(recipe, settings), allow_key=allow_key)[0]
 
 
 def _record(question: str, material: str, system: str) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cornucopia.comparison.cells import Comparison
@@ -14,13 +15,17 @@ from cornucopia.core.jsonl import write_text
 from cornucopia.records.read import read_records
 
 
-def compare_files(recipe: CompareRecipe) -> tuple[Comparison, Summary]:
+def compare_files(recipe: CompareRecipe, *, allow_key: Sequence[str] = ()) -> tuple[Comparison, Summary]:
     """Ask every contestant every question of the recipe's file, and write tables and report to its output folder.
+
+    Args:
+        recipe: contestants, questions, sampling, output folder.
+        allow_key: see `comparison.run.compare`.
 
     Raises:
         CornucopiaError: a wrong recipe, questions that cannot be read, an output folder that cannot be written.
     """
-    comparison = compare(check(recipe), read_records(recipe.questions).records)
+    comparison = compare(check(recipe), read_records(recipe.questions).records, allow_key=allow_key)
     summary = summarise(comparison)
     folder = Path(recipe.output_dir)
     scores = markdown_scores(comparison, summary)
