@@ -11,9 +11,18 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
+_state = {"quiet": False}
+
+
+def quiet(on: bool) -> None:
+    """Whether this process shows nothing: one of several that do the same work, but not the first of them."""
+    _state["quiet"] = on
+
 
 def say(message: str) -> None:
     """A message for the user, on standard error."""
+    if _state["quiet"]:
+        return
     print(message, file=sys.stderr, flush=True)
 
 
@@ -24,6 +33,8 @@ def warn(message: str) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on standard output."""
+    if _state["quiet"]:
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text  # plain text: a "[/x]" in the data is no markup
@@ -55,7 +66,7 @@ class Progress:
         self._task: Any = None
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not _state["quiet"]:
             from rich import progress as rp
             from rich.console import Console
 

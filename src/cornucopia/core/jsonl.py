@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,21 +15,46 @@ def write_text(path: str | Path, text: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:  # a full disk above all: what was begun must not go on holding the space
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def to_json(value: Any, **layout: Any) -> str:
+    """JSON that every reader takes: a number that is not finite becomes null.
+
+    Args:
+        value: to be written.
+        **layout: as for json.dumps.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, **layout)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, **layout)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def write_json(path: str | Path, value: Any) -> None:
     """Replace a file by indented JSON in one step."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, to_json(value, indent=2) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
     """Replace a file by JSON Lines in one step."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(to_json(row) + "\n" for row in rows))
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
@@ -53,7 +79,7 @@ class Appender:
 
     def write(self, row: Any) -> None:
         """Append one row."""
-        self._file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+        self._file.write((to_json(row) + "\n").encode())
 
     def close(self) -> None:
         self._file.close()

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core import console
 from cornucopia.core.errors import Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
 from cornucopia.models.load import load_base
 from cornucopia.models.meta import ModelMeta
-from cornucopia.models.spec import resolve
+from cornucopia.models.spec import ResolvedModel, resolve
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.data.prepare import prepare, save_rejects
 from cornucopia.training.methods import METHODS
@@ -23,8 +24,9 @@ from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
-from cornucopia.training.run import planner
+from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.build import make_trainer, trainable
+from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.plan import show, total_steps
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
 from cornucopia.training.run.start import as_started, check_output, goes_on, open_output
@@ -41,12 +43,20 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
     recipe = as_started(recipe)
-    output = Path(recipe.output_dir)
     resolved = resolve(recipe.spec())
-    folder, shape, template = resolved.folder, resolved.shape, resolved.template
+    ranks.join(resolved.device)
+    console.quiet(not ranks.is_first())
+    try:
+        return _train(recipe, resolved)
+    finally:
+        console.quiet(False)
+
+
+def _train(recipe: TrainRecipe, resolved: ResolvedModel) -> dict[str, Any]:
+    output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
     if not recipe.dry_run:
-        check_output(recipe, output, folder)
+        ranks.first_decides(lambda: check_output(recipe, output, resolved.folder))
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     size = resolved.dtype.itemsize
@@ -60,16 +70,25 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
         "data_fingerprint": plan.fingerprint,
         "start": resolved.adapter_fingerprint,
     }
-    start = open_output(recipe, output, identity)
+    meta = make_meta(recipe, template, resolved.folder, plan, identity["base_fingerprint"])
+    start = ranks.first_decides(lambda: _open(recipe, fitted, output, plan, identity))
     if start == "finished":
         return ck.finished(output) or {}
-    start_trackers(recipe)
-    save_rejects(plan, output / "rejects.jsonl")
-    write_text(output / "recipe.yaml", as_yaml(recipe))
-    meta = make_meta(recipe, template, folder, plan, identity["base_fingerprint"])
-    if recipe.auto:
-        planner.remember(output, fitted)
     return _fit(fitted, output, plan, objective, meta, start)
+
+
+def _open(
+    recipe: TrainRecipe, fitted: TrainRecipe, output: Path, plan: DataPlan, identity: dict[str, Any]
+) -> str | None:
+    """Make the output folder ready and write what is known before the first step; see `open_output`."""
+    start = open_output(recipe, output, identity)
+    if start != "finished":
+        start_trackers(recipe)
+        save_rejects(plan, output / "rejects.jsonl")
+        write_text(output / "recipe.yaml", as_yaml(recipe))
+        if recipe.auto:
+            planner.remember(output, fitted)
+    return start
 
 
 def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], TrainRecipe]) -> TrainRecipe:
@@ -78,7 +97,7 @@ def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], T
     With --auto they are made smaller still when the memory has become less.
     """
     before = planner.remembered(output, recipe) if goes_on(recipe) else None
-    most = before or recipe
+    most = before or planner.divided(recipe)
     return choose(most) if recipe.auto else most
 
 
@@ -135,14 +154,19 @@ def _fit_once(
     interrupt.install()
     try:
         trainer.train(resume_from_checkpoint=start)
+        trainer.check_weights()
+    except Diverged as error:
+        log.diverged(error)
+        raise _told(error, trainer, output, time.monotonic() - began, plan) from None
     finally:
         interrupt.remove()
         log.close()
-    seconds = time.monotonic() - began
-    save(output, trainer.model, method, base, meta)
-    result = summary(trainer, seconds, not interrupt.stopped, plan)
-    write_json(output / ck.RESULT, result)
-    plot_loss(output / "log.jsonl", output / "loss.png")
+    result = summary(trainer, time.monotonic() - began, plan) | {"finished": not interrupt.stopped}
+    if ranks.is_first():
+        save(output, trainer.model, method, base, meta)
+        write_json(output / ck.RESULT, result)
+        plot_loss(output / "log.jsonl", output / "loss.png")
+    ranks.wait()
     if interrupt.stopped:
         raise Interrupted(
             "训练已中断，进度和适配器都已保存",
@@ -150,3 +174,12 @@ def _fit_once(
             fix=f"接着练：同样的命令加 --resume（第 {result['steps']} 步）",
         )
     return result
+
+
+def _told(error: Diverged, trainer: Any, output: Path, seconds: float, plan: DataPlan) -> Diverged:
+    """A run that diverged: its result on the disk, and the error with what is left of the run."""
+    last = ranks.first_decides(lambda: ck.last_complete(output))
+    if ranks.is_first():
+        result = summary(trainer, seconds, plan) | {"finished": False, "diverged_at": error.step}
+        write_json(output / ck.RESULT, result)
+    return error.at(str(output), last.name if last else "")

@@ -6,7 +6,6 @@ Chooses documents per forward pass and whether activations are recomputed; docum
 from __future__ import annotations
 
 import json
-import os
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cornucopia.training.data.batches import EpochSampler
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run import ranks
 
 MEMORY = "memory.json"  # what was chosen for this output folder: a resumed run must compute the same way
 MARGIN = 0.9  # of the free memory; the rest is for allocators' gaps and other programs
@@ -130,9 +130,25 @@ def with_choice(recipe: TrainRecipe, micro: int, checkpointing: bool) -> TrainRe
     return recipe.model_copy(update={"micro_batch_size": micro, "gradient_checkpointing": checkpointing})
 
 
+def divided(recipe: TrainRecipe) -> TrainRecipe:
+    """The recipe in portions of which every process takes equally many.
+
+    Raises:
+        ConfigError: an update cannot be shared out evenly.
+    """
+    if recipe.batch_size % ranks.world():
+        raise ConfigError(
+            "每次更新的条数分不匀",
+            where=f"--batch-size {recipe.batch_size}",
+            found=f"{ranks.world()} 个进程",
+            fix=f"改成 {ranks.world()} 的整数倍",
+        )
+    return with_choice(recipe, _smaller(recipe, recipe.micro)[0], recipe.gradient_checkpointing)
+
+
 def _smaller(recipe: TrainRecipe, most: int) -> list[int]:
     """Micro-batches up to `most` that an update divides into evenly on every rank, the largest first."""
-    each = max(recipe.batch_size // int(os.environ.get("WORLD_SIZE", "1")), 1)
+    each = recipe.batch_size // ranks.world()
     return [micro for micro in range(min(most, each), 0, -1) if each % micro == 0]
 
 
@@ -152,7 +168,7 @@ def step_down(recipe: TrainRecipe, failures: int) -> TrainRecipe | None:
     The first failure halves the micro-batch, the second quarters it, the third leaves one document, the last has its
     activations recomputed: few tries, as each loads the model anew.
     """
-    if failures >= TRIES or int(os.environ.get("WORLD_SIZE", "1")) > 1:  # the other ranks would wait forever
+    if failures >= TRIES or ranks.world() > 1:  # the other ranks would wait forever
         return None
     if recipe.micro == 1:
         return None if recipe.gradient_checkpointing else with_choice(recipe, 1, True)

@@ -67,13 +67,12 @@ def make_meta(
     )
 
 
-def summary(trainer: Any, seconds: float, finished: bool, plan: DataPlan) -> dict[str, Any]:
+def summary(trainer: Any, seconds: float, plan: DataPlan) -> dict[str, Any]:
     """The result, as in train_result.json: steps, losses, seconds, tokens."""
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     evals = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     tokens = trainer.state.num_input_tokens_seen
     return {
-        "finished": finished,
         "steps": trainer.state.global_step,
         "loss_first": losses[0] if losses else None,
         "loss_last": losses[-1] if losses else None,
