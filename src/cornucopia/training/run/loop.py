@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core import console
-from cornucopia.core.errors import Interrupted, first_line
+from cornucopia.core.errors import CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
 from cornucopia.models.load import load_base
 from cornucopia.models.meta import ModelMeta
@@ -24,10 +24,11 @@ from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
+from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.build import make_trainer, trainable
 from cornucopia.training.run.divergence import Diverged
-from cornucopia.training.run.plan import show, total_steps
+from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
 from cornucopia.training.run.start import as_started, check_output, goes_on, open_output
 from cornucopia.training.run.trackers import check_trackers, start_trackers
@@ -46,32 +47,46 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     resolved = resolve(recipe.spec())
     ranks.join(resolved.device)
     console.quiet(not ranks.is_first())
+    claims: list[Any] = []  # of the output folder, once it is this run's
     try:
-        return _train(recipe, resolved)
+        return _train(recipe, resolved, claims)
     finally:
-        console.quiet(False)
+        for claim in claims:
+            folder.unlock(claim)
 
 
-def _train(recipe: TrainRecipe, resolved: ResolvedModel) -> dict[str, Any]:
+def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
-    if not recipe.dry_run:
+    if recipe.dry_run:
+        folder.check_writable(output)
+    else:
         ranks.first_decides(lambda: check_output(recipe, output, resolved.folder))
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
-    show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
+    memory, steps = planner.memory_of(fitted, plan, shape, size), total_steps(recipe, len(plan.train))
+    disk = planner.disk_of(recipe, memory, steps)
+    hint = compile_hint(recipe, repays_compiling(recipe, plan, shape.parameters, resolved.device), resolved.device)
+    show(fitted, plan, template.name, memory, own, free, (disk.total, folder.room(output)), hint)
     if recipe.dry_run:
-        return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
+        return {"dry_run": True, "steps": steps, "rejects": len(plan.rejects)}
     identity = recipe.identity() | {
         "base_fingerprint": resolved.weights_fingerprint,
         "data_fingerprint": plan.fingerprint,
         "start": resolved.adapter_fingerprint,
     }
     meta = make_meta(recipe, template, resolved.folder, plan, identity["base_fingerprint"])
-    start = ranks.first_decides(lambda: _open(recipe, fitted, output, plan, identity))
+    ranks.first_decides(lambda: planner.check_disk(disk, output))
+
+    def open_() -> str | None:
+        claims.append(folder.lock(output))
+        check_output(recipe, output, resolved.folder)  # again, now that nobody else can change it
+        return _open(recipe, fitted, output, plan, identity)
+
+    start = ranks.first_decides(open_)
     if start == "finished":
         return ck.finished(output) or {}
     return _fit(fitted, output, plan, objective, meta, start)
@@ -108,7 +123,9 @@ def _fit(
     for failures in range(1, planner.TRIES + 1):
         try:
             return _fit_once(recipe, output, plan, objective, meta, start)
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # some are told better: safetensors and PyTorch have their own for a full disk
+            if folder.is_disk_full(error):
+                raise _disk_full(output) from None
             smaller = planner.step_down(recipe, failures) if planner.is_out_of_memory(error) else None
             if smaller is None and planner.is_out_of_memory(error):
                 raise planner.too_small(recipe, first_line(error)) from None
@@ -121,6 +138,13 @@ def _fit(
         planner.remember(output, recipe)
         planner.tell_step_down(recipe, start)
     raise AssertionError("step_down gives up before the last try")
+
+
+def _disk_full(output: Path) -> CornucopiaError:
+    """The error, with what was half-written gone."""
+    folder.sweep(output)
+    last = ck.last_complete(output)
+    return folder.disk_full(output, last.name if last else "")
 
 
 def _release() -> None:

@@ -6,11 +6,12 @@ Chooses documents per forward pass and whether activations are recomputed; docum
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.console import say
+from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
 from cornucopia.models.memory import GIB, MemoryEstimate, Shape, Step
@@ -18,6 +19,7 @@ from cornucopia.training.data.batches import EpochSampler
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run import output as folder
 from cornucopia.training.run import ranks
 
 MEMORY = "memory.json"  # what was chosen for this output folder: a resumed run must compute the same way
@@ -72,6 +74,49 @@ def step_of(recipe: TrainRecipe, plan: DataPlan, compute_bytes: int) -> Step:
 def memory_of(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: int) -> MemoryEstimate:
     """Memory of the recipe's largest step."""
     return METHODS[recipe.method](recipe).memory(shape, step_of(recipe, plan, compute_bytes))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes a run writes: one checkpoint, all that are there at once, the result."""
+
+    checkpoint: int
+    checkpoints: int
+    result: int
+
+    @property
+    def least(self) -> int:
+        """Without which not even the first checkpoint and the result fit."""
+        return self.checkpoint + self.result
+
+    @property
+    def total(self) -> int:
+        """The most at once."""
+        return self.checkpoints * self.checkpoint + self.result
+
+
+def disk_of(recipe: TrainRecipe, memory: MemoryEstimate, steps: int) -> Disk:
+    """What a run of so many steps writes: weights, and AdamW's two moments with each checkpoint.
+
+    A checkpoint is whole before the oldest goes, so for a moment there is one more than are kept.
+    """
+    trained = memory.gradients
+    weights = memory.weights if METHODS[recipe.method].leaves == "model" else trained
+    return Disk(weights + memory.optimizer, min(recipe.save_total_limit + 1, -(-steps // recipe.save_steps)), weights)
+
+
+def check_disk(disk: Disk, output: Path) -> None:
+    """Refuse a run whose result cannot be written; warn of one that may not.
+
+    Raises:
+        ConfigError: naming what is needed and what is free.
+    """
+    free = folder.room(output)
+    need = f"检查点和成品最多要 {disk.total / GIB:.2f} GiB，可用 {free / GIB:.2f} GiB"
+    if disk.least > free:
+        raise ConfigError("磁盘放不下这次训练", where=str(output), found=need, fix="腾出空间，或换 --output-dir")
+    if disk.total > free:
+        warn(f"磁盘可能不够：{need}。调小 --save-total-limit 或腾出空间")
 
 
 def _largest_pass(recipe: TrainRecipe, plan: DataPlan) -> tuple[int, int]:
