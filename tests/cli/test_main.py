@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,7 +53,7 @@ def test_an_unknown_command_names_the_nearest(word, close, capsys):
     ("error", "code", "text"),
     [
         (ModelError("坏模型", where="某处", found="空", fix="重下"), 1, "办法：重下"),
-        (Interrupted("停了"), 130, "停了"), (KeyboardInterrupt(), 130, "已中断"), (None, 0, ""),
+        (Interrupted("停了"), 130, "停了\n"), (KeyboardInterrupt(), 130, "已中断"), (None, 0, ""),
     ],
 )  # fmt: skip
 def test_exit_codes(error, code, text, monkeypatch, capsys):
@@ -151,3 +152,84 @@ def test_a_new_model_is_not_made_over_another(capsys, tmp_path):
     assert main(["models", "new", str(tmp_path), "--text", "README.md"]) == 1
     assert "已经有一个模型" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+CONSOLES = {
+    "gbk": {"PYTHONIOENCODING": "gbk"},
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+
+
+def in_console(name, *words, **more):
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "PYTHONIO", "PYTHONUTF8"))}
+    words = [word if isinstance(word, bytes) else os.fsencode(word) for word in words]
+    command = [os.fsencode(sys.executable), b"-m", b"cornucopia", *words]
+    return subprocess.run(command, env=env | CONSOLES[name], capture_output=True, timeout=120, **more)
+
+
+@pytest.mark.parametrize("name", CONSOLES)
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["data", "preview", "{data}", "--template", "fin_template", "-n", "1"], 0), (["data", "stats", "{data}"], 0),
+        (["train", "--help"], 0), (["calc", "等额本息", "--principal", "100万", "--rate", "4%", "--months", "12"], 0),
+        (["data", "check", "没有✅.jsonl"], 1), (["compare", "--qestions"], 2),
+        (["compare", "--questions", "{data}", "--output-dir", "{out}", "--contestant", "没有✅=没有的模型"], 1),
+    ],
+)  # fmt: skip
+def test_no_consoles_encoding_ends_in_a_traceback(name, words, code, tmp_path):
+    data = tmp_path / "题📈.jsonl"
+    data.write_text('{"instruction": "涨📈 5€ ✅？", "output": "能⚠️。"}\n', encoding="utf-8")
+    done = in_console(name, *(word.format(data=data, out=tmp_path / "o") for word in words))
+    assert b"Traceback" not in done.stderr and (done.returncode == code or name == "C"), done.stderr.decode()
+    if words[:2] == ["data", "preview"] and name == "gbk":
+        shown = done.stdout.decode("gbk")
+        assert "涨\\ud83d\\udcc8 5" in shown and "模板 fin_template：1 条可训练" in shown
+
+
+@pytest.mark.parametrize("name", ["gbk", "C"])
+def test_names_that_are_no_utf8_are_told_or_used(name, tmp_path):
+    data = os.fsencode(tmp_path) + b"/\xce\xca\xcc\xe2.jsonl"  # a name from a GBK archive
+    with open(data, "w", encoding="utf-8") as file:  # noqa: PTH123 - bytes
+        file.write('{"instruction": "问", "output": "答"}\n')
+    assert in_console(name, "data", "check", data).returncode == 0
+    out = os.fsencode(tmp_path / "o")
+    words = ["--questions", data, "--output-dir", out, "--contestant", b"\xc3\xfb=nano", "--max-new-tokens", "2"]
+    done = in_console(name, "compare", *words)
+    assert done.returncode == 0, done.stderr
+    assert "nano" in (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback():
+    """From the first moment that the package's own code runs."""
+    code = (
+        "import builtins, importlib.abc, sys\n"
+        "from cornucopia.cli import main as module\n"
+        "class Stop(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        "        raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.exit(module.main(['data', 'stats', 'x']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (130, "已中断\n")
+
+
+def test_loading_the_command_line_itself_is_short():
+    code = (
+        "import sys; before = set(sys.modules); import cornucopia.cli.main\n"
+        "print([name for name in ('logging', 'difflib', 'argparse', 'json', 'typing', 'inspect') if name in "
+        "set(sys.modules) - before])"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, encoding="utf-8",
+                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_standard_output_on_a_full_disk_is_told():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run([sys.executable, "-m", "cornucopia", "--help"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and "磁盘满了" in done.stderr.decode() and b"Exception" not in done.stderr

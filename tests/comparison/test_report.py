@@ -16,7 +16,7 @@ from cornucopia.comparison.run import compare
 from cornucopia.comparison.summary import differ, summarise
 from cornucopia.comparison.table import escape, markdown, markdown_scores, show_summary
 from cornucopia.core.errors import ModelError
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028{{ 7*7 }}"
 
@@ -54,7 +54,8 @@ def test_the_page_holds_everything_and_fetches_nothing(tmp_path):
 
 
 def test_answers_cannot_become_markup(tmp_path):
-    record = Record((Message("user", EVIL, EVIL), Message("assistant", EVIL)), domain=EVIL, kind=EVIL, source=EVIL)
+    turns = (Message("user", EVIL), Message("assistant", EVIL))
+    record = Record(turns, passages=(Passage(EVIL),), domain=EVIL, kind=EVIL, source=EVIL)
     comparison, summary = made(tmp_path, [record] * 2, **{EVIL: lambda q: EVIL, "坏": ModelError(EVIL)})
     page = page_of(tmp_path, comparison, summary)
     assert (

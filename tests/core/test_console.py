@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 
 from cornucopia.core import console
 from cornucopia.core.console import Progress, say, show_table, warn
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "ascii", "latin-1", "utf-8", "big5"])
+def test_no_character_stops_output_and_json_stays_json(encoding, monkeypatch):
+    text = "金📈€✅\ud83d\udcff ö"
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    console.settle_streams()
+    say(text)
+    show_table(text, ["项", text], [(text, 1)])
+    sys.stdout.flush()
+    start = len(raw.getvalue())
+    print(json.dumps(text, ensure_ascii=False), flush=True)
+    shown = raw.getvalue()[start:].decode(encoding)
+    assert json.loads(shown) == json.loads(json.dumps(text))
+    assert ("金" in shown) == (encoding in ("gbk", "utf-8", "big5"))
+
+
+def test_what_the_user_chose_for_a_stream_stays(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="gbk", errors="ignore"))
+    console.settle_streams()
+    assert sys.stdout.errors == "ignore"
 
 
 class Terminal(io.StringIO):
@@ -64,3 +88,16 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch):
         raise RuntimeError
     text = sys.stderr.getvalue()
     assert "推理" in text and "2/3" in text
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
+def test_whole_cells_are_never_broken_and_no_name_is_gone(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    columns = ["题型", "选手", "字符F1", "数字正确率"]
+    rows = [["问答", "基座", "0.23 [0.18, 0.28]", "100%"], ["", "一个名字很长很长的选手", "0.30 [0.25, 0.35]", ""]]
+    show_table("表", columns, rows, whole=2)
+    text = terminal.getvalue()
+    assert all(cell in text for row in rows for cell in row)
+    assert ("问答 · 一个名字很长很长的选手" in text) == (width <= 60)

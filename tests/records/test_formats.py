@@ -28,6 +28,7 @@ ROWS = {
     "content_summary": {"content": Q, "summary": A},
     "context_target": {"context": Q, "target": A},
     "input_output": {"input": Q, "output": A},
+    "preference": {"chosen": TURNS, "rejected": [TURNS[0], {"role": "assistant", "content": "差"}]},
     "text": {"text": "一篇公告"},
 }
 
@@ -133,11 +134,14 @@ def test_batch_keeps_its_id_and_parameters():
     assert record.extra == {"method": "POST", "url": "/v1/chat/completions", "model": "m", "max_tokens": 9}
 
 
-def test_text_parts_are_joined_and_pictures_refused():
+def test_text_parts_are_joined_pictures_kept_and_other_media_refused():
     parts = [{"type": "text", "text": "甲"}, {"type": "text", "text": "乙"}]
     assert to_record({"messages": [{"role": "user", "content": parts}]})[0].question == "甲\n乙"
-    with pytest.raises(DataError, match="文字以外"):
-        to_record({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]})
+    parts = [{"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "text", "text": "看图"}]
+    shown = to_record({"messages": [{"role": "user", "content": parts}]})[0].messages[0]
+    assert (shown.content, shown.images) == ("<image>看图", ("a.png",))
+    with pytest.raises(DataError, match="以外的内容"):
+        to_record({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]})
 
 
 def test_tool_turns():
@@ -152,14 +156,14 @@ def test_tool_turns():
     [
         {"conversations": [{"from": "human", "value": Q}], "chosen": {"value": A}, "rejected": {"value": "差"}},
         {"prompt": Q, "chosen": A, "rejected": "差"},
-        {"prompt": [{"role": "user", "content": Q}], "chosen": [{"role": "assistant", "content": A}], "rejected": []},
+        {"prompt": [TURNS[0]], "chosen": [TURNS[1]], "rejected": [{"role": "assistant", "content": "差"}]},
         {"instruction": Q, "output": [A, "差"]},
     ],
 )
 def test_the_chosen_answer_of_a_pair_is_golden_and_both_are_kept(row):
     record, _ = to_record(row)
     assert record.messages == (ASKED, ANSWERED)
-    assert set(record.extra) >= {"chosen"}
+    assert [turn.content for turns in record.rejected for turn in turns] == ["差"] and not record.extra
 
 
 def test_a_question_without_answer_ends_with_the_user():

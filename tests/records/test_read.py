@@ -163,7 +163,7 @@ def test_paths_that_cannot_be_read(tmp_path):
 def test_require_answer_makes_questions_rejects(tmp_path):
     path = write(tmp_path, "a.jsonl", LINES[0] + '\n{"instruction": "没有答案"}')
     assert len(read_records(path, rejects=False).records) == 2
-    result = read_records(path, require_answer=True, rejects=False)
+    result = read_records(path, objective="sft", rejects=False)
     assert (len(result.records), result.rejects[0].line) == (1, 2)
     assert not list(tmp_path.glob("*.rejects.jsonl"))
 

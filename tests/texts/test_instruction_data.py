@@ -40,7 +40,7 @@ def both(training, held_out):
 
 def read_whole(name):
     """The records of a file that must have no bad row and no note (doubled id, other encoding)."""
-    result = read_records(ROOT / "instruction_data" / name, rejects=False, require_answer=True)
+    result = read_records(ROOT / "instruction_data" / name, rejects=False, objective="sft")
     assert not result.rejects and not result.notes
     return result.records
 

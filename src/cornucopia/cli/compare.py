@@ -15,7 +15,7 @@ _EXAMPLES = """  cornucopia compare recipes/compare.yaml
 
 
 def run(argv: list[str]) -> int:
-    """Compare and write the results; 1 when no contestant could answer anything."""
+    """Compare and write the results; 1 when no contestant could answer anything, or one is below --fail-below."""
     recipe, _ = options.parse(
         CompareRecipe, argv, prog="cornucopia compare", positional="recipe",
         positional_help="YAML 配方，见 recipes/compare.yaml",
@@ -24,6 +24,9 @@ def run(argv: list[str]) -> int:
         examples=_EXAMPLES,
     )  # fmt: skip
     check(recipe)
+    from cornucopia.comparison.gate import read_limits, shortfalls
+
+    limits = read_limits(recipe)
     from cornucopia.comparison.report import write_report
     from cornucopia.comparison.run import compare
     from cornucopia.comparison.summary import summarise
@@ -39,4 +42,8 @@ def run(argv: list[str]) -> int:
     show_summary(comparison, summary)
     console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")
     console.say(f"表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
-    return 1 if all(line.failed == len(comparison.questions) for line in summary.overall) else 0
+    short = shortfalls(limits, summary)
+    for sentence in short:
+        console.say(f"没有达到要求：{sentence}")
+    failed = all(line.failed == len(comparison.questions) for line in summary.overall)
+    return 1 if failed or short else 0

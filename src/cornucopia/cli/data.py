@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.console import say, show_table
 from cornucopia.core.errors import UsageError, nearest
+from cornucopia.core.jsonl import to_json
 from cornucopia.core.options import parse
 from cornucopia.core.paths import spare_input
 from cornucopia.records.formats import parse_columns
@@ -50,7 +49,7 @@ class StatsConfig(_Source):
 class CheckConfig(_Source):
     """`cornucopia data check`"""
 
-    require_answer: bool = option(False, "没有答案的也算坏行（训练数据）")
+    require_answer: bool = option(False, "按指令微调的要求查：没有答案、含图片、标为坏回答的也算坏行")
 
 
 class ConvertConfig(_Source):
@@ -109,8 +108,7 @@ def run_stats(argv: list[str]) -> int:
         report["against"] = {"path": str(other.path), "records": len(other.records)}
         report["overlap"] = [_named(pair, result.records, other.records) for pair in pairs]
     if config.json_output:
-        json.dump(report, sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print(to_json(report, 2))
     else:
         _show_stats(report, config.show)
     return 0
@@ -155,7 +153,7 @@ def run_check(argv: list[str]) -> int:
     """List every bad row; exit code 1 when there is one."""
     config = _parse(CheckConfig, argv, "check", "instruction_data/fin_data.json")
     columns = parse_columns(config.columns)
-    result = scan_records(config.file, columns=columns, require_answer=config.require_answer)
+    result = scan_records(config.file, columns=columns, objective="sft" if config.require_answer else "")
     for reject in result.rejects:
         print(reject)
     for note in result.notes:

@@ -12,7 +12,7 @@ from cornucopia.core.options import parse
 if TYPE_CHECKING:
     from cornucopia.core.doctor import Row
 
-_MARKS = {"正常": "✓", "注意": "!", "不行": "✗"}
+_MARKS = {"正常": "√", "注意": "!", "不行": "×"}  # all of them in GBK
 
 
 class DoctorOptions(Config):

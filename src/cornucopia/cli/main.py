@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
-import warnings
 
 from cornucopia import __version__
-from cornucopia.core.errors import CornucopiaError, UsageError, nearest, refused
+from cornucopia.core.errors import ConfigError, CornucopiaError, Interrupted, UsageError, nearest, refused
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("cornucopia.cli.train", "微调：LoRA 指令微调，或继续预训练"),
@@ -25,26 +23,58 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code (0 done, 1 input, 2 usage, 130 interrupted)."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    set_defaults()
-    _quiet()
     try:
-        return _dispatch(argv)
-    except CornucopiaError as error:
-        print(f"错误：{error}", file=sys.stderr)
-        return error.exit_code
+        return _told(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         print("已中断", file=sys.stderr)
         return 130
+
+
+def _told(argv: list[str]) -> int:
+    """Run one command; what a user can mend is told on standard error."""
+    from cornucopia.core.console import settle_streams
+
+    settle_streams()
+    set_defaults()
+    _quiet()
+    try:
+        code = _dispatch(argv)
+        sys.stdout.flush()
+        return code
+    except CornucopiaError as error:
+        return _tell(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return 0
-    except OSError as error:
-        told = refused(error)
+    except (OSError, UnicodeEncodeError) as error:
+        told = refused(error) if isinstance(error, OSError) else _not_encoded(error, argv)
         if told is None or os.environ.get("CORNUCOPIA_DEBUG"):
             raise
-        print(f"错误：{told}", file=sys.stderr)
-        return told.exit_code
+        _close_output()
+        return _tell(told)
+
+
+def _tell(error: CornucopiaError) -> int:
+    print(error if isinstance(error, Interrupted) else f"错误：{error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _close_output() -> None:
+    """What standard output still holds goes nowhere: its reader is gone, or its disk is full."""
+    output = sys.stdout
+    if output is sys.__stdout__ and output is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+
+
+def _not_encoded(error: UnicodeEncodeError, argv: list[str]) -> CornucopiaError | None:
+    """A name that this system's encoding lacks, or that is not in it; None for a fault of the program's own."""
+    system = sys.getfilesystemencoding()
+    half = any("\ud800" <= char <= "\udfff" for char in "".join(argv))
+    if system.lower().replace("-", "") == "utf8" and not half:
+        return None
+    found = f"{error.object[error.start : error.end][:20]!a} 写不成 {error.encoding}；系统的编码是 {system}"
+    fix = "export LC_ALL=C.UTF-8 PYTHONUTF8=1，名字用 UTF-8 写"
+    return ConfigError("名字或路径里的字超出了系统的编码", found=found, fix=fix)
 
 
 def set_defaults() -> None:
@@ -63,6 +93,9 @@ def _quiet() -> None:
     """Keep the libraries' notices to their developers from the user; CORNUCOPIA_DEBUG=1 shows them."""
     if os.environ.get("CORNUCOPIA_DEBUG"):
         return
+    import logging  # here, not above: Ctrl-C before main() has begun is a traceback
+    import warnings
+
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="(torch|peft|transformers|matplotlib)")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -75,6 +75,10 @@ class _Task(Config):
         [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
     )
     limit: int | None = option(None, "只比前多少题", gt=0)
+    fail_below: list[str] = option(
+        [], "成绩不够就以退出码 1 结束，供 CI 用，可写多次：指标=值 或 选手:指标=值，如 f1=0.3、调优后:numbers=80%。"
+        "不写选手则查除第一个（基准）外的所有选手；越低越好的指标查的是高于", split="never",
+    )  # fmt: skip
     system: str = option("", "给所有选手的系统提示")
     title: str = option("", "报告标题")
     device: str = option("auto", "本地模型用哪个设备：auto、cpu、cuda、cuda:1")

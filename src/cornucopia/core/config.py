@@ -152,7 +152,7 @@ class Config(BaseModel):
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the resolved values."""
         text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

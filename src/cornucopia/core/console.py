@@ -1,15 +1,41 @@
-"""Terminal output: messages to standard error, results to standard output, progress with time left.
+"""Terminal output in whatever encoding it has: messages to standard error, results to standard output, and progress.
 
 When standard error is not a terminal (CI, a log file) progress becomes a plain line now and then.
 """
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
+
+ESCAPE = "cornucopia-escape"  # the error handler below, for str.encode and streams
+
+
+def escape(error: UnicodeError) -> tuple[str, int]:
+    r"""What an encoding lacks as \uXXXX, in two halves above U+FFFF, so that JSON stays JSON: a codec error handler."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
+
+
+codecs.register_error(ESCAPE, escape)
+
+
+def settle_streams() -> None:
+    """No character stops output or input: a GBK or ASCII console gets escapes for what it lacks, bad input a mark."""
+    for stream, refusing, errors in (
+        (sys.stdout, ("strict", "surrogateescape"), ESCAPE),
+        (sys.stderr, ("strict", "backslashreplace"), ESCAPE),
+        (sys.stdin, ("strict", "surrogateescape"), "replace"),
+    ):
+        if getattr(stream, "errors", None) in refusing and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
+
 
 _state = {"quiet": False}
 
@@ -31,21 +57,50 @@ def warn(message: str) -> None:
     say(f"注意：{message}")
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on standard output."""
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole: int = 0) -> None:
+    """A table on standard output.
+
+    Args:
+        title, columns, rows: its texts.
+        whole: 0 breaks long cells over lines. Otherwise no cell is broken: on a terminal too narrow for the table each
+            row becomes a block, headed by its first `whole` cells (an empty one there repeats the row above).
+    """
     if _state["quiet"]:
         return
     from rich.console import Console
+    from rich.measure import measure_renderables
     from rich.table import Table
     from rich.text import Text  # plain text: a "[/x]" in the data is no markup
 
+    rows = [[str(cell) for cell in row] for row in rows]
     table = Table(title=Text(title), title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(Text(column), overflow="fold", justify="left" if index == 0 else "right")
+        table.add_column(Text(column), overflow="fold", justify="left" if index == 0 else "right", no_wrap=bool(whole))
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console() if sys.stdout.isatty() else Console(width=1000 if whole else 120)
+    wide = measure_renderables(console, console.options.update(max_width=10_000), [table]).maximum
+    if whole and wide > console.width:
+        print("\n".join([title, *_blocks(columns, rows, whole)]))
+    else:
+        console.print(table)
+
+
+def _blocks(columns: Sequence[str], rows: Iterable[Sequence[str]], heads: int) -> list[str]:
+    """Each row as a heading and a line a column."""
+    from rich.cells import cell_len
+
+    wide = max((cell_len(column) for column in columns[heads:]), default=0)
+    lines: list[str] = []
+    above: Sequence[str] = [""] * heads
+    for row in rows:
+        above = [cell or old for cell, old in zip(row[:heads], above, strict=True)]
+        lines += ["", " · ".join(above)]
+        lines += [
+            f"  {column}{' ' * (wide - cell_len(column))}  {cell}"
+            for column, cell in zip(columns[heads:], row[heads:], strict=True) if cell
+        ]  # fmt: skip
+    return lines
 
 
 class Progress:

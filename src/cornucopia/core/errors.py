@@ -5,7 +5,6 @@ Only the edge (cli, serving) turns these into text; library code lets unexpected
 
 from __future__ import annotations
 
-import difflib
 import errno
 from collections.abc import Iterable
 
@@ -103,6 +102,8 @@ def first_line(error: BaseException, limit: int = 200) -> str:
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The choice most like `word`, or '' when none is close."""
-    matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    """The choice most like `word` but not `word` itself (a link to nothing is its own neighbour), or ''."""
+    import difflib  # here: Ctrl-C while the program still imports is a traceback
+
+    matches = difflib.get_close_matches(word, [choice for choice in choices if choice != word], n=1, cutoff=0.5)
     return matches[0] if matches else ""

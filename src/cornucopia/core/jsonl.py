@@ -1,4 +1,7 @@
-"""JSON Lines and small files that survive a kill: whole lines or nothing, UTF-8, no ASCII escapes."""
+"""JSON Lines and small files that survive a kill: whole lines or nothing, UTF-8, no ASCII escapes.
+
+Half a surrogate pair, which UTF-8 cannot hold, is written as its JSON escape and read back as it was.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +12,61 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.console import ESCAPE
+
+_BLOCK = 1 << 16  # bytes read at a time when the end of a file is looked at
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON as the standard has it: NaN and the infinities, for which it has no word, are null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_finite(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
 
 def write_text(path: str | Path, text: str) -> None:
-    """Replace a file in one step: after a kill it holds the old text or the new, never a part."""
+    """Replace a file in one step: after a kill it holds the old text or the new, never a part.
+
+    What a failed or killed writer left beside it goes, so that a full disk does not stay full.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8", errors=ESCAPE) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:  # a full disk above all: what was begun must not go on holding the space
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
-def to_json(value: Any, **layout: Any) -> str:
-    """JSON that every reader takes: a number that is not finite becomes null.
+def _sweep(path: Path) -> None:
+    """Remove the temporary files of writers of this file that are dead."""
+    head = f".{path.name}."
+    for left in path.parent.iterdir():
+        pid = left.name.removeprefix(head).removesuffix(".tmp")
+        if left.name == f"{head}{pid}.tmp" and pid.isdecimal():
+            import psutil
 
-    Args:
-        value: to be written.
-        **layout: as for json.dumps.
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, **layout)
-    except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, **layout)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+            if not psutil.pid_exists(int(pid)):
+                left.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:
     """Replace a file by indented JSON in one step."""
-    write_text(path, to_json(value, indent=2) + "\n")
+    write_text(path, to_json(value, 2) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
@@ -79,7 +96,7 @@ class Appender:
 
     def write(self, row: Any) -> None:
         """Append one row."""
-        self._file.write((to_json(row) + "\n").encode())
+        self._file.write((to_json(row) + "\n").encode("utf-8", ESCAPE))
 
     def close(self) -> None:
         self._file.close()
@@ -92,9 +109,16 @@ class Appender:
 
 
 def _drop_cut_tail(path: Path) -> None:
-    """Cut what follows the last newline: a line that a kill left half-written."""
+    """Cut what follows the last newline: a line that a kill left half-written. Reads from the end, not the whole."""
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("r+b") as file:
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
+        size = end = file.seek(0, os.SEEK_END)
+        newline = -1
+        while end and newline < 0:
+            start = max(end - _BLOCK, 0)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            end = start + newline + 1
+        if end < size:
+            file.truncate(end)

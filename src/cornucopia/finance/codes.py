@@ -13,9 +13,9 @@ from cornucopia.finance.units import UNIT
 _INT = rf"(?:\d+(?:\.\d+)*|{NUMERAL}|[百千])"
 _SUPERSCRIPTS = "²³¹⁰⁴-⁹½⅓⅔¼¾⅕-⅞"
 _INDEXES = "沪深|中证|上证|科创|国证|深证|创业板|标普|日经|恒生|富时|罗素|MSCI|纳斯达克"
-_LABELS = "电话|热线|拨打|致电|客服|号码|账号|帐号|卡号|单号|代码|编号|尾号|证号|证件|邮编|验证码|短信|官微|文号"
+_LABELS = "咨询|电话|热线|拨打|致电|客服|号码|账号|帐号|卡号|单号|代码|编号|尾号|证号|证件|邮编|验证码|短信|官微|文号"
 _STANDARDS = r"GB(?:/?T)?|JR(?:/?T)?|ISO(?:/IEC)?|IEC|IFRS|IAS|CAS|RFC|SOC|No\.?|NO\.?"
-_LETTERS = r"(?!(?:RMB|CNY|USD|HKD|EUR|GBP|JPY)[ \d])"
+_LETTERS = r"(?!(?:RMB|CNY|USD|HKD|EUR|GBP|JPY)[ \d(]|(?:US|HK)\$)"
 
 _ANYWHERE = re.compile(
     "|".join(
@@ -45,7 +45,7 @@ _AT_DIGIT = re.compile(
             r"\d+(?:\.\d+){2,}(?!\d)",  # 192.168.1.1
             r"\d+(?:/\d+){2,}(?!\d)|(?:19|20)\d\d/\d+(?![\d/])",
             rf"\d[\d.,]*[{_SUPERSCRIPTS}]+",
-            rf"\d+(?:_\d+)+|\d[\d.]*(?!(?i:e[+-]?\d|{UNIT})|(?:RMB|CNY|USD|HKD|EUR))[A-Za-z_][A-Za-z_\d]*",
+            rf"\d+(?:_\d+)+|\d[\d.]*(?!Q[1-4]|H[12]|(?i:e[+-]?\d|{UNIT})|(?:RMB|CNY|USD|HKD|EUR))[A-Za-z_][A-Za-z_\d]*",
             r"\d+\s?号(?!码)",
         )
     ),

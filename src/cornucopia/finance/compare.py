@@ -13,6 +13,7 @@ _COARSEST = Decimal("0.005")  # 约0.5万元 is no answer to 5,307.27元, though
 
 def same_unit(unit: str, wanted: str) -> bool:
     """Whether a number in `unit` may stand for one in `wanted`: bare ones may, for all but dates and ratios."""
+    unit, wanted = ("月" if one == "期" else one for one in (unit, wanted))  # loans are repaid by the month
     if wanted in ("none", "倍"):
         return unit in ("none", "倍")
     return unit in (wanted, "none") and not (wanted in ("日期", "比例") and unit == "none")
@@ -34,7 +35,8 @@ def states(number: Quantity, wanted: Quantity, *, told: bool = False) -> bool:
     Args:
         told: whether the question has said the direction (下降了多少), so that a number without one takes it over.
     """
-    if not same_unit(number.unit, wanted.unit) or number.currency != wanted.currency:
+    units = number.unit, wanted.unit
+    if not (same_unit(*units) or same_unit(*units[::-1])) or number.currency != wanted.currency:
         return False
     if wanted.unit == "日期":
         return same_date(number.value, wanted.value)

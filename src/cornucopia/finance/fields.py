@@ -54,7 +54,7 @@ def _integer(number: Decimal, wanted: str) -> int:
 
 
 def _whole(value: Any) -> int:
-    return _integer(_one(value, ("none", "份", "股"), "整数").value, "整数")
+    return _integer(_one(value, ("none", "份", "股", "期"), "整数").value, "整数")
 
 
 def _days(value: Any) -> int:
@@ -71,7 +71,7 @@ def _whole_years(value: Any) -> int:
 
 
 def _months(value: Any) -> int:
-    quantity = _one(value, ("none", "年", "月"), "期限，如 30年、36个月、360期、360（月）")
+    quantity = _one(value, ("none", "年", "月", "期"), "期限，如 30年、36个月、360期、360（月）")
     months = quantity.value * 12 if quantity.unit == "年" else quantity.value
     return _integer(months, "整数个月")
 

@@ -25,7 +25,7 @@ class Quantity:
     Args:
         value: in base units (元, a plain ratio, 年, 月, 日, 份, 股, 倍), negative where a sign says so; a date is
             yyyymmdd, yyyymm, yyyy or mmdd.
-        unit: 元, 比例, 年, 月, 日, 倍, 份, 股, 点, 日期 or none.
+        unit: 元, 比例, 年, 月, 日, 期, 倍, 份, 股, 点, 日期 or none.
         span: start and end in the text, the sign included.
         step: the weight of the last digit written (0.01 for 5307.27元, 0.0001 for 3.53%).
         part: "low" or "high" for the ends of a range, else "".
@@ -50,19 +50,20 @@ class Quantity:
 
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])\.\d+"
-_POWER = r"(?:e[+-]?\d{1,2}(?![\w.])|×10\^-?\d{1,2}(?!\d))"
+_POWER = r"(?:e[+-]?\d{1,2}(?![\dA-Za-z.])|×10\^-?\d{1,2}(?!\d))"
 _ARABIC = rf"(?:{_DIGITS})"
 _SCALE = r"(?:个?[十百千]?万亿|个?[十百千]?[万亿]|百(?!分)|千(?!分|克))?"
 _TAIL = r"(?:\d{1,4}(?![\d.,%‰‱:/年月日天个号]))?"  # 3万5
 _NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*{_TAIL}|{NUMERAL})"
 _SIMPLE = rf"(?:{_ARABIC}|{NUMERAL})"
+_STUTTER = 30  # so many numerals without a break are a model that stutters
 _RATIO_WORDS = {"百": Decimal("0.01"), "千": Decimal("0.001"), "万": Decimal("0.0001")}
 _RATIO = rf"(?:(?:[百千万]|[一二两三四五六七八九十百千万\d]+)分之{_SIMPLE})"
 _JOIN = r"\s*(?:~|—+|-|到|至)\s*"
 
 _COINS = re.compile(
     rf"(?P<y>{_SIMPLE})(?:元|块)(?:(?P<j>[\d一二三四五六七八九])(?:角|毛))?"
-    r"(?:(?P<f>[\d一二三四五六七八九])分|(?<=块)(?P<c>[一二三四五六七八九])(?![\d角毛分十百千万个年月天日份]))?"
+    r"(?:(?P<f>[\d一二三四五六七八九])分|(?<=块)(?P<c>[\d一二三四五六七八九])(?![\d.角毛分十百千万个年月天日份]))?"
 )
 _MIXED = re.compile(rf"(?P<n>{_SIMPLE})(?P<u>年|个月)半|(?P<h>半)(?P<v>年(?![报度])|个月)|(?P<w>{_SIMPLE})个半月")
 _YEARS_MONTHS = re.compile(rf"(?P<y>{_SIMPLE})(?:年|周?岁)[零又]?(?P<m>{_SIMPLE})个月(?!半)")
@@ -71,7 +72,10 @@ _FRACTION = re.compile(r"(?<![\d+×÷*^()=/-])(\d{1,3})/(\d{1,3})(?![\d+×÷*^()
 _ONE = re.compile(
     rf"(?:(?P<ratio>{_RATIO})|(?:(?P<money>{SYMBOL}) *(?P<sign>-)? *)?(?P<number>{_NUMBER}) *(?P<unit>{UNIT})?)", re.I
 )
-_BRACKETS = re.compile(rf"\( *(?P<money>{SYMBOL})? *(?P<number>{_ARABIC}) *\) *(?P<unit>{_SCALE}(?:{UNIT})?)", re.I)
+_RANGE_AHEAD = re.compile(rf"{_JOIN}{_SIMPLE} *(?:{UNIT})", re.I)  # 两到三天
+_BRACKETS = re.compile(
+    rf"(?:{SYMBOL})?\( *(?:{SYMBOL})? *(?P<number>{_ARABIC}) *\) *(?P<unit>{_SCALE}(?:{UNIT})?)", re.I
+)
 
 
 def read_numbers(text: str) -> list[Quantity]:
@@ -120,8 +124,9 @@ def _read_signed(text: str, at: int, end: int, kind: str) -> Quantity | None:
     Args:
         end, kind: where the number before it ended, and its unit.
     """
-    if text[at] == "(":
-        return _read_brackets(text, at)
+    brackets = _read_brackets(text, at)
+    if brackets or text[at] == "(":
+        return brackets
     sign = signs.read(text, at)
     if sign is None:
         return _read_plain(text, at)
@@ -142,12 +147,14 @@ def _read_brackets(text: str, at: int) -> Quantity | None:
     what = signs.brackets(text, match.span(), match["number"], match["unit"]) if match else ""
     if not match or not what:
         return None
-    quantity = _read_one(f"{match['money'] or ''}{match['number']}{match['unit']}", 0)
+    quantity = _read_one(re.sub(r"[() ]", "", match[0]), 0)
     return quantity and replace(quantity, value=-quantity.value, span=match.span(), either=what == "either")
 
 
 def _read_plain(text: str, at: int) -> Quantity | None:
     if at and text[at].isdigit() and text[at - 1].isdigit():
+        return None
+    if at >= _STUTTER and DIGITS.keys() | MULTIPLIERS.keys() >= set(text[at - _STUTTER : at + 1]):
         return None
     date = dates.read_date(text, at)
     if date:
@@ -204,7 +211,7 @@ def _read_one(text: str, at: int) -> Quantity | None:
         weight = _RATIO_WORDS[below] if below in _RATIO_WORDS else 1 / (_value(below) or Decimal(1))
         return Quantity(_value(above) * weight, "比例", match.span(), _step(above) * weight)
     raw, unit = match["number"], match["unit"] or ""
-    if not _is_number(raw, unit):
+    if not _is_number(raw, unit) and not (raw in DIGITS and _RANGE_AHEAD.match(text, match.end())):
         return None
     value, step = _value(raw), _step(raw)
     if unit == "折" and re.fullmatch(r"[一二三四五六七八九]{2}|\d\d", raw):
@@ -221,12 +228,10 @@ def _is_number(raw: str, unit: str) -> bool:
     """Chinese numerals count only with a unit or as a written-out number, so that 一般 and 万一 are words."""
     if raw[0].isdigit() or raw[0] == ".":
         return True
+    if unit in ("点", "期"):
+        return unit == "期" and len(raw) > 1
     if unit:
-        return (
-            unit not in ("点", "期")
-            and (raw != "一" or unit not in ("块", "手", "折"))
-            and (unit != "手" or raw != "二")
-        )
+        return (raw, unit) not in (("一", "块"), ("一", "手"), ("一", "折"), ("二", "手"))
     return len(raw) >= 2 and raw[0] not in "百千万亿" and any(c in MULTIPLIERS or c == "点" for c in raw[1:])
 
 
@@ -276,8 +281,8 @@ def _with_unit_of(text: str, low: Quantity, high: Quantity) -> Quantity:
     scale = Decimal(1)
     for char in match[1] if match else "":
         scale *= MULTIPLIERS[char]
-    bare = re.fullmatch(r"-? *[\d.,]+|-?[零一二两三四五六七八九十]+", text[slice(*low.span)])
-    if not bare or low.unit != "none" or (high.unit == "none" and scale == 1):
+    if low.unit != "none" or (high.unit == "none" and scale == 1):
         return low
-    scale = scale if low.value * scale * weight <= high.value else Decimal(1)
+    bare = re.fullmatch(r"-? *[\d.,]+|-?[零一二两三四五六七八九十]+", text[slice(*low.span)])
+    scale = scale if bare and low.value * scale * weight <= high.value else Decimal(1)
     return replace(low, value=low.value * scale * weight, step=low.step * scale * weight, unit=kind, currency=currency)

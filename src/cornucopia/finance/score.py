@@ -83,9 +83,9 @@ def _by_calculator(verdict: NumberVerdict) -> NumberScore:
 def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberScore:
     asked, known, ours = _read(question), _read(given), _read(answer)
     reference = _read(golden)
-    wanted = _different(n for n in reference if _weighs(n, _ALL_UNITS) and not _any_states(asked, n))
+    wanted = _different(n for n in reference if _claims(n) and not _any_states(asked, n))
     told, weighty = asks_for_a_fall(question), [n for n in ours if _weighs(n, _ALL_UNITS)]
-    said = [n for n in wanted if _any_states(weighty, n, told)]
+    said = [n for n in wanted if _any_states([n for n in ours if _claims(n)], n, told)]
     strays = [n for n in weighty if not _supported(n, reference, told) and not _supported(n, (*asked, *known), True)]
     units = {n.unit for n in wanted}
     wrong = _different(n for n in strays if _weighs(n, units)) if wanted else []
@@ -106,6 +106,11 @@ def _read(text: str) -> list[Quantity]:
     """The numbers, spans of years as months: 半年 is 6个月. 一份 is an article."""
     numbers = [n for n in read_numbers(text) if text[slice(*n.span)] != "一份"]
     return [replace(n, value=n.value * 12, step=n.step * 12, unit="月") if n.unit == "年" else n for n in numbers]
+
+
+def _claims(number: Quantity) -> bool:
+    """Whether it may be wanted: a bare 76.30 or -5 may, though in an answer it may also be the number of a section."""
+    return _weighs(number, _ALL_UNITS) or number.step < 1 or number.value < 0
 
 
 def _weighs(number: Quantity, units: set[str]) -> bool:

@@ -29,7 +29,7 @@ class Sign:
 _SIGN = re.compile(
     r"(?:-|—(?!—)|±|负的?|[▼↓])(?=[ ]{0,2}[\d.¥￥$€£零一二两三四五六七八九十百千万半]|[ ]?(?:US|HK)\$|人民币)[ ]{0,2}"
 )
-_SAID = re.compile(r"(?:[为是比达约至到率幅额润损差值动减化:：=≈(（|>]|下降|增长|变动)\s*$")
+_SAID = re.compile(r"(?:[为是比达约至到率幅额速润损差值动减化:：=≈(（|>]|下降|增长|变动)\s*$")
 
 
 def read(text: str, at: int) -> Sign | None:
@@ -51,7 +51,9 @@ def meaning(text: str, sign: Sign, end: int, kind: str, unit: str, after: str) -
     if sign.written == "±":
         return "either"
     if sign.written == "—":
-        return "minus" if _SAID.search(before) and not spaced else ""
+        if spaced or text[end : sign.start] == "" or before.endswith("—"):
+            return ""
+        return "minus" if _SAID.search(before) else "either"
     gap = text[end : sign.start]
     if end and not gap.strip(" "):
         return _after_number(gap, spaced, kind, unit)
@@ -75,7 +77,7 @@ def _after_number(gap: str, spaced: bool, kind: str, unit: str) -> Meaning:
     """A dash right behind a number is a sign only where it can be no range and no subtraction: 860万元 -6.8%."""
     if kind in ("", "none") or kind == unit or spaced:
         return ""
-    return "minus" if gap or kind == "日期" else ""
+    return "minus" if gap or kind in ("日期", "年", "月", "日") else ""  # 近一年-15%
 
 
 def _in_formula(before: str, last: str) -> bool:
@@ -117,7 +119,7 @@ _FEWER = r"(?:比|较|同比|环比)[^，。；,;]{0,12}(?<![至不最很减缺�
 _LEVEL = re.compile(
     r"(?:[降跌减升涨增调]|下降|回落|缩减|减少|增加|上升|提高|缩水)[^，。；,;\d]{0,3}(?:至|到|为|成)" + _ABOUT + r"\s*$"
 )
-_OPEN = re.compile(rf"(?:回撤|波动|振幅|误差|偏离|涨跌)[^，。；\d]{{0,4}}{_IS}\s*$")
+_OPEN = re.compile(rf"(?:回撤|损失|波动|振幅|误差|偏离|涨跌)[^，。；\d]{{0,4}}{_IS}\s*$")
 _WAYS = tuple(
     (re.compile(rf"(?:{words}){filler}\s*$"), way)
     for words, filler, way in (
@@ -131,22 +133,21 @@ _WAYS = tuple(
 )
 _POINTS = re.compile(r"(?<![扣抵相])(?:([减降])|[加升])点?\s*$")
 _BEHIND = (
-    (
-        re.compile(
-            rf"\s*(?:的|左右的)?(?:同比|环比)?(?:{_FALL_NOUNS}|净?亏损|下降|下滑|下跌|跌幅)(?!的?[是为至到]?[\d负-])"
-        ),
-        -1,
-    ),
-    (re.compile(r"\s*[▼↓]"), -1),
+    re.compile(rf"\s*(?:的|左右的)(?:同比|环比)?(?:{_FALL_NOUNS}|下降|下滑|下跌|缩水|回落)"),
+    re.compile(rf"\s*(?:{_FALL_NOUNS}|下降|下滑|下跌)(?=[，。；、,;)\s]|$)"),
+    re.compile(r"\s*[▼↓]"),
 )
 _FALLING = re.compile(rf"{_FALL_NOUNS}|下降|下滑|下跌|下挫|回落|缩水|萎缩|减少")
+_ASKED = re.compile(
+    rf"{_FALL_NOUNS}|(?:下[降调滑跌行浮挫]|降低|减少|回落|缩水|萎缩|贬值|[降跌减亏])(?![^，。？]{{0,3}}[到至为成])"
+)
 _RISING = re.compile(r"增长|上升|上涨|回升|提升|提高|反弹|盈利")
 _AND = re.compile(r"\s*(?:[和与及、/~]|以及|-|至|到)\s*")
 
 
 def asks_for_a_fall(question: str) -> bool:
-    """Whether a question has told the direction: 下降了多少, 跌幅是多少; not 涨跌幅是多少 and not 增减多少."""
-    return bool(_FALLING.search(re.sub("涨跌幅?|升降|增减", "", question)) and not _RISING.search(question))
+    """Whether a question has told the direction: 下降了多少, 跌幅是多少; not 涨跌幅是多少, not 降到多少."""
+    return bool(_ASKED.search(re.sub("涨跌幅?|升降|增减|盈亏", "", question)) and not _RISING.search(question))
 
 
 def directions(text: str, numbers: Sequence[tuple[tuple[int, int], str, str]]) -> list[tuple[int, bool]]:
@@ -154,12 +155,11 @@ def directions(text: str, numbers: Sequence[tuple[tuple[int, int], str, str]]) -
     told: list[tuple[int, bool]] = []
     end = 0
     for i, ((start, stop), unit, part) in enumerate(numbers):
-        until = numbers[i + 1][0][0] if i + 1 < len(numbers) else len(text)
         gap = text[end:start]
         if i and _AND.fullmatch(gap) and unit == numbers[i - 1][1] and told[-1][0]:
             way = (0, True) if part != "low" and gap.strip() in ("至", "到") else told[-1]
         else:
-            way = _direction(gap[-30:], text[stop : min(until, stop + 12)], text[start:stop], unit)
+            way = _direction(gap[-30:], text[stop : stop + 12], text[start:stop], unit)
         told.append(way)
         end = stop
     return told
@@ -177,9 +177,8 @@ def _direction(before: str, behind: str, number: str, unit: str) -> tuple[int, b
             return way, False
     if _LEVEL.search(before):
         return 0, False
-    for pattern, way in _BEHIND:
-        if pattern.match(behind):
-            return way, False
+    if any(pattern.match(behind) for pattern in _BEHIND):
+        return -1, False
     clause = re.split(r"[。；;\n]", before)[-1]
     if _FALLING.search(clause) and not _RISING.search(clause):
         return (-1, False) if re.search(r"(?:幅度|变动|变化)[^，。；\d]{0,4}$", clause) else (0, True)

@@ -40,7 +40,7 @@ UNITS: dict[str, tuple[str, Decimal]] = {
     "股": ("股", _ONE),
     "手": ("股", Decimal(100)),
     "点": ("点", _ONE),
-    "期": ("none", _ONE),
+    "期": ("期", _ONE),
     **dict.fromkeys(CURRENCIES, ("元", _ONE)),
 }
 

@@ -12,19 +12,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
+from cornucopia.records.beside import pop_passages, pop_tools, with_images
+from cornucopia.records.choices import ANSWER_KEYS, has_options, letters_of, pop_options
+from cornucopia.records.preference import Turns, answer_turns, pop_label, pop_pair, without_question
 from cornucopia.records.schema import Message, Passage, Record
-from cornucopia.records.turns import kind_name, list_of, text_of, turn_of
+from cornucopia.records.turns import is_switch, kind_name, list_of, text_of, turn_of, without_thought
 
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 _ANSWERS = ("output", "response", "answer", "target")
 _MATERIALS = ("input", "context")
 _BESIDE = ("reasoning", "system", "history")
-_META = ("id", "domain", "kind", "source", "licence", "as_of")
+_META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
+_NO_MATERIAL = ("<noinput>", "nan", "null", "none")  # how alpaca's authors and spreadsheets write that there is none
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
     "领域": "domain", "来源": "source", "completion": "response",
     "reasoning_content": "reasoning", "思考": "reasoning", "conversation": "conversations", "license": "licence",
+    "system_prompt": "system", "system_message": "system", "系统提示": "system", "系统提示词": "system",
+    "response_chosen": "chosen", "chosen_response": "chosen", "chosen_answer": "chosen",
+    "response_rejected": "rejected", "rejected_response": "rejected", "rejected_responses": "rejected",
+    "rejected_answer": "rejected",
 }  # fmt: skip
 
 
@@ -35,7 +43,9 @@ class Parts:
     messages: list[Message] = field(default_factory=list)
     text: str = ""
     passages: tuple[Passage, ...] = ()
+    rejected: tuple[Turns, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)  # what the user should know of how it was read
 
 
 @dataclass(frozen=True)
@@ -47,12 +57,14 @@ class Format:
         keys: a row that has all of these is taken for this format (the first match in FORMATS wins).
         shape: the whole shape, for help and errors.
         convert: pops the keys it uses from the row.
+        applies: what else a row must have, beyond its keys.
     """
 
     name: str
     keys: tuple[str, ...]
     shape: str
     convert: Callable[[dict[str, Any]], Parts]
+    applies: Callable[[dict[str, Any]], bool] = lambda row: True
 
 
 def detect(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> Format | None:
@@ -60,12 +72,15 @@ def detect(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> 
     return _detect(_canonical(row, columns or {}), columns or {})
 
 
-def to_record(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> tuple[Record, str]:
+def to_record(
+    row: Mapping[str, Any], columns: Mapping[str, str] | None = None, told: set[str] | None = None
+) -> tuple[Record, str]:
     """Convert one row.
 
     Args:
         row: keys and values as read.
         columns: known key -> the file's own name for it, such as {"question": "客户提问"}.
+        told: gets what the user should know of how it was read.
 
     Returns:
         The record (without id and origin when the row has none) and the format's name.
@@ -77,16 +92,31 @@ def to_record(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) 
     known = _detect(left, columns or {})
     if known is None:
         raise _unknown(row)
+    only_says_that = "reasoning" not in (columns or {}) and is_switch(left.get("reasoning"))
+    aside = {"reasoning": left.pop("reasoning", None)} if only_says_that else {}
     parts = known.convert(left)
+    if told is not None:
+        told |= parts.told
+    left |= aside
     if not parts.text.strip():
-        parts = replace(parts, messages=_checked(parts.messages))
+        parts.messages = _checked(with_images(parts.messages, left))
+    fields = _fields(left, parts, batch=known.name == "openai_batch")
+    extra = {key: value for key, value in left.items() if value is not None and value != ""}
+    return Record(tuple(parts.messages), parts.text, extra=extra, **fields), known.name
+
+
+def _fields(left: dict[str, Any], parts: Parts, *, batch: bool) -> dict[str, Any]:
+    """Everything of a record but its turns, text and extra keys; popped from what is left of the row."""
     fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in _META if _is_scalar(left.get(key))}
     if left.get("complete") in (False, "false", "False"):  # CSV holds it as text
         del left["complete"]
         fields["complete"] = False
-    extra = {key: value for key, value in left.items() if value is not None and value != ""}
-    record = Record(messages=tuple(parts.messages), text=parts.text, passages=parts.passages, extra=extra)
-    return replace(record, **{**fields, **parts.fields}), known.name
+    if not batch:  # there they are parameters of the request
+        fields |= {"tools": pop_tools(left), "label": pop_label(left)}
+    passages = parts.passages
+    if parts.messages:
+        passages, parts.messages = pop_passages(left, passages, parts.messages)
+    return {**fields, "passages": passages, "rejected": parts.rejected, **parts.fields}
 
 
 def parse_columns(words: Iterable[str]) -> dict[str, str]:
@@ -129,10 +159,10 @@ def _canonical(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, 
     return renamed
 
 
-def _detect(row: Mapping[str, Any], columns: Mapping[str, str]) -> Format | None:
+def _detect(row: dict[str, Any], columns: Mapping[str, str]) -> Format | None:
     mapped = [known for known in FORMATS if columns and any(key in columns for key in known.keys)]
     for known in [*mapped, *FORMATS]:
-        if all(row.get(key) is not None for key in known.keys):
+        if all(row.get(key) is not None for key in known.keys) and known.applies(row):
             return None if known.name == "text" and row.get("type") == "text" else known
     return None
 
@@ -171,43 +201,77 @@ def _lead(row: dict[str, Any]) -> list[Message]:
     return turns
 
 
-def _answer(row: dict[str, Any]) -> list[Message]:
-    """The answer under whatever name; of a preference pair, the chosen one (both stay in the row, so in extra)."""
-    key = next((name for name in _ANSWERS if row.get(name) not in (None, "")), None)
-    if key and isinstance(row[key], list) and len(row[key]) == 2:
-        row["chosen"], row["rejected"] = row.pop(key)
+def _answered(row: dict[str, Any], asked: list[Message], passages: tuple[Passage, ...] = ()) -> Parts:
+    """The question with its answer under whatever name; of a pair or ranking, the best one, and the others."""
+    key = next((name for name in _ANSWERS if row.get(name) not in (None, "", [])), None)
+    value = row[key] if key else None
+    if key and isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
+        row["chosen"], *row["rejected"] = row.pop(key)
         key = None
-    value = row.pop(key) if key else row.get("chosen")
-    if key is None and isinstance(value, list) and value:
-        value = value[-1]
-    if key is None and isinstance(value, dict):
-        value = value.get("content", value.get("value"))
-    answer = text_of(value, key or "chosen")
+    chosen, rejected = pop_pair(row)
+    if key and not chosen:
+        chosen = answer_turns(row.pop(key), key)
     for name in _ANSWERS:
-        if row.get(name) in (None, ""):
+        if row.get(name) in (None, "", []):
             row.pop(name, None)
-    if not answer.strip():
-        return []
-    return [Message("assistant", answer, reasoning=text_of(row.pop("reasoning", None), "reasoning").strip())]
+    if not chosen or chosen[-1].is_blank:
+        row |= {"rejected": [turn.content for turns in rejected for turn in turns]} if rejected else {}
+        return Parts(asked, passages=passages)
+    lead, answer = without_question(chosen, tuple(asked))
+    others = tuple(without_question(turns, lead)[1] for turns in rejected)
+    return Parts([*lead, *answer[:-1], _thinking(row, answer[-1])], passages=passages, rejected=others)
+
+
+def _thinking(row: dict[str, Any], answer: Message) -> Message:
+    """The answer with the row's thinking, which is not said twice."""
+    thought = text_of(row.pop("reasoning", None), "reasoning").strip()
+    if not thought or answer.reasoning:
+        return answer
+    return replace(answer, content=without_thought(answer.content, thought), reasoning=thought)
 
 
 def _asked(key: str) -> Callable[[dict[str, Any]], Parts]:
-    """A converter for `question under key, material, answer, system, history`."""
+    """A converter for `question under key, options, material, answer, system, history`."""
 
     def convert(row: dict[str, Any]) -> Parts:
         asked = row.pop(key)
         lead = _lead(row)
+        name = next((name for name in _MATERIALS if _is_material(row.get(name))), None)
+        passages = _passages(row.pop(name), name) if name else ()
         if isinstance(asked, list):
-            return Parts([*lead, *(turn_of(item, n) for n, item in enumerate(asked, 1)), *_answer(row)])
+            turns = [turn_of(item, n) for n, item in enumerate(asked, 1)]
+            return _answered(row, [*lead, *turns], passages)
         question = text_of(asked, key)
-        name = next((name for name in _MATERIALS if row.get(name) not in (None, "")), None)
-        material = text_of(row.pop(name), name) if name else ""
-        if not question.strip():
-            question, material = material, ""
-        passages = (Passage(material),) if material else ()
-        return Parts([*lead, Message("user", question), *_answer(row)], passages=passages)
+        if not question.strip() and passages:
+            question, passages = "\n\n".join(passage.text for passage in passages), ()
+        if has_options(row):
+            return _chosen(row, lead, question, passages)
+        return _answered(row, [*lead, Message("user", question)], passages)
 
     return convert
+
+
+def _is_material(value: Any) -> bool:
+    return value not in (None, "", []) and not (isinstance(value, str) and value.strip().lower() in _NO_MATERIAL)
+
+
+def _passages(value: Any, key: str) -> tuple[Passage, ...]:
+    texts = value if isinstance(value, list) else [value]
+    return tuple(Passage(text_of(text, key)) for text in texts)
+
+
+def _chosen(row: dict[str, Any], lead: list[Message], question: str, passages: tuple[Passage, ...]) -> Parts:
+    """A multiple-choice question: the options are put under the question, the answer is letters."""
+    options, told = pop_options(row), set[str]()
+    lines = [f"{option.letter}. {option.text}" for option in options]
+    if not all(option.text in question and f"{option.letter}" in question for option in options):
+        question = "\n".join([question, *lines])
+    turns = [*lead, Message("user", question)]
+    named = next((key for key in (*ANSWER_KEYS, *_ANSWERS) if row.get(key) not in (None, "", [])), None)
+    if named:
+        letters = letters_of(row.pop(named), options, named, told)
+        turns.append(_thinking(row, Message("assistant", letters)))
+    return Parts(turns, passages=passages, fields={} if row.get("kind") else {"kind": "choice"}, told=told)
 
 
 def _conversation(key: str) -> Callable[[dict[str, Any]], Parts]:
@@ -216,8 +280,13 @@ def _conversation(key: str) -> Callable[[dict[str, Any]], Parts]:
     def convert(row: dict[str, Any]) -> Parts:
         turns = [turn_of(item, number) for number, item in enumerate(list_of(row.pop(key), key), 1)]
         lead = [] if turns and turns[0].role == "system" else _lead(row)
-        answer = _answer(row) if turns and turns[-1].role != "assistant" else []
-        return Parts([*lead, *turns, *answer])
+        if not turns or turns[-1].role != "assistant":
+            return _answered(row, [*lead, *turns])
+        chosen, rejected = pop_pair(row)
+        if chosen and chosen[-1].content.strip() != turns[-1].content.strip():
+            raise DataError(f"{key} 以助手的回答结尾，chosen 却是另一个回答", found=chosen[-1].content[:40])
+        others = tuple(without_question(answer, tuple(turns[:-1]))[1] for answer in rejected)
+        return Parts([*lead, *turns[:-1], _thinking(row, turns[-1])], rejected=others)
 
     return convert
 
@@ -230,15 +299,6 @@ def _batch(row: dict[str, Any]) -> Parts:
     row.update({key: value for key, value in body.items() if key not in row})
     parts.fields = {"id": text_of(row.pop("custom_id"), "custom_id"), "kind": "openai_batch"}
     return parts
-
-
-def _choice(row: dict[str, Any]) -> Parts:
-    """A multiple-choice question: the options are put under the question."""
-    letters = [letter for letter in "ABCDEFG" if row.get(letter) not in (None, "")]
-    options = [f"{letter}. {text_of(row.pop(letter), letter)}" for letter in letters]
-    row["question"] = "\n".join([text_of(row["question"], "question"), *options])
-    parts = _asked("question")(row)
-    return replace(parts, fields={} if row.get("kind") else {"kind": "choice"})
 
 
 def _document(row: dict[str, Any]) -> Parts:
@@ -271,6 +331,11 @@ def _summary(row: dict[str, Any]) -> Parts:
     return _asked("content")(row)
 
 
+def _pair(row: dict[str, Any]) -> Parts:
+    return _answered(row, _lead(row))
+
+
+_CHOICE = '{"question", "A", "B", …, "answer"} 或 {"question", "choices" / "options", "answer" / "answerKey"}'
 _ALPACA = '{"instruction", "input", "output"[, "system", "history"]}'
 
 FORMATS: tuple[Format, ...] = (
@@ -279,12 +344,13 @@ FORMATS: tuple[Format, ...] = (
     Format("sharegpt", ("conversations",), '{"conversations": [{"from", "value"}]}', _conversation("conversations")),
     Format("alpaca", ("instruction",), _ALPACA, _asked("instruction")),
     Format("prompt_response", ("prompt",), '{"prompt", "response"[, "history"]}', _asked("prompt")),
-    Format("choice", ("question", "A", "B"), '{"question", "A", "B", …, "answer"}', _choice),
+    Format("choice", ("question",), _CHOICE, _asked("question"), has_options),
     Format("question_answer", ("question",), '{"question", "answer"[, "context"]}', _asked("question")),
     Format("query_response", ("query",), '{"query", "response"[, "history"]}', _asked("query")),
     Format("content_summary", ("content", "summary"), '{"content", "summary"}', _summary),
     Format("context_target", ("context", "target"), '{"context", "target"}', _asked("context")),
     Format("input_output", ("input", "output"), '{"input", "output"}', _asked("input")),
+    Format("preference", ("chosen", "rejected"), '{"chosen": [轮…], "rejected": [轮…]}', _pair),
     Format("text", ("text",), '{"text"}', _document),
 )
 

@@ -6,10 +6,32 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 BLANK = " \t\r\n\ufeff"
 _LEEWAY = 16  # characters at the end of a text within which a value that is cut off there shows its fault
+
+
+class Number(float):
+    """A JSON number with a fraction or an exponent; its text is what stands in the file (1.10, 0.00005)."""
+
+    def __new__(cls, text: str | float) -> Number:
+        """From the digits (or, when copied, the value)."""
+        made = super().__new__(cls, text)
+        made.text = str(text)
+        return made
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Repeated(dict[str, Any]):
+    """An object that gives one key two values; `key` is the first of these."""
+
+    key: str = ""
 
 
 def _integer(digits: str) -> int | str:
@@ -17,17 +39,51 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) < 1000 else digits
 
 
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
+def _number(digits: str) -> Number | str | None:
+    """None for 1e999; text where a float would change the value (more than 15 or so digits)."""
+    number = Number(digits)
+    if not math.isfinite(number):
+        return None
+    if len(digits) > 15 and Decimal(digits) != Decimal(repr(float(number))):
+        return digits
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    twice = next((key for key, value in pairs if value != made[key]), None)
+    if twice is None:
+        return made
+    again = Repeated(made)
+    again.key = twice
+    return again
 
 
 def _decoder(strict: bool) -> json.JSONDecoder:
     """NaN, Infinity and 1e999 become None: they are not JSON and could not be written again."""
-    return json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite, parse_int=_integer, strict=strict)
+    return json.JSONDecoder(
+        parse_constant=lambda _: None,
+        parse_float=_number,
+        parse_int=_integer,
+        object_pairs_hook=_object,
+        strict=strict,
+    )
 
 
 STRICT, LENIENT = _decoder(True), _decoder(False)
+
+
+def written(value: Any) -> str:
+    """A value as JSON text; numbers as they stood in the file."""
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{written(str(key))}: {written(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def decode_value(

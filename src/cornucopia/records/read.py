@@ -46,7 +46,7 @@ def read_records(
     strict: bool = False,
     rejects: str | Path | Literal[False] | None = None,
     columns: Mapping[str, str] | None = None,
-    require_answer: bool = False,
+    objective: str = "",
 ) -> ReadResult:
     """Read a file, or every data file of a folder (its .txt and .md only when there is no other data).
 
@@ -56,13 +56,14 @@ def read_records(
         rejects: the .jsonl file bad rows are written to, or a folder for `<name>.rejects.jsonl`; None: beside the data;
             False: nowhere.
         columns: known key -> the file's own name for it.
-        require_answer: a question without an answer is a bad row (training); otherwise it is a record.
+        objective: what the records are to be learnt for (`objectives.OBJECTIVES`): one that does not fit, such as a
+            question without an answer for `sft`, is a bad row. '' to take every record.
 
     Raises:
         DataError: if nothing can be read, if no row is good, or on the first bad row when strict.
     """
     result = ReadResult([], [], Path(path))
-    stream = RecordStream(path, strict=strict, columns=columns, require_answer=require_answer)
+    stream = RecordStream(path, strict=strict, columns=columns, objective=objective)
     _collect(stream, result)
     if not result.records:
         raise stream.nothing()
@@ -77,11 +78,11 @@ def scan_records(
     *,
     strict: bool = False,
     columns: Mapping[str, str] | None = None,
-    require_answer: bool = False,
+    objective: str = "",
 ) -> ReadResult:
     """As `read_records`, but nothing is written or told, and a file without a good row is no error."""
     result = ReadResult([], [], Path(path))
-    _collect(RecordStream(path, strict=strict, columns=columns, require_answer=require_answer), result)
+    _collect(RecordStream(path, strict=strict, columns=columns, objective=objective), result)
     return result
 
 

@@ -55,7 +55,7 @@ class Message:
     name: str = ""
     images: tuple[str, ...] = ()
     learnt: bool | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def is_blank(self) -> bool:

@@ -17,6 +17,8 @@ from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.records import formats, rows
 from cornucopia.records.decode import TextFile
 from cornucopia.records.json_rows import json_rows
+from cornucopia.records.json_values import Repeated
+from cornucopia.records.objectives import fits, note
 from cornucopia.records.rejects import REJECTS_SUFFIX, Reject
 from cornucopia.records.schema import Record
 
@@ -44,7 +46,8 @@ class RecordStream:
         path: the file, or a folder whose data files are read (its .txt and .md only when there is no other data).
         strict: raise at the first bad row.
         columns: known key -> the file's own name for it.
-        require_answer: a question without an answer is a bad row (training); otherwise it is a record.
+        objective: what the records are to be learnt for (`objectives.OBJECTIVES`); one that does not fit is a bad row.
+            '' to take every record.
     """
 
     def __init__(
@@ -53,10 +56,11 @@ class RecordStream:
         *,
         strict: bool = False,
         columns: Mapping[str, str] | None = None,
-        require_answer: bool = False,
+        objective: str = "",
     ) -> None:
         self.path, self._strict, self._columns = Path(path), strict, columns or {}
-        self._require_answer = require_answer
+        self._objective = objective
+        self._told: set[str] = set()
         self.records = self.rejects = 0
         self.first: list[Reject] = []
         self.notes: list[str] = []
@@ -80,6 +84,7 @@ class RecordStream:
                     self.first += [item] if len(self.first) < _SHOWN else []
                 yield item
         self._check_columns()
+        self.notes += sorted(self._told)
         doubled = self._doubled()
         self.notes += [f"{doubled} 条的 id 与前面重复，已加 #2、#3 区分"] if doubled else []
 
@@ -157,7 +162,7 @@ class RecordStream:
         raise DataError("不支持这种文件", where=str(file), found=suffix or "没有扩展名", fix=hint)
 
     def _convert(self, row: rows.Row, file: Path, origin: str) -> Record | Reject:
-        record, name = _record(row, self._columns, self._require_answer)
+        record, name = _record(row, self._columns, self._objective, self._told)
         if isinstance(record, Record):
             self.formats[name] += 1
             record = replace(record, id=record.id or origin, origin=origin)
@@ -209,7 +214,7 @@ def _is_like_json(text: TextFile) -> bool:
     return bool(_LIKE_JSON.match(head))
 
 
-def _record(row: rows.Row, columns: Mapping[str, str], require_answer: bool) -> tuple[Record | str, str]:
+def _record(row: rows.Row, columns: Mapping[str, str], objective: str, told: set[str]) -> tuple[Record | str, str]:
     """(record, format name), or (reason it is bad, '')."""
     if row.problem:
         return row.problem, ""
@@ -217,12 +222,15 @@ def _record(row: rows.Row, columns: Mapping[str, str], require_answer: bool) -> 
     if flaw:
         return flaw, ""
     try:
-        record, name = formats.to_record(row.value, columns)
+        record, name = formats.to_record(row.value, columns, told)
     except DataError as error:
         parts = [error.what, error.found, error.fix]
         return "；".join(part for part in parts if part), ""
-    if require_answer and record.messages and not record.golden:
-        return "没有答案（训练需要答案）", ""
+    if objective:
+        misfit = fits(record, objective)
+        if misfit:
+            return misfit, ""
+        told.update(filter(None, [note(record, objective)]))
     return record, name
 
 
@@ -235,6 +243,8 @@ def _flaw(value: Any) -> str:
             bad = None if item.isascii() and "\0" not in item else _BAD_TEXT.search(item)
             if bad:
                 return "含 NUL 字符" if bad.group() == "\0" else "含残缺的字符（不是合格的 UTF-8 文字）"
+        elif isinstance(item, Repeated):
+            return f"键 {item.key or '（空）'} 出现了两次，值不一样：不知该用哪一个"
         elif isinstance(item, (dict, list, tuple)):
             if depth >= _MAX_DEPTH:
                 return f"嵌套超过 {_MAX_DEPTH} 层"

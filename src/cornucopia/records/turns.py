@@ -1,12 +1,19 @@
-"""Values of a row -> text, lists and turns, or a Chinese reason why not. Knows nothing of formats or files."""
+"""Values of a row -> text, lists and turns, or a Chinese reason why not; and turns back to values.
+
+Knows nothing of formats or files.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest
-from cornucopia.records.schema import Message, Role
+from cornucopia.records.json_values import written
+from cornucopia.records.schema import Message, Role, ToolCall
 
 ROLES: dict[str, Role] = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "bot": "assistant",
@@ -14,12 +21,23 @@ ROLES: dict[str, Role] = {
     "observation": "tool", "tool": "tool", "function": "tool", "function_response": "tool",
 }  # fmt: skip
 REASONING = ("reasoning_content", "reasoning", "思考")  # names of the thinking, in a turn or a row
+PICTURE = "<image>"  # stands in a turn's text where a picture stands
+_MARKS = ("weight", "loss", "train", "trainable", "training")  # names of "this turn is (not) learnt"
+_YES, _NO = (True, 1, "true", "1", "yes"), (False, 0, "false", "0", "no")
+_SWITCH = re.compile(
+    r"on|off|true|false|yes|no|none|null|nan|n/?a|auto|low|medium|high|enabled?|disabled?|[\d.]*|[开关是否有无]", re.I
+)
+_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.S)
 
 
 def kind_name(value: Any) -> str:
     """What a JSON value is, in Chinese."""
-    names = {dict: "对象", list: "数组", bool: "真假值", int: "数字", float: "数字", str: "文字"}
-    return "空" if value is None else names.get(type(value), type(value).__name__)
+    names = {dict: "对象", list: "数组", bool: "真假值", str: "文字"}
+    if value is None:
+        return "空"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "数字"
+    return next((name for kind, name in names.items() if isinstance(value, kind)), type(value).__name__)
 
 
 def text_of(value: Any, key: str) -> str:
@@ -42,10 +60,7 @@ def list_of(value: Any, key: str) -> list[Any]:
         DataError: naming `key`.
     """
     if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise DataError(f"{key} 应是列表", found=value[:40]) from None
+        value = _parsed(value, key)
     if not value:
         return []
     if not isinstance(value, list):
@@ -53,35 +68,183 @@ def list_of(value: Any, key: str) -> list[Any]:
     return value
 
 
+def _parsed(text: str, key: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError(f"{key} 应是列表", found=text[:40]) from None
+
+
+def is_switch(value: Any) -> bool:
+    """Whether what stands under a name for thinking only says that there is some: on, off, high, true, 0 ..."""
+    return not isinstance(value, str) or bool(_SWITCH.fullmatch(value.strip()))
+
+
+def without_thought(answer: str, reasoning: str) -> str:
+    """The answer without the <think> block that holds the same thinking.
+
+    Raises:
+        DataError: if the block holds something else.
+    """
+    block = _THOUGHT.match(answer)
+    if block is None or not reasoning:
+        return answer
+    if block.group(1).strip() != reasoning:
+        raise DataError("思考给了两处，而且不一样", found=f"{reasoning[:20]} / {block.group(1).strip()[:20]}")
+    return answer[block.end() :]
+
+
 def turn_of(item: Any, number: int) -> Message:
-    """One {role, content} or {from, value}; tool calls without content become their JSON text.
+    """One {role, content} or {from, value}, with all that it holds.
 
     Raises:
         DataError: naming the turn by its number (from 1).
     """
     if not isinstance(item, dict):
         raise DataError(f"第 {number} 轮应是对象", found=f"{kind_name(item)} {str(item)[:40]}")
-    name = item.get("role", item.get("from"))
-    role = ROLES.get(name.strip().lower()) if isinstance(name, str) else None
-    if role is None:
-        close = nearest(str(name), ROLES)
+    left = {key: value for key, value in item.items() if value is not None}
+    role, said = _speaker(left, number)
+    content, images = _content(left, number)
+    calls = _calls(left, number)
+    if said == "function_call" and not calls:
+        calls, content = _written_calls(content)
+    reasoning = ""
+    name = next((key for key in REASONING if left.get(key) and not is_switch(left[key])), None)
+    if role == "assistant" and name:
+        reasoning = text_of(left.pop(name), name).strip()
+        content = without_thought(content, reasoning)
+    fields = {key: text_of(left.pop(key), f"第 {number} 轮的 {key}") for key in ("tool_call_id", "name") if key in left}
+    return Message(role, content, reasoning, calls, images=images, learnt=_learnt(left, number), **fields, extra=left)
+
+
+def _speaker(left: dict[str, Any], number: int) -> tuple[Role, str]:
+    said = left.pop("role", None)
+    said = left.pop("from", None) if said is None else said
+    said = said.strip().lower() if isinstance(said, str) else str(said)
+    if said not in ROLES:
+        close = nearest(said, ROLES)
         fix = f"最接近的是 {close}" if close else ""
-        raise DataError(f"第 {number} 轮的说话人不认识", found=str(name)[:40], fix=fix)
-    content = item.get("content", item.get("value"))
-    if isinstance(content, list):
-        content = "\n".join(_part(part, number) for part in content)
-    if not content and item.get("tool_calls"):
-        content = json.dumps(item["tool_calls"], ensure_ascii=False)
-    thought = next((item[name] for name in REASONING if item.get(name)), None) if role == "assistant" else None
-    return Message(
-        role, text_of(content, f"第 {number} 轮的内容"), reasoning=text_of(thought, f"第 {number} 轮的思考").strip()
-    )
+        raise DataError(f"第 {number} 轮的说话人不认识", found=said[:40], fix=fix)
+    return ROLES[said], said
 
 
-def _part(part: Any, number: int) -> str:
+def _content(left: dict[str, Any], number: int) -> tuple[str, tuple[str, ...]]:
+    content = left.pop("content", None)
+    content = left.pop("value", None) if content is None else content
+    if not isinstance(content, list):
+        return text_of(content, f"第 {number} 轮的内容"), ()
+    parts = [_part(part, number) for part in content]
+    images = tuple(address for _, address in parts if address)
+    gaps = ["" if PICTURE in (one[0], two[0]) else "\n" for one, two in pairwise(parts)]
+    return "".join(text + gap for (text, _), gap in zip(parts, [*gaps, ""], strict=True)), images
+
+
+def _part(part: Any, number: int) -> tuple[str, str]:
+    """(text, address of the picture)"""
     if isinstance(part, str):
-        return part
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return part["text"]
+        return part, ""
     kind = part.get("type") if isinstance(part, dict) else kind_name(part)
-    raise DataError(f"第 {number} 轮含文字以外的内容", found=str(kind)[:40], fix="本工具只处理文字")
+    if isinstance(part, dict):
+        if isinstance(part.get("text"), str):
+            return part["text"], ""
+        address = part.get("image_url", part.get("image", part.get("url", part.get("path"))))
+        address = address.get("url") if isinstance(address, dict) and set(address) == {"url"} else address
+        if kind in ("image_url", "image") and (address is None or isinstance(address, str)):
+            return PICTURE, address or ""
+    raise DataError(f"第 {number} 轮含文字和图片以外的内容", found=str(kind)[:40], fix="本工具不处理这一种")
+
+
+def _calls(left: dict[str, Any], number: int) -> tuple[ToolCall, ...]:
+    """Tool calls of a turn, those of the older `function_call` key too."""
+    old = left.pop("function_call", None)
+    calls = list_of(left.pop("tool_calls", None), f"第 {number} 轮的 tool_calls")
+    return tuple(call_of(call, number) for call in (*calls, *([old] if old else ())))
+
+
+def call_of(call: Any, number: int) -> ToolCall:
+    """{"id", "type": "function", "function": {"name", "arguments"}}, or the inner part alone.
+
+    Raises:
+        DataError: naming the turn.
+    """
+    outer = dict(call) if isinstance(call, dict) else {}
+    inner = outer.pop("function", outer)
+    known = (
+        isinstance(inner, dict) and isinstance(inner.get("name"), str) and outer.get("type", "function") == "function"
+    )
+    more = {*outer, *inner} - {"id", "type", "name", "arguments", "index"} if known else set()
+    if not known or more:
+        raise DataError(f"第 {number} 轮的工具调用读不懂", found="、".join(sorted(more)) or str(call)[:60])
+    arguments = inner.get("arguments", "")
+    text = arguments if isinstance(arguments, str) else written(arguments)
+    return ToolCall(inner["name"], text, text_of(outer.get("id"), "id"))
+
+
+def _written_calls(content: str) -> tuple[tuple[ToolCall, ...], str]:
+    """(calls, text) of ShareGPT's `function_call` turn: JSON text of a call or of several; else it stays text."""
+    try:
+        value = json.loads(content)
+        calls = [call_of(call, 0) for call in (value if isinstance(value, list) else [value])]
+    except (ValueError, RecursionError, DataError):
+        return (), content
+    return tuple(calls), ""
+
+
+def _learnt(left: dict[str, Any], number: int) -> bool | None:
+    """What the turn's marks say, popped.
+
+    Raises:
+        DataError: if it is neither yes nor no, or two marks disagree.
+    """
+    found: dict[str, bool] = {}
+    for key in _MARKS:
+        value = left.get(key)
+        value = value.strip().lower() if isinstance(value, str) else value
+        if isinstance(value, (bool, int, float, str)) and value in (*_YES, *_NO):
+            found[key] = value in _YES
+        elif isinstance(value, (int, float)):
+            raise DataError(f"第 {number} 轮的 {key} 应是 0 或 1", found=str(value))
+    if len(set(found.values())) > 1:
+        raise DataError(f"第 {number} 轮的 {'、'.join(found)} 互相矛盾")
+    for key in found:
+        del left[key]
+    return next(iter(found.values()), None)
+
+
+def turn_dict(message: Message, content: str) -> dict[str, Any]:
+    """A turn as OpenAI writes it.
+
+    Args:
+        message: the turn.
+        content: its text, which may hold more than the message (its material).
+    """
+    turn: dict[str, Any] = {"role": message.role, "content": _parts(content, message.images)}
+    if message.tool_calls:
+        turn |= {"content": content or None, "tool_calls": [_call_dict(call) for call in message.tool_calls]}
+    return turn | marks(message) | message.extra
+
+
+def marks(message: Message) -> dict[str, Any]:
+    """Keys of a turn beside its speaker, text, calls and pictures."""
+    fields = {"tool_call_id": message.tool_call_id, "name": message.name, "reasoning_content": message.reasoning}
+    weight = {} if message.learnt is None else {"weight": int(message.learnt)}
+    return {key: value for key, value in fields.items() if value} | weight
+
+
+def _parts(content: str, images: tuple[str, ...]) -> str | list[Mapping[str, Any]]:
+    """Text, or with pictures the list of parts; each `<image>` is one of them."""
+    if not images:
+        return content
+    texts = content.split(PICTURE)
+    if len(texts) != len(images) + 1:
+        raise DataError("图片数与 <image> 数不一致", found=f"{len(images)} 张图，{len(texts) - 1} 处 <image>")
+    parts: list[Mapping[str, Any]] = []
+    for text, address in zip(texts, (*images, ""), strict=True):
+        parts += [{"type": "text", "text": text}] if text else []
+        parts += [{"type": "image_url", "image_url": {"url": address}}] if address else []
+    return parts
+
+
+def _call_dict(call: ToolCall) -> dict[str, Any]:
+    named = {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return {"id": call.id, **named} if call.id else named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,13 +21,16 @@ class Row:
 
 
 def try_code(code: str) -> tuple[bool, str]:
-    """Run Python code in a process of its own.
+    """Run Python code in a process of its own, which reads and writes UTF-8 whatever the system's encoding is.
 
     Returns:
         Whether it ended well, and its output (or the last line of its error).
     """
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            [sys.executable, "-"], input=code.encode(), env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, f"{type(error).__name__}"
     text = (done.stdout if done.returncode == 0 else done.stderr or done.stdout).decode(errors="replace").strip()

@@ -32,10 +32,10 @@ class Encoder(Protocol):
     """What makes examples of records: an objective, as the data sees it.
 
     Attributes:
-        require_answer: a record without an answer is a bad row.
+        rows: what the rows must fit, of `records.objectives.OBJECTIVES`; others are bad rows.
     """
 
-    require_answer: bool
+    rows: str
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
         """The examples of each record, in order; an error for one that cannot be used."""

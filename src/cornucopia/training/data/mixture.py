@@ -110,12 +110,12 @@ class Mixture:
     notes: list[str] = field(default_factory=list)
 
 
-def mix(settings: DataSettings, require_answer: bool) -> Mixture:
+def mix(settings: DataSettings, rows: str) -> Mixture:
     """Go through the recipe's files.
 
     Args:
         settings: files, weights, validation part and seed.
-        require_answer: a record without an answer is a bad row.
+        rows: what the rows must fit, of `records.objectives.OBJECTIVES`; others are bad rows.
 
     Raises:
         DataError: unreadable data, a file without a good row, a validation split larger than the data.
@@ -123,7 +123,7 @@ def mix(settings: DataSettings, require_answer: bool) -> Mixture:
     mixture = Mixture()
     size = 0.0 if settings.val_data else settings.val_set_size
     seed = settings.seed if size else None
-    streams = [_opener(path, settings, require_answer) for path in settings.data_path]
+    streams = [_opener(path, settings, rows) for path in settings.data_path]
     seen = [_look_through(stream, seed, mixture) for stream in streams]
     weights = settings.data_weights or [1.0] * len(streams)
     if size:
@@ -135,7 +135,7 @@ def mix(settings: DataSettings, require_answer: bool) -> Mixture:
         domains.count(order, mixture.domains)
         mixture.parts.append(Part(stream, held, order))
     if settings.val_data:
-        stream = _opener(settings.val_data, settings, require_answer)
+        stream = _opener(settings.val_data, settings, rows)
         domains, _ = _look_through(stream, None, mixture)
         mixture.parts.append(Part(stream, np.ones(len(domains), bool), np.empty(0, np.int64)))
     return mixture
@@ -192,14 +192,14 @@ def _held(keys: Sequence[bytearray], size: float) -> list[NDArray[np.bool_]]:
     return np.split(held_out(b"".join(keys), size), ends[:-1])
 
 
-def _opener(path: str, settings: DataSettings, require_answer: bool) -> Callable[[], RecordStream]:
+def _opener(path: str, settings: DataSettings, rows: str) -> Callable[[], RecordStream]:
     names = {
         "prompt": settings.prompt_column,
         "response": settings.response_column,
         "reasoning": settings.reasoning_column,
     }
     columns = {key: value for key, value in names.items() if value} or None
-    return partial(RecordStream, path, strict=settings.strict, columns=columns, require_answer=require_answer)
+    return partial(RecordStream, path, strict=settings.strict, columns=columns, objective=rows)
 
 
 def _repeated(numbers: NDArray[np.int64], weight: float, seed: int) -> NDArray[np.int64]:

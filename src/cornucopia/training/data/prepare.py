@@ -51,7 +51,7 @@ def prepare(settings: DataSettings, encoder: Encoder, *, keep: bool = True) -> D
 
 
 def _prepare(settings: DataSettings, encoder: Encoder, folder: Path | None = None) -> DataPlan:
-    plan = encode_all(mix(settings, encoder.require_answer), settings, encoder, opener(folder))
+    plan = encode_all(mix(settings, encoder.rows), settings, encoder, opener(folder))
     if not plan.train:
         raise DataError(
             "没有可训练的数据",

@@ -52,7 +52,7 @@ class NextToken:
     """
 
     Settings: type[Config] = Config
-    require_answer = False
+    rows = "pretrain"
     reasons = True
     packs = True
 

@@ -20,14 +20,14 @@ class Objective(Protocol):
         about: a few Chinese words for the help text.
         Settings: the objective's own settings; they become part of every recipe, and decide only its own runs.
         reasons: it can learn what is thought before the answer.
-        require_answer: a record without an answer is a bad row.
+        rows: what the rows must fit, of `records.objectives.OBJECTIVES`; others are bad rows.
         packs: the loss takes the packed rows of `data.batches.pack_row`, whose loss the model itself returns.
     """
 
     about: str
     Settings: type[Config]
     reasons: bool
-    require_answer: bool
+    rows: str
     packs: bool
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:

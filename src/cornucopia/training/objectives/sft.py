@@ -14,7 +14,7 @@ class InstructionTuning(NextToken):
     """sft."""
 
     about = "指令微调"
-    require_answer = True
+    rows = "sft"
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
         """One example a conversation, one or more a document; an error for a conversation that cannot be used."""

@@ -27,13 +27,18 @@ def total_steps(recipe: TrainRecipe, examples: int) -> int:
 def repays_compiling(recipe: TrainRecipe, plan: DataPlan, parameters: int, device: str) -> bool:
     """Whether a run is long enough for some twenty seconds of compiling to pay.
 
-    By what the plan alone says, so that a resumed run decides alike: floating-point operations of the frozen weights'
-    two products, four a parameter and token, against ten minutes of a laptop's CPU or three of a data centre's GPU.
+    By what the plan alone says, so that a resumed run decides alike: against ten minutes of a laptop's CPU or three of
+    a data centre's GPU.
     """
     if recipe.compile != "auto":
         return recipe.compile == "on"
+    return operations(recipe, plan, parameters) > (_GPU_WORTH if device.startswith("cuda") else _CPU_WORTH)
+
+
+def operations(recipe: TrainRecipe, plan: DataPlan, parameters: int) -> float:
+    """Floating-point operations of the run: the weights' two products, four a parameter and token."""
     tokens = plan.train.tokens / len(plan.train) * recipe.batch_size * total_steps(recipe, len(plan.train))
-    return 4 * parameters * tokens > (_GPU_WORTH if device.startswith("cuda") else _CPU_WORTH)
+    return 4 * parameters * tokens
 
 
 def compile_hint(recipe: TrainRecipe, repays: bool, device: str) -> str:
@@ -41,7 +46,7 @@ def compile_hint(recipe: TrainRecipe, repays: bool, device: str) -> str:
     if recipe.compile != "auto":
         return f"按 --compile {recipe.compile}"
     if repays:
-        return "会编译：这次训练够长，省下的多过编译用的约 20 秒"
+        return "会编译：这次训练够长，省下的多过编译用的约 20 秒（可选时开头先试，不快就不用）"
     gains = "有 AMX 或 AVX512-BF16 的 CPU 上每步可快约 1.3 倍，" if device == "cpu" and cpu_has_fast_bfloat16() else ""
     return f"不编译：{gains}估计不到十分钟（GPU 三分钟），编译要约 20 秒；常练就加 --compile on"
 
