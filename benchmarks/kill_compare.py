@@ -35,11 +35,13 @@ class CompareTrial(Trial):
 
     @cached_property
     def _loaded(self) -> tuple[dict[str, Any], Any]:
-        from cornucopia.inference.local_engines import open_engines
+        from cornucopia.inference.local_engines import open_local
+        from cornucopia.inference.open_engine import EngineSpec
         from cornucopia.records.read import read_records
 
         given = self.options
-        engines = open_engines(given.base, [None, given.adapter], batch_tokens=given.batch_tokens, device="cpu")
+        spec = EngineSpec(base=given.base, batch_tokens=given.batch_tokens, device="cpu")
+        engines = open_local([spec, spec.engine_spec(adapter=given.adapter)])
         return dict(zip(("base", "tuned"), engines, strict=True)), read_records(given.data, rejects=False).records
 
     def _compare_in_child(self, out: Path, contestants: list[str]) -> None:

@@ -35,11 +35,11 @@ class InferTrial(Trial):
     def _loaded(self) -> tuple[Any, Any, Any]:
         from cornucopia.inference.batch import make_tasks
         from cornucopia.inference.engine import Sampling
-        from cornucopia.inference.local_engines import open_engines
+        from cornucopia.inference.open_engine import EngineSpec, open_engine
         from cornucopia.records.read import read_records
 
         given = self.options
-        (engine,) = open_engines(given.model, [None], batch_tokens=given.batch_tokens, device="cpu")
+        engine = open_engine(EngineSpec(base=given.model, batch_tokens=given.batch_tokens, device="cpu"))
         sampling = Sampling(max_new_tokens=given.max_new_tokens, temperature=given.temperature)
         return engine, make_tasks(read_records(given.data, rejects=False), sampling), sampling
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
-from cornucopia.inference.engine import Reply, Request, Sampling
+from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
 from cornucopia.records.schema import Message, Passage, Record
 
 TOPICS = {"保险": "重疾险的等待期", "股票": "T+1 交易", "基金": "基金的申购费", "贷款": "等额本息", "社保": "养老金"}
@@ -32,7 +32,7 @@ def make_records(count: int = 10) -> list[Record]:
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(Engine):
     """Answers by a function; notes every question it was asked."""
 
     answer: Callable[[str], str]
@@ -47,11 +47,15 @@ class FakeEngine:
             text = self.answer(request.record.question)
             yield Reply(request.id, text, "length" if len(text) > 200 else "stop", 9, max(len(text), 1), 0.5)
 
-    def stream(self, record: Record, sampling: Sampling) -> Iterator[str]:
-        yield self.answer(record.question)
+    def score(self, items: Sequence[Record | TokenSpan]) -> list[Score]:
+        goldens = [item.golden for item in items if isinstance(item, Record)]
+        return [Score(2.0 * len(golden), len(golden), (True,) * len(golden)) for golden in goldens]
 
-    def golden_loss(self, records: Sequence[Record]) -> list[tuple[float, int]] | None:
-        return [(2.0 * len(record.golden), len(record.golden)) for record in records] if self.scores else None
+    def describe(self, sampling: Sampling) -> dict[str, Any]:
+        return {"fake": True, "sampling": sampling.model_dump(exclude_none=True)}
+
+    def limits(self) -> Limits:
+        return Limits(scores=self.scores)
 
 
 @dataclass

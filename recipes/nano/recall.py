@@ -17,7 +17,7 @@ from facts import DATA, wordings
 from cornucopia.comparison.metrics import character_f1
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.local_engines import open_engines
+from cornucopia.inference.open_engine import EngineSpec, open_engine
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.template import resolve_template
 
@@ -42,7 +42,7 @@ def questions() -> dict[str, Asked]:
 
 def main(model: str, adapter: str | None = None) -> None:
     """Print a line for each set."""
-    (engine,) = open_engines(model, [adapter])
+    engine = open_engine(EngineSpec(base=model, adapter=adapter))
     if adapter is None:
         engine.template = resolve_template("recipes/nano/card.json", engine.tokenizer)
     for title, asked in questions().items():

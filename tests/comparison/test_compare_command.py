@@ -15,7 +15,7 @@ import pytest
 from cornucopia.cli.compare import run
 from cornucopia.cli.main import main
 from cornucopia.comparison.run import open_contestants
-from cornucopia.inference import openai_engine
+from cornucopia.inference import pace
 from servers import chat_server
 from tiny_models import make_adapter, make_model
 
@@ -65,7 +65,7 @@ contestants:
   - {{name: 调优, base: {tiny}, adapter: {adapter}}}
   - {{name: 接口, endpoint: {server.url}, model: m, key_env: MY_KEY}}
 """, encoding="utf-8")  # fmt: skip
-        assert run([str(recipe)]) == 0
+        assert run([str(recipe), "--allow-key", "MY_KEY=127.0.0.1"]) == 0
     assert column(out, "接口")[1] == "答：第1问问\n\n材料：\n料" and len(server.requests) == 8
     assert column(out, "基座") != column(out, "调优")
     assert all(row["golden_nll"] > 0 for row in rows_of(out) if row["contestant"] != "接口")
@@ -85,8 +85,8 @@ def test_one_base_is_loaded_once_with_a_template_for_each(tiny, adapter, questio
     calls = []
     monkeypatch.setattr(
         local_engines,
-        "open_engines",
-        lambda *a, _real=local_engines.open_engines, **k: calls.append(a) or _real(*a, **k),
+        "open_local",
+        lambda *a, _real=local_engines.open_local, **k: calls.append(a) or _real(*a, **k),
     )
     recipe = tmp_path / "r.yaml"
     recipe.write_text(f"""
@@ -104,19 +104,19 @@ contestants:
 
 
 def test_a_wrong_adapter_and_a_dead_endpoint_fail_alone(tiny, questions, tmp_path, monkeypatch):
-    monkeypatch.setattr(openai_engine, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(pace, "FIRST_WAIT", 0.01)
     out, broken = tmp_path / "out", tmp_path / "broken"
     broken.mkdir()
     argv = ["--questions", str(questions), "--output-dir", str(out), "--max-new-tokens", "4",
             "--contestant", f"好={tiny}",
             "--contestant", f"坏={tiny}+{broken}", "--contestant", "没有=不存在的模型",
             "--contestant", "断=http://127.0.0.1:9/v1#m"]  # fmt: skip
-    assert run(argv) == 0
+    assert run(argv) == 1
     errors = {row["contestant"]: row["error"] for row in rows_of(out)}
     assert (
         not errors["好"]
         and "适配器" in errors["坏"]
-        and "models pull" in errors["没有"]
+        and "本地没有这个模型" in errors["没有"]
         and "连不上接口" in errors["断"]
     )
 

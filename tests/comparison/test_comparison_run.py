@@ -153,7 +153,7 @@ def test_a_silent_engine_gives_error_cells(tmp_path, records):
 
 def test_a_golden_loss_that_fails_costs_only_the_perplexity(tmp_path, records):
     engine = echo("a")
-    engine.golden_loss = lambda records: 1 / 0  # type: ignore[method-assign]
+    engine.score = lambda records: 1 / 0  # type: ignore[method-assign]
     compare(make_recipe(tmp_path, "甲"), records, Lab({"甲": engine}))
     assert all(row["answer"] and row["golden_nll"] is None for row in rows_of(tmp_path))
 
@@ -220,9 +220,9 @@ class Thinker(FakeEngine):
         for reply in super().generate(requests, sampling):
             yield replace(reply, reasoning=f"想{reply.id}")
 
-    def golden_loss(self, records):
-        self.scored = [*getattr(self, "scored", []), *records]
-        return super().golden_loss(records)
+    def score(self, items):
+        self.scored = [*getattr(self, "scored", []), *items]
+        return super().score(items)
 
 
 def test_a_golden_answer_is_scored_after_the_contestants_own_thought(tmp_path, records):
@@ -248,12 +248,12 @@ def test_system_prompt_reaches_the_engine_and_the_fingerprint(tmp_path, records)
 
     class Watcher(FakeEngine):
         def generate(self, requests, sampling):
-            seen.extend(request.record.messages[0] for request in requests)
+            seen.extend(request.record.messages[0].content for request in requests)
             return super().generate(requests, sampling)
 
     plain, told = make_recipe(tmp_path, "甲"), make_recipe(tmp_path, "甲", system="你是理财顾问")
     compare(told, records, Lab({"甲": Watcher(lambda question: "答")}))
-    assert set(seen) == {Message("system", "你是理财顾问")}
+    assert set(seen) == {"你是理财顾问"}
     assert plain.fingerprint_of(plain.contestants[0]) != told.fingerprint_of(told.contestants[0])
 
 

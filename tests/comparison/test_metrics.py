@@ -97,7 +97,7 @@ def test_values_of_a_cell():
     values = {key: float(metric.value(*metric.of(cell))) for key, metric in BY_KEY.items()}
     assert values == pytest.approx({
         "f1": 1, "rouge_l": 1, "numbers": 1, "perplexity": 3, "length": 4, "repetition": 0, "empty": 0, "cut_off": 1,
-        "speed": 2.5,
+        "tokens": 10, "seconds": 4, "speed": 2.5,
     })  # fmt: skip
 
 

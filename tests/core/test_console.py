@@ -88,3 +88,16 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch):
         raise RuntimeError
     text = sys.stderr.getvalue()
     assert "推理" in text and "2/3" in text
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
+def test_whole_cells_are_never_broken_and_no_name_is_gone(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    columns = ["题型", "选手", "字符F1", "数字正确率"]
+    rows = [["问答", "基座", "0.23 [0.18, 0.28]", "100%"], ["", "一个名字很长很长的选手", "0.30 [0.25, 0.35]", ""]]
+    show_table("表", columns, rows, whole=2)
+    text = terminal.getvalue()
+    assert all(cell in text for row in rows for cell in row)
+    assert ("问答 · 一个名字很长很长的选手" in text) == (width <= 60)

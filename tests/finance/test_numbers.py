@@ -146,3 +146,9 @@ def test_never_fails_and_spans_are_in_order(text: str) -> None:
     found = read_numbers(text)
     ends = [0] + [one.span[1] for one in found]
     assert all(start <= one.span[0] < one.span[1] <= len(text) for start, one in zip(ends, found, strict=False))
+
+
+@pytest.mark.parametrize("part", ["一", "9", "1,", "1-", "(", "$", r"\frac{", "下降", "二三", "１ "])
+def test_a_stutter_is_read_without_end_or_harm(part: str) -> None:
+    found = read_numbers(part * 1500 + "，共3%")
+    assert found[-1].value == Decimal("0.03")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,11 +45,10 @@ def test_schema_says_what_a_model_needs(tool: Tool) -> None:
 
 
 def test_schemas_are_valid_and_take_their_examples() -> None:
-    validation = pytest.importorskip("jsonschema")
     for tool in tools():
-        validation.Draft202012Validator.check_schema(parameters(tool))
+        jsonschema.Draft202012Validator.check_schema(parameters(tool))
         for inputs in parameters(tool)["examples"]:
-            validation.validate(inputs, parameters(tool))
+            jsonschema.validate(inputs, parameters(tool))
 
 
 def test_every_calculator_is_a_tool() -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from cornucopia.core.errors import DataError, Interrupted
 from cornucopia.inference.batch import AnswerFile, answer_all, make_tasks, reply_of
-from cornucopia.inference.engine import Reply, Sampling
+from cornucopia.inference.engine import Engine, Limits, Reply, Sampling
 from cornucopia.inference.openai_batch import response_line
 from cornucopia.records.read import read_records
 
 SETTINGS = {"base": "fake", "adapter": None, "sampling": {"temperature": 0.5}}
 
 
-class Fake:
+class Fake(Engine):
     """Answers in reverse order; fails on questions in `bad`; stops like Ctrl-C after `breaks` answers."""
 
     def __init__(self, bad=(), breaks=None):
@@ -32,6 +32,12 @@ class Fake:
                 yield Reply(request.id, "", "error", error="坏了")
             else:
                 yield Reply(request.id, f"答{question}{sampling.temperature}", "stop", 3, 2)
+
+    def describe(self, sampling):
+        return SETTINGS
+
+    def limits(self):
+        return Limits()
 
 
 class Planned(Fake):

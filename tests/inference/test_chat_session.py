@@ -20,7 +20,8 @@ from cornucopia.records.read import read_records
         ("save 对话.jsonl", Command("save", "对话.jsonl")), ("", Command("nothing")), ("   ", Command("nothing")),
         ("stop loss 是什么", Command("ask", "stop loss 是什么")), ("/history", Command("history")),
         ("save money for me", Command("ask", "save money for me")), ("/clear", Command("clear")),
-        ("clear 是什么", Command("ask", "clear 是什么")), ("退出", Command("exit")), ("/etc", Command("ask", "/etc")),
+        ("clear 是什么", Command("ask", "clear 是什么")), ("退出", Command("exit")),
+        ("/etc 是什么", Command("ask", "/etc 是什么")),
     ],
 )  # fmt: skip
 def test_only_a_command_word_alone_is_a_command(text, command):

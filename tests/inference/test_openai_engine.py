@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cornucopia.core.errors import EndpointError
-from cornucopia.inference import openai_engine
+from cornucopia.inference import pace
+from cornucopia.inference.completion import events
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.openai_engine import OpenAIEngine, events, message_of, retry_after, wait_seconds
+from cornucopia.inference.openai_engine import OpenAIEngine
+from cornucopia.inference.pace import retry_after, wait_seconds
 from cornucopia.inference.providers import LOCAL, PROVIDERS, find_provider, parameters, redact
+from cornucopia.inference.refusal import message_of
 from cornucopia.inference.text import Thought
 from cornucopia.records.schema import Message, Passage, Record
 from servers import chat_server
@@ -34,7 +37,7 @@ def answers(engine: OpenAIEngine, count: int = 1, **sampling) -> dict:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(openai_engine, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(pace, "FIRST_WAIT", 0.02)
 
 
 def test_answer_usage_and_what_is_sent():
@@ -50,7 +53,7 @@ def test_answer_usage_and_what_is_sent():
         "messages": [{"role": "system", "content": "守规矩"}, {"role": "user", "content": reply.answer[2:]}],
         "temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "stop": ["停"], "seed": 7, "top_k": 5,
     }  # fmt: skip
-    assert engine.golden_loss([record]) is None
+    assert not engine.limits().scores
 
 
 def test_unset_sampling_is_left_to_the_server():
@@ -109,10 +112,10 @@ def test_trouble_that_stays_is_an_error_after_the_retries():
     assert "requests_per_minute" in reply.error and len(server.requests) == 3
 
 
-@pytest.mark.parametrize(("status", "hint"), [(401, "MY_KEY"), (404, "/v1"), (403, "权限")])
+@pytest.mark.parametrize(("status", "hint"), [(401, "MY_KEY"), (404, "/v1"), (403, "权限"), (402, "充值")])
 def test_a_hopeless_refusal_is_asked_once_and_explained(monkeypatch, status, hint):
     monkeypatch.setenv("MY_KEY", KEY)
-    with chat_server(script=[(status, {}, {"error": {"message": f"no: Bearer {KEY}"}})] * 9) as server:
+    with chat_server(script=[(status, {}, {"error": {"message": f"no permission: Bearer {KEY}"}})] * 9) as server:
         found = answers(OpenAIEngine(server.url, "m", key_env="MY_KEY", concurrency=1), 5)
     assert all(hint in reply.error and KEY not in reply.error for reply in found.values()) and len(found) == 5
     assert len(server.requests) == 1
@@ -134,17 +137,21 @@ def test_a_spent_quota_is_not_tried_again():
     "body", ["not json", "[]", "{}", '{"choices": []}', '{"choices": [3]}', '{"code": 10007, "message": "忙"}']
 )
 def test_a_success_that_is_no_completion_is_an_error(body):
-    with chat_server(script=[(200, {}, body)]) as server:
+    with chat_server(script=[(200, {}, body)] * 9) as server:
         reply = answers(OpenAIEngine(server.url, "m"))["0"]
-    assert reply.finish_reason == "error" and "chat/completions" in reply.error
+    assert reply.finish_reason == "error" and "chat/completions" in reply.error and len(server.requests) == 3
+    with chat_server(script=[(200, {}, body)]) as server:
+        assert answers(OpenAIEngine(server.url, "m"))["0"].answer == "答：问0"
 
 
 def test_empty_content_and_filters():
     silent = {"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}
     barred = {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}
-    with chat_server(script=[(200, {}, silent), (200, {}, barred)]) as server:
-        found = answers(OpenAIEngine(server.url, "m", concurrency=1), 2)
+    spoken = {**silent, "usage": {"prompt_tokens": 5, "completion_tokens": 1}}  # the model chose to say nothing
+    with chat_server(script=[(200, {}, spoken), (200, {}, barred), *[(200, {}, silent)] * 3]) as server:
+        found = answers(OpenAIEngine(server.url, "m", concurrency=1), 3)
     assert found["0"].answer == "" and not found["0"].error and "审核" in found["1"].error
+    assert "空的回答" in found["2"].error and len(server.requests) == 5
 
 
 def test_thinking_is_kept_apart_from_the_answer():
@@ -229,8 +236,7 @@ def test_a_stream_that_reports_an_error():
 
 
 def test_waits_grow_and_are_bounded():
-    assert all(0 < wait_seconds(attempt, None) <= openai_engine.LONGEST_WAIT for attempt in range(30))
-    assert wait_seconds(0, "999999") <= openai_engine.MOST_ASKED + 1
+    assert all(0 < wait_seconds(attempt, None) <= pace.LONGEST_WAIT for attempt in range(30))
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
 
 

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornucopia.inference.local_engines import open_engines
 from cornucopia.inference.scoring import answer_span
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode, encode_prompt
+from tiny_models import open_engines
 
 PAIRS = [
     ("什么是保险", "保险是一种风险转移。"),
@@ -22,9 +22,13 @@ PAIRS = [
 RECORDS = [Record(messages=(Message("user", q), Message("assistant", a))) for q, a in PAIRS]
 
 
+def score_pairs(engine, records):
+    return [(score.nats, score.tokens) for score in engine.score(records)]
+
+
 def test_losses_are_those_of_full_logits_and_do_not_depend_on_the_batch(tiny, adapter):
     for engine in open_engines(tiny, [None, adapter], template="fin_template", dtype="float32"):
-        got = engine.golden_loss(RECORDS)
+        got = score_pairs(engine, RECORDS)
         for record, (loss, count) in zip(RECORDS, got, strict=True):
             example = encode(record, engine.template, engine.tokenizer, 512)
             ids, labels = torch.tensor([example.input_ids]), torch.tensor(example.labels)
@@ -37,7 +41,7 @@ def test_losses_are_those_of_full_logits_and_do_not_depend_on_the_batch(tiny, ad
                 == example.supervised
                 == len(engine.tokenizer(record.golden, add_special_tokens=False).input_ids) + 1
             )
-            assert engine.golden_loss([record])[0] == pytest.approx((loss, count), rel=1e-5)
+            assert score_pairs(engine, [record])[0] == pytest.approx((loss, count), rel=1e-5)
 
 
 def test_only_the_last_answer_of_a_conversation_is_scored(tiny):
@@ -48,13 +52,13 @@ def test_only_the_last_answer_of_a_conversation_is_scored(tiny):
         Message("user", "乙"),
         Message("assistant", "八"),
     )
-    ((_, count),) = engine.golden_loss([Record(messages=turns)])
+    ((_, count),) = score_pairs(engine, [Record(messages=turns)])
     assert count == 3 + 1  # three bytes and the end of sequence
 
 
 def test_a_record_without_an_answer_scores_nothing(tiny):
     (engine,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
-    assert engine.golden_loss([Record(messages=(Message("user", "问"),)), RECORDS[1]])[0] == (0.0, 0)
+    assert score_pairs(engine, [Record(messages=(Message("user", "问"),)), RECORDS[1]])[0] == (0.0, 0)
 
 
 @given(st.lists(st.sampled_from([-100, 5]), max_size=12))
@@ -69,7 +73,7 @@ def test_the_answer_is_scored_after_the_thought_and_the_thought_is_not_counted(t
     (engine,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
     (record,) = RECORDS[:1]
     thinking = replace(record, messages=(record.messages[0], replace(record.messages[1], reasoning="先想主题")))
-    ((loss, count),) = engine.golden_loss([thinking])
+    ((loss, count),) = score_pairs(engine, [thinking])
     block = engine.tokenizer("<think>\n先想主题\n</think>\n\n", add_special_tokens=False).input_ids
     answer = [*engine.tokenizer(record.golden, add_special_tokens=False).input_ids, engine.tokenizer.eos_token_id]
     prompt = encode_prompt(record, engine.template, engine.tokenizer)
@@ -78,4 +82,4 @@ def test_the_answer_is_scored_after_the_thought_and_the_thought_is_not_counted(t
         scores = engine.shared.forward(None, input_ids=ids).logits[0, -len(answer) - 1 : -1]
     wanted = torch.nn.functional.cross_entropy(scores, torch.tensor(answer), reduction="sum")
     assert count == len(answer) and loss == pytest.approx(float(wanted), rel=1e-5)
-    assert loss != pytest.approx(engine.golden_loss([record])[0][0], rel=1e-3)
+    assert loss != pytest.approx(score_pairs(engine, [record])[0][0], rel=1e-3)

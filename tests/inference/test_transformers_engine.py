@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.local_engines import open_engines
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.tokens.render import encode_prompt
-from tiny_models import make_adapter, make_model
+from tiny_models import make_adapter, make_model, open_engines
 
 QUESTIONS = ["什么是保险", "股票和基金有什么区别？请举例说明", "a", "贷款利率怎么算", "社保"]
 REQUESTS = [Request(f"r{i}", Record(messages=(Message("user", q),))) for i, q in enumerate(QUESTIONS)]
@@ -121,7 +120,7 @@ def test_a_low_temperature_is_greedy_and_sampling_follows_the_model_when_the_com
     for name, value in {"do_sample": True, "temperature": 1.3, "top_k": 7, "max_new_tokens": 9}.items():
         monkeypatch.setattr(config, name, value)
     settled = engine.settings(Sampling())
-    assert (settled.do_sample, settled.max_new_tokens, settled.values["top_k"]) == (True, 9, 7)
+    assert (settled.do_sample, settled.max_new_tokens, settled.top_k) == (True, 9, 7)
     assert engine.settings(Sampling(temperature=0)).do_sample is False
     assert engine.settings(Sampling(do_sample=False)).do_sample is False
 
@@ -187,7 +186,7 @@ def test_a_row_that_fails_spoils_no_other(engine, monkeypatch):
 
 def test_a_question_longer_than_the_context_is_cut_or_fails_alone(tmp_path, capsys):
     (engine,) = open_engines(make_model(tmp_path / "m", context=160), [None], template="fin_template", dtype="float32")
-    long = Request("long", Record(messages=(Message("user", "请总结", "长" * 400),)))
+    long = Request("long", Record(messages=(Message("user", "请总结"),), passages=(Passage("长" * 400),)))
     got = answers(engine, Sampling(max_new_tokens=30), [long, REQUESTS[2]])
     assert all(reply.prompt_tokens + reply.completion_tokens <= 160 for reply in got.values())
     assert got["long"].answer and "截短" in capsys.readouterr().err
@@ -197,7 +196,7 @@ def test_a_question_longer_than_the_context_is_cut_or_fails_alone(tmp_path, caps
 
 def test_a_planned_group_given_alone_is_that_group_again(engine):
     requests = [Request(f"x{i}", Record(messages=(Message("user", "问" * (i % 9 + 1)),))) for i in range(40)]
-    engine.batch_tokens, whole = 700, engine.batch_tokens
+    engine.batch_tokens, whole = 300, engine.batch_tokens
     try:
         groups = engine.plan(requests, SHORT)
         assert sorted(r.id for group in groups for r in group) == sorted(r.id for r in requests)
@@ -208,7 +207,7 @@ def test_a_planned_group_given_alone_is_that_group_again(engine):
 
 def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkeypatch):
     """Transformers 5.24 renamed the argument; without our loop answers come several times slower."""
-    assert engine._steps(engine.settings(SHORT))
+    assert engine._steps(engine._settled(SHORT))
     expected, shared = texts(engine), engine.shared
     forward, name = shared.base.forward, shared.cache_name
     other = "cache" if name == "past_key_values" else "past_key_values"
@@ -220,4 +219,4 @@ def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkey
     monkeypatch.setattr(shared.base, "forward", renamed)
     monkeypatch.setattr(shared, "accepts", (shared.accepts - {name}) | {other})
     monkeypatch.setattr(shared, "cache_name", other)
-    assert engine._steps(engine.settings(SHORT)) and texts(engine) == expected
+    assert engine._steps(engine._settled(SHORT)) and texts(engine) == expected

@@ -1,11 +1,11 @@
-"""`cornucopia chat`: talk with a local model in the terminal, or ask it one question from a script."""
+"""`cornucopia chat`: talk with a model in the terminal, or ask it one question from a script."""
 
 from __future__ import annotations
 
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +14,19 @@ from cornucopia.cli.infer import ModelOptions
 from cornucopia.core.config import option
 from cornucopia.core.console import say, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted, reason
+from cornucopia.core.jsonl import mended
 from cornucopia.core.options import parse
-from cornucopia.core.paths import bundled_model
 from cornucopia.inference.chat_session import HELP, ChatSession, Command, Lines, understand
 from cornucopia.inference.text import Thought
 from cornucopia.records.schema import Passage
 
 if TYPE_CHECKING:
-    from cornucopia.inference.engine import Sampling
-    from cornucopia.inference.transformers_engine import TransformersEngine
+    from cornucopia.inference.engine import Engine, Reply, Sampling
     from cornucopia.records.schema import Record
 
 EXAMPLES = """  cornucopia chat                                   与内置小模型对话
   cornucopia chat --model base_models/llama-7b-hf --adapter runs/我的适配器 --temperature 0.7
+  cornucopia chat --model https://api.deepseek.com#deepseek-chat
   cornucopia chat -q 什么是等额本息                     只问一句，回答写到标准输出
   cornucopia chat -q 总结这份公告 --material 公告.txt     材料另给；--material - 从标准输入读
   echo 什么是等额本息 | cornucopia chat                 问题从标准输入来"""
@@ -52,25 +52,27 @@ def run(argv: list[str]) -> int:
         question = _read("-")
     if question is not None and not question.strip():
         raise DataError("没有问题", where="标准输入" if config.question is None else "-q", found="空的")
-    engine = _open(config)
-    sampling = config.sampling()
-    session = ChatSession(config.system, engine.prompt_length, engine.prompt_limit(sampling))
-    if question is not None:
-        record = session.ask(question.strip())
-        return _one(engine, replace(record, passages=(Passage(material),) if material else ()), sampling)
-    Terminal(engine, session, sampling).loop()
-    return 0
-
-
-def _open(config: ChatConfig) -> TransformersEngine:
-    from cornucopia.inference.local_engines import open_engines
-
-    model, adapter = config.model or str(bundled_model()), config.active_adapter()
     if config.question is None and sys.stdin.isatty():
-        say(f"载入 {model}{f' + {adapter}' if adapter else ''} ……")
-    return open_engines(
-        model, [adapter], bits=config.precision(), dtype=config.dtype, device=config.device, template=config.template
-    )[0]
+        say(f"载入 {config.shown} ……")
+    engine, sampling = config.open(), config.sampling()
+    session = ChatSession(config.system, engine.prompt_length, engine.prompt_limit(sampling))
+    if question is None:
+        Terminal(engine, session, sampling).loop()
+        return 0
+    record = replace(session.ask(question.strip()), passages=(Passage(material),) if material else ())
+    _tell_cut(engine, record, sampling)
+    return _one(engine, record, sampling)
+
+
+def _tell_cut(engine: Engine, record: Record, sampling: Sampling) -> None:
+    """Say how much of a question and its material the model will not see."""
+    limit, length = engine.prompt_limit(sampling), engine.prompt_length(record)
+    if limit is not None and length > limit:
+        share = f"约 {(length - limit) / length:.0%}"
+        warn(
+            f"问题和材料共 {length} 个词元，这个模型的提示最多 {limit} 个：材料末尾{share}没有给模型看。"
+            "分段来问，或换上下文更长的模型"
+        )
 
 
 def _read(name: str) -> str:
@@ -84,22 +86,26 @@ def _read(name: str) -> str:
         raise DataError("读不了：应是 UTF-8 文字", where=where, found=str(error)[:120], fix="另存为 UTF-8") from None
 
 
-def _one(engine: TransformersEngine, record: Record, sampling: Sampling) -> int:
-    """Stream one answer to standard output."""
+def _one(engine: Engine, record: Record, sampling: Sampling) -> int:
+    """Stream one answer to standard output; 1 when there is none."""
+    said = False
     try:
         for piece in _said(engine.stream(record, sampling)):
-            print(_plain(piece) if sys.stdout.isatty() else piece, end="", flush=True)
+            said = said or bool(piece.strip())
+            print(_plain(piece) if sys.stdout.isatty() else mended(piece), end="", flush=True)
     except KeyboardInterrupt:
         print()
         raise Interrupted("已停住这个回答") from None
-    print()
-    return 0
+    if said:
+        print()
+        return 0
+    return 1
 
 
 class Terminal:
     """Reads lines, shows answers as they are made; what is remembered is the session's business."""
 
-    def __init__(self, engine: TransformersEngine, session: ChatSession, sampling: Sampling) -> None:
+    def __init__(self, engine: Engine, session: ChatSession, sampling: Sampling) -> None:
         self.engine, self.session, self.sampling = engine, session, sampling
         self.retries = 0
 
@@ -168,35 +174,51 @@ class Terminal:
         sampling = self.sampling.model_copy(update={"seed": self.sampling.seed + self.retries})
         print("答：", end="", flush=True)
         stream = self.engine.stream(record, sampling)
+        said, answer = _said(stream), None
         try:
-            for piece in _said(stream):
+            while True:
+                piece = next(said)
                 pieces.append(piece)
                 print(_plain(piece), end="", flush=True)
+        except StopIteration as end:
+            answer = end.value  # what was thought is told apart for certain only when all is there
         except KeyboardInterrupt:
             stream.close()
             print("（已停）", end="")
-        print()
-        self.session.answered(question, "".join(pieces))
+        finally:
+            print()
+        self.session.answered(question, "".join(pieces) if answer is None else answer)
 
 
-def _said(stream: Iterator[str]) -> Iterator[str]:
-    """The answer's pieces; that the model is thinking first is told on standard error, what it thinks is not shown."""
+def _said(stream: Generator[str, None, Reply]) -> Generator[str, None, str | None]:
+    """The answer's pieces; returns the whole answer.
+
+    That the model is thinking first is told on standard error, and so is an answer that never came; what it thinks is
+    not shown.
+    """
     thought = said = False
-    for piece in stream:
-        if not isinstance(piece, Thought):
-            said = True
-            yield piece
-        elif not thought:
-            thought = True
-            if sys.stderr.isatty():
-                print("（在想……）", end="", file=sys.stderr, flush=True)
-    if thought and not said:
-        warn("想到了长度上限，没有写出回答：调大 --max-new-tokens，或换一个模型")
+    reply = None
+    try:
+        while True:
+            piece = next(stream)
+            if not isinstance(piece, Thought):
+                said = said or bool(piece.strip())
+                yield piece
+            elif not thought:
+                thought = True
+                if sys.stderr.isatty():
+                    print("（在想……）", end="", file=sys.stderr, flush=True)
+    except StopIteration as end:
+        reply = end.value
+    if not said:
+        cause = "想到了长度上限，没有写出回答" if thought else "模型没有写出回答"
+        warn(f"{cause}：调大 --max-new-tokens，或换一个模型")
+    return reply.answer if reply else None
 
 
 def _plain(text: str) -> str:
     """Text without control characters, so that an answer cannot drive the terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+    return "".join(c for c in mended(text) if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 def _line_editing() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cornucopia.comparison.recipe import CompareRecipe, check
 from cornucopia.core import console, options
+from cornucopia.core.config import option, read_yaml
+from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_text
 
 _EXAMPLES = """  cornucopia compare recipes/compare.yaml
@@ -14,23 +16,38 @@ _EXAMPLES = """  cornucopia compare recipes/compare.yaml
   cornucopia compare recipes/compare.yaml --contestant DeepSeek=https://api.deepseek.com#deepseek-chat"""
 
 
+class CompareOptions(CompareRecipe):
+    """Options of `cornucopia compare`: a recipe's, and what no recipe may say for itself."""
+
+    allow_key: list[str] = option(
+        [], "允许把密钥变量发给没有登记的地址，可写多次：变量名=主机（只能写在命令行上）", split="never"
+    )
+
+
 def run(argv: list[str]) -> int:
-    """Compare and write the results; 1 when no contestant could answer anything."""
-    recipe, _ = options.parse(
-        CompareRecipe, argv, prog="cornucopia compare", positional="recipe",
+    """Compare and write the results; 1 when a contestant could answer nothing, or is below --fail-below."""
+    recipe, path = options.parse(
+        CompareOptions, argv, prog="cornucopia compare", positional="recipe",
         positional_help="YAML 配方，见 recipes/compare.yaml",
         summary="让多个模型回答同一批题，生成并排的表格和一个网页报告。"
         "答过的题不再重做：中断后再运行就接着做，加一个选手只算新的一列。",
         examples=_EXAMPLES,
     )  # fmt: skip
+    if path and any(str(key).replace("-", "_") == "allow_key" for key in read_yaml(path)):
+        raise ConfigError(
+            "allow_key 只能写在命令行上", where=path, fix="从配方里删掉；确认要发时写 --allow-key 变量名=主机"
+        )
     check(recipe)
+    from cornucopia.comparison.gate import read_limits, shortfalls
+
+    limits = read_limits(recipe)
     from cornucopia.comparison.report import write_report
     from cornucopia.comparison.run import compare
     from cornucopia.comparison.summary import summarise
     from cornucopia.comparison.table import markdown, markdown_scores, show_summary
     from cornucopia.records.read import read_records
 
-    comparison = compare(recipe, read_records(recipe.questions).records)
+    comparison = compare(recipe, read_records(recipe.questions).records, allow_key=recipe.allow_key)
     summary = summarise(comparison)
     folder = Path(recipe.output_dir)
     scores = markdown_scores(comparison, summary)
@@ -39,4 +56,10 @@ def run(argv: list[str]) -> int:
     show_summary(comparison, summary)
     console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")
     console.say(f"表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
-    return 1 if all(line.failed == len(comparison.questions) for line in summary.overall) else 0
+    short = shortfalls(limits, summary)
+    for sentence in short:
+        console.say(f"没有达到要求：{sentence}")
+    silent = [line.name for line in summary.overall if line.failed == len(comparison.questions)]
+    if silent:
+        console.warn(f"一题也没有答上来：{'、'.join(silent)}；原因在各自的格子里")
+    return 1 if silent or short else 0

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
-from cornucopia.core.errors import DataError, reason
-from cornucopia.core.jsonl import Appender, read_jsonl, write_json, write_jsonl
+from cornucopia.core.jsonl import mended
+from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Record
 
 Cell = dict[str, Any]
@@ -38,82 +38,22 @@ def make_questions(records: Sequence[Record]) -> list[Question]:
         if name in seen:
             name = f"{name}#{number}"
         seen.add(name)
-        text = json.dumps(record.asked(), ensure_ascii=False)
+        text = mended(json.dumps(record.asked(), ensure_ascii=False))
         questions.append(Question(name, hashlib.sha256(text.encode()).hexdigest()[:16], record))
     return questions
 
 
-class CellStore:
-    """`answers.jsonl` and `history.jsonl` of an output folder.
+def open_store(folder: str | Path) -> AnswerStore:
+    """`answers.jsonl` of an output folder, with `history.jsonl` and `settings.json` (by fingerprint).
 
-    Rows are appended to answers.jsonl as they come. `settle` leaves there exactly one row for each contestant and
-    question of this comparison; rows of earlier settings move to history.jsonl, so that going back costs nothing.
+    A settled answers.jsonl has exactly one row for each contestant and question of this comparison; rows of earlier
+    settings are in the history, so that going back costs nothing.
     """
-
-    def __init__(self, folder: str | Path) -> None:
-        """
-        Raises:
-            DataError: when the folder cannot be written, or a file in it was damaged by something else.
-        """
-        self.answers, self.history = Path(folder) / "answers.jsonl", Path(folder) / "history.jsonl"
-        self._settings_file = Path(folder) / "settings.json"
-        self.settings: dict[str, dict[str, Any]] = {}
-        self._cells: dict[Key, Cell] = {}
-        try:
-            self._appender = Appender(self.answers)
-            self._read()
-        except OSError as error:
-            raise DataError(
-                "结果文件夹不能用", where=str(error.filename or folder), found=reason(error), fix="换一个 --output-dir"
-            ) from None
-
-    def _read(self) -> None:
-        path = self._settings_file
-        try:
-            self.settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            for path in (self.history, self.answers):
-                for cell in read_jsonl(path):
-                    self._keep(cell)
-        except (ValueError, AttributeError) as error:
-            fix = "改回原样，或移走这个文件再运行（其中的回答会重算）"
-            raise DataError("以前的结果读不出来", where=str(path), found=str(error), fix=fix) from None
-
-    def get(self, key: Key) -> Cell | None:
-        """The cell, or None when it was never computed; it may hold an error."""
-        return self._cells.get(key)
-
-    def done(self, key: Key) -> bool:
-        """Whether the cell holds an answer (an error is tried again)."""
-        cell = self._cells.get(key)
-        return cell is not None and not cell.get("error")
-
-    def add(self, cell: Cell) -> None:
-        """Append one row; it is on disk when this returns."""
-        self._appender.write(cell)
-        self._keep(cell)
-
-    def note_settings(self, fingerprint: str, settings: dict[str, Any]) -> None:
-        """Keep what the engine says it ran with (the model's own sampling defaults filled in), for the report."""
-        self.settings[fingerprint] = settings
-        write_json(self._settings_file, self.settings)
-
-    def settle(self, rows: Sequence[Cell]) -> None:
-        """Replace answers.jsonl by `rows`; all other finished cells go to history.jsonl."""
-        self._appender.close()
-        current = {_key(row) for row in rows}
-        kept = [cell for key, cell in self._cells.items() if key not in current and not cell.get("error")]
-        if kept or self.history.exists():
-            write_jsonl(self.history, kept)
-        write_jsonl(self.answers, rows)
-
-    def close(self) -> None:
-        """Stop writing; everything added is on disk."""
-        self._appender.close()
-
-    def _keep(self, cell: Cell) -> None:
-        key = _key(cell)
-        if not (cell.get("error") and self.done(key)):
-            self._cells[key] = cell
+    folder = Path(folder)
+    return AnswerStore(
+        folder / "answers.jsonl", folder / "settings.json", history=folder / "history.jsonl",
+        key_of=_key, failed=lambda cell: bool(cell.get("error")),
+    )  # fmt: skip
 
 
 def _key(cell: Cell) -> Key:
@@ -154,7 +94,7 @@ def describe(contestant: str, question: Question) -> Cell:
     }  # fmt: skip
 
 
-def collect(recipe: CompareRecipe, questions: list[Question], prints: dict[str, str], store: CellStore) -> Comparison:
+def collect(recipe: CompareRecipe, questions: list[Question], prints: dict[str, str], store: AnswerStore) -> Comparison:
     """All cells of this comparison, named and ordered as the recipe and the questions are now."""
     comparison = Comparison(recipe, questions, prints, store.settings)
     for contestant in recipe.contestants:

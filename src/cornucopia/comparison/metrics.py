@@ -154,6 +154,16 @@ def _golden_loss(cell: dict[str, Any]) -> Pair | None:
     return (float(loss), float(tokens)) if _answered(cell) and tokens and loss is not None else None
 
 
+def _tokens(cell: dict[str, Any]) -> Pair | None:
+    tokens = (cell.get("prompt_tokens") or 0) + (cell.get("completion_tokens") or 0)
+    return (float(tokens), 1.0) if _answered(cell) and tokens else None
+
+
+def _seconds(cell: dict[str, Any]) -> Pair | None:
+    seconds = cell.get("seconds") or 0
+    return (float(seconds), 1.0) if _answered(cell) and seconds > 0 else None
+
+
 def _speed(cell: dict[str, Any]) -> Pair | None:
     tokens, seconds = cell.get("completion_tokens") or 0, cell.get("seconds") or 0
     return (float(tokens), float(seconds)) if _answered(cell) and tokens and seconds > 0 else None
@@ -174,5 +184,7 @@ METRICS = (
            _of_answer(lambda cell: not cell["answer"].strip()), "down", percent=True),
     Metric("cut_off", "截断", "到长度上限还没说完的回答占多少",
            _of_answer(lambda cell: cell.get("finish_reason") == "length"), "down", percent=True),
+    Metric("tokens", "词元/题", "平均一题用掉多少词元，题目与回答相加；接口按它计费", _tokens, digits=0),
+    Metric("seconds", "秒/题", "平均一题多少秒；接口是一次请求等多久，本地模型是分摊到的时间", _seconds, digits=1),
     Metric("speed", "词元/秒", "每秒生成多少词元；与机器、批大小和回答长短有关", _speed, digits=1),
 )  # fmt: skip

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
 
 from cornucopia.core.config import Config, option
-from cornucopia.core.errors import ConfigError, ModelError, UsageError
+from cornucopia.core.errors import ConfigError, UsageError
+from cornucopia.core.jsonl import mended
 from cornucopia.inference.engine import Sampling
-from cornucopia.models.find import find_adapter, find_model
-from cornucopia.models.fingerprint import files_fingerprint
+from cornucopia.inference.open_engine import EngineSpec, kind_of
 
 
-class Contestant(Config):
-    """One column: a local base (with or without an adapter), or a model behind an OpenAI-compatible endpoint."""
+class Contestant(EngineSpec):
+    """One column: a model that answers, with a name, and a system prompt and sampling of its own."""
 
+    base: str = option("", "基座模型的文件夹或名字", aliases=("base_model", "model_name_or_path"))
     name: str = option("", "列名；留空则取适配器、基座或模型的名字")
-    base: str = option("", "基座模型的文件夹或名字")
-    adapter: str | None = option(None, "LoRA 适配器文件夹；不写就是基座本身")
-    bits: Literal[0, 4, 8] = option(0, "基座量化位数：0 不量化，8 或 4")
-    dtype: str = option("auto", "基座计算精度：auto、float32、bfloat16、float16")
-    template: str | None = option(None, "提示词模板名或文件；不写则用适配器自带的")
     endpoint: str = option("", "OpenAI 兼容接口的地址，如 https://api.deepseek.com")
     model: str = option("", "接口上的模型名")
-    key_env: str | None = option(None, "存放密钥的环境变量名；常见平台不必写")
-    requests_per_minute: float = option(0, "每分钟最多请求数，0 为不限", ge=0)
-    max_retries: int = option(5, "一题失败后最多重试几次", ge=0, le=20)
-    timeout: float = option(120.0, "一次请求最多等多少秒", gt=0)
-    concurrency: int = option(4, "同时发几个请求", ge=1, le=64)
     system: str | None = option(None, "系统提示；不写则用共用的")
     sampling: dict[str, Any] = option({}, "只对它生效的采样设置")
-
-    @property
-    def loaded_as(self) -> tuple[str, int, str]:
-        """Contestants with the same value stand on one base in memory."""
-        return self.base, self.bits, self.dtype
 
     @classmethod
     def parse(cls, text: str) -> Contestant:
@@ -63,7 +48,11 @@ class Contestant(Config):
             endpoint, _, model = body.partition("#")
             return cls.build({"name": name, "endpoint": endpoint, "model": model}, where=f"选手 {text}")
         base, plus, adapter = (body, "", "") if _exists(body) else body.rpartition("+")
-        values = {"base": base, "adapter": adapter or None} if plus else {"base": body}
+        if plus and not (base.strip() and adapter.strip()):
+            empty = "适配器" if base.strip() else "基座"
+            fix = "命令里的变量可能没有设值；只要基座就去掉 +"
+            raise ConfigError(f"+ 旁边的{empty}是空的", where=f"选手 {text}", fix=fix)
+        values = {"base": base, "adapter": adapter} if plus else {"base": body}
         return cls.build({"name": name, **values}, where=f"选手 {text}")
 
 
@@ -75,6 +64,10 @@ class _Task(Config):
         [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
     )
     limit: int | None = option(None, "只比前多少题", gt=0)
+    fail_below: list[str] = option(
+        [], "成绩不够就以退出码 1 结束，供 CI 用，可写多次：指标=值 或 选手:指标=值，如 f1=0.3、调优后:numbers=80%。"
+        "不写选手则查除第一个（基准）外的所有选手；越低越好的指标查的是高于", split="never",
+    )  # fmt: skip
     system: str = option("", "给所有选手的系统提示")
     title: str = option("", "报告标题")
     device: str = option("auto", "本地模型用哪个设备：auto、cpu、cuda、cuda:1")
@@ -83,6 +76,17 @@ class _Task(Config):
 
 class CompareRecipe(Sampling, _Task):
     """A whole comparison. The sampling settings written at the top are shared by all contestants."""
+
+    @classmethod
+    def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
+        """See Config; a path that is not in the current folder is also looked for beside the recipe."""
+        recipe = super().load(path, overrides)
+        if path:
+            recipe.questions = _beside(recipe.questions, Path(path).parent) or recipe.questions
+            for contestant in recipe.contestants:
+                for name in ("base", "adapter", "template"):
+                    setattr(contestant, name, _beside(getattr(contestant, name), Path(path).parent))
+        return recipe
 
     @model_validator(mode="before")
     @classmethod
@@ -105,22 +109,26 @@ class CompareRecipe(Sampling, _Task):
         shared = {key: getattr(self, key) for key in Sampling.model_fields}
         return Sampling.build({**shared, **contestant.sampling}, where=f"选手 {contestant.name} 的 sampling")
 
+    def engine_of(self, contestant: Contestant) -> EngineSpec:
+        """What to open for a contestant, the comparison's device and batch size where it names none."""
+        address = f"{contestant.endpoint}#{contestant.model}" if contestant.endpoint else contestant.base
+        device = self.device if contestant.device == "auto" else contestant.device
+        return contestant.engine_spec(
+            base=address, device=device, batch_tokens=contestant.batch_tokens or self.batch_tokens
+        )
+
     def settings_of(self, contestant: Contestant) -> dict[str, Any]:
         """Everything that would change the contestant's answers, JSON-ready and without secrets."""
-        values: dict[str, Any] = {
+        spec = self.engine_of(contestant)
+        return {
+            **kind_of(spec).identity(spec),
             "system": self.system if contestant.system is None else contestant.system,
-            "sampling": self.sampling_of(contestant).model_dump(),
+            "sampling": self.sampling_of(contestant).model_dump(exclude_none=True),
         }
-        if contestant.endpoint:
-            return {"endpoint": contestant.endpoint, "model": contestant.model, **values}
-        keys = ("base", "adapter", "bits", "dtype", "template")
-        return {**{key: getattr(contestant, key) for key in keys}, **values}
 
     def fingerprint_of(self, contestant: Contestant) -> str:
         """SHA-256 (16 hex digits) of the settings and of the files they name."""
-        settings = self.settings_of(contestant)
-        settings["files"] = [files_fingerprint(place) for place in _places(contestant)]
-        text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
+        text = mended(json.dumps(self.settings_of(contestant), ensure_ascii=False, sort_keys=True))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -137,14 +145,17 @@ def check(recipe: CompareRecipe) -> CompareRecipe:
     return recipe
 
 
-def _places(contestant: Contestant) -> list[Path]:
-    """The folders and files behind the names; one that is not there is left out, and fails when it is opened."""
-    finders = ((find_model, contestant.base), (find_adapter, contestant.adapter), (Path, contestant.template))
-    places = []
-    for find, name in finders:
-        with contextlib.suppress(ModelError, OSError, ValueError):
-            places += [find(name)] if name else []
-    return places
+def _beside(name: str | None, folder: Path) -> str | None:
+    """The file of that name beside the recipe, where there is none in the current folder."""
+    if (
+        name
+        and "://" not in name
+        and not Path(name).is_absolute()
+        and not _exists(name)
+        and _exists(str(folder / name))
+    ):
+        return str(folder / name)
+    return name
 
 
 def _exists(name: str) -> bool:
@@ -166,6 +177,9 @@ def _contestant(value: Any, number: int) -> Contestant:
             "选手写法有误", where=f"第 {number} 个选手", found=repr(value), fix="写 name、base、adapter 等键"
         )
     where = f"第 {number} 个选手 {contestant.name}".strip()
+    if "://" in contestant.base and not contestant.endpoint:
+        contestant.endpoint, _, contestant.model = contestant.base.partition("#")
+        contestant.base = ""
     if bool(contestant.base) == bool(contestant.endpoint):
         raise ConfigError("选手要写 base 或 endpoint，且只写一个", where=where)
     if contestant.endpoint:

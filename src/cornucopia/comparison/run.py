@@ -8,48 +8,59 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TypeVar
 
 from cornucopia.comparison.cells import (
     Cell,
-    CellStore,
     Comparison,
     Question,
     collect,
     describe,
     make_questions,
+    open_store,
     ordered_rows,
 )
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
 from cornucopia.core.console import Progress, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted
-from cornucopia.inference.engine import Engine, Reply, Request, Sampling
+from cornucopia.inference.asking import groups_to_ask, unfit
+from cornucopia.inference.engine import Engine, Reply, Request, Sampling, Score
+from cornucopia.inference.open_engine import kind_of
+from cornucopia.inference.providers import check_key
+from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Message, Record
 
 T = TypeVar("T")
 Opener = Callable[[Sequence[Contestant], CompareRecipe], Sequence[Engine]]
 
 
-def compare(recipe: CompareRecipe, records: Sequence[Record], opener: Opener | None = None) -> Comparison:
+def compare(
+    recipe: CompareRecipe, records: Sequence[Record], opener: Opener | None = None, *, allow_key: Sequence[str] = ()
+) -> Comparison:
     """Fill every cell that is missing, failed or out of date, and settle answers.jsonl.
 
     Args:
         recipe: contestants, sampling, output folder.
         records: the questions; a golden answer at the end is never shown to a contestant.
         opener: makes one engine for each contestant of a group; the real ones by default.
+        allow_key: environment variables that may go to hosts they are not registered for, each NAME=host.
 
     Raises:
-        DataError: no questions. Interrupted: Ctrl-C; all finished cells are kept.
+        DataError: no questions. ConfigError: a variable would go where it does not belong. Interrupted: Ctrl-C; all
+            finished cells are kept.
     """
+    for contestant in recipe.contestants:
+        if contestant.endpoint:
+            check_key(contestant.endpoint, contestant.key_env, allow_key)
     questions = make_questions([record for record in records if record.question][: recipe.limit])
     if not questions:
         raise DataError("没有一道题可比", where=recipe.questions, fix="问题文件里每行要有 instruction（或 messages）")
     prints = {contestant.name: recipe.fingerprint_of(contestant) for contestant in recipe.contestants}
-    store = CellStore(recipe.output_dir)
+    store = open_store(recipe.output_dir)
     try:
-        for group in _groups(recipe.contestants):
+        for group in _groups(recipe):
             columns = [Column(contestant, recipe, questions, prints[contestant.name], store) for contestant in group]
             _run_group([column for column in columns if column.missing(questions)], recipe, opener or open_contestants)
             _free_memory()
@@ -57,7 +68,7 @@ def compare(recipe: CompareRecipe, records: Sequence[Record], opener: Opener | N
         done = sum(store.done((prints[c.name], q.fingerprint)) for c in recipe.contestants for q in questions)
         total = len(questions) * len(recipe.contestants)
         raise Interrupted(
-            f"已中断，已存 {done}/{total} 格", where=str(store.answers), fix="再运行同一命令就接着做"
+            f"已中断，已存 {done}/{total} 格", where=str(store.path), fix="再运行同一命令就接着做"
         ) from None
     finally:
         store.close()
@@ -67,31 +78,17 @@ def compare(recipe: CompareRecipe, records: Sequence[Record], opener: Opener | N
 
 
 def open_contestants(group: Sequence[Contestant], recipe: CompareRecipe) -> Sequence[Engine]:
-    """One engine for each contestant; the contestants of a group stand on the same base."""
-    first = group[0]
-    if first.endpoint:
-        from cornucopia.inference.openai_engine import OpenAIEngine
-
-        keys = ("endpoint", "model", "key_env", "requests_per_minute", "max_retries", "timeout", "concurrency")
-        return [OpenAIEngine(**{key: getattr(contestant, key) for key in keys}) for contestant in group]
-    from cornucopia.inference.local_engines import open_engines
-    from cornucopia.tokens.template import resolve_template
-
-    engines = open_engines(
-        first.base, [contestant.adapter for contestant in group], bits=first.bits, dtype=first.dtype,
-        device=recipe.device, batch_tokens=recipe.batch_tokens,
-    )  # fmt: skip
-    for contestant, engine in zip(group, engines, strict=True):
-        if contestant.template:
-            engine.template = resolve_template(contestant.template, engine.tokenizer)
-            engine.identity["template"] = engine.template.name
-    return engines
+    """One engine for each contestant; the contestants of a group share one model in memory."""
+    specs = [recipe.engine_of(contestant) for contestant in group]
+    return kind_of(specs[0]).open(specs)
 
 
-def _groups(contestants: Sequence[Contestant]) -> list[list[Contestant]]:
+def _groups(recipe: CompareRecipe) -> list[list[Contestant]]:
     groups: dict[object, list[Contestant]] = {}
-    for contestant in contestants:
-        groups.setdefault(contestant.name if contestant.endpoint else contestant.loaded_as, []).append(contestant)
+    for contestant in recipe.contestants:
+        spec = recipe.engine_of(contestant)
+        shared = kind_of(spec).together(spec)
+        groups.setdefault(contestant.name if shared is None else shared, []).append(contestant)
     return list(groups.values())
 
 
@@ -141,13 +138,14 @@ class Column:
         recipe: CompareRecipe,
         questions: list[Question],
         fingerprint: str,
-        store: CellStore,
+        store: AnswerStore,
     ) -> None:
         self.contestant, self.fingerprint, self.store = contestant, fingerprint, store
         self.name = contestant.name
         self.sampling: Sampling = recipe.sampling_of(contestant)
         self.system = recipe.system if contestant.system is None else contestant.system
         self.questions = list({question.fingerprint: question for question in reversed(questions)}.values())[::-1]
+        self._by_print = {question.fingerprint: question for question in self.questions}
         self._told: set[str] = set()  # reasons the terminal has already named
 
     def missing(self, questions: Sequence[Question]) -> list[Question]:
@@ -158,9 +156,10 @@ class Column:
         """Ask for all missing cells; what fails becomes an error cell."""
         missing = self.missing(self.questions)
         with Progress(self.name, len(self.questions), len(self.questions) - len(missing)) as bar:
-            for chunk in self._guarded(missing, lambda: self._prepare(engine)) or []:
-                if wanted := self.missing(chunk):
-                    self._guarded(wanted, partial(self._ask, engine, chunk, bar))
+            for group, together in self._guarded(missing, lambda: self._prepare(engine)) or []:
+                asked = [self._by_print[request.id] for request in group]
+                if wanted := self.missing(asked):
+                    self._guarded(wanted, partial(self._ask, engine, group, together, bar))
                     self.fail(self._unanswered(wanted), CornucopiaError("引擎没有给出这一题的回答"))
         self._tell_errors(missing)
 
@@ -181,10 +180,17 @@ class Column:
             self.fail(self.missing(questions), error)
             return None
 
-    def _prepare(self, engine: Engine) -> list[list[Question]]:
-        if describe_engine := getattr(engine, "describe", None):
-            self.store.note_settings(self.fingerprint, describe_engine(self.sampling))
-        return self._chunks(engine)
+    def _prepare(self, engine: Engine) -> list[tuple[list[Request], bool]]:
+        """Note what the engine runs with, refuse what it cannot do, and plan the rest."""
+        described = engine.describe(self.sampling)
+        self.store.note_settings({**self.store.settings, self.fingerprint: described})
+        limits, requests = engine.limits(), []
+        for question in self.questions:
+            if problem := unfit(question.record, limits):
+                self.fail(self.missing([question]), CornucopiaError(problem))
+            else:
+                requests.append(Request(question.fingerprint, self._with_system(question.record).prompt()))
+        return groups_to_ask(engine, requests, self.sampling, lambda name: self.store.done((self.fingerprint, name)))
 
     def fail(self, questions: Sequence[Question], error: Exception) -> None:
         """Write an error cell for each of these."""
@@ -194,66 +200,52 @@ class Column:
     def _unanswered(self, wanted: Sequence[Question]) -> list[Question]:
         return [question for question in wanted if self.store.get((self.fingerprint, question.fingerprint)) is None]
 
-    def _chunks(self, engine: Engine) -> list[list[Question]]:
-        """What is asked in one go.
-
-        An answer of a local model hangs, in the last bits of its logits, on what else is in its batch. So batches are
-        planned from all the questions, and one that a kill has cut is run again whole: only what was missing is kept.
-        """
-        planner = getattr(engine, "plan", None)
-        if planner is None:
-            return [self.missing(self.questions)]
-        by_print = {question.fingerprint: question for question in self.questions}
-        return [
-            [by_print[request.id] for request in batch]
-            for batch in planner(self._requests(self.questions), self.sampling)
-        ]
-
-    def _requests(self, questions: Sequence[Question]) -> list[Request]:
-        return [Request(question.fingerprint, self._with_system(question.record).prompt()) for question in questions]
-
-    def _ask(self, engine: Engine, asked: Sequence[Question], bar: Progress) -> None:
-        waiting = {question.fingerprint: question for question in self.missing(asked)}
-        replies: Iterable[Reply] = engine.generate(self._requests(asked), self.sampling)
-        thoughts = {}
-        if hasattr(engine, "plan"):  # a local model, which scores: after its own thoughts, so they come first
+    def _ask(self, engine: Engine, group: Sequence[Request], together: bool, bar: Progress) -> None:
+        """Ask a group and write its cells; what scores does so after its own thoughts, which therefore come first."""
+        waiting = {question.fingerprint for question in self.missing([self._by_print[one.id] for one in group])}
+        replies: Iterable[Reply] = engine.generate(group, self.sampling)
+        losses: dict[str, Score] = {}
+        if together and engine.limits().scores:
             replies = list(replies)
-            thoughts = {reply.id: reply.reasoning for reply in replies}
-        losses = self._golden_losses(engine, asked, thoughts)
+            losses = self._golden_scores(engine, group, {reply.id: reply.reasoning for reply in replies})
         for reply in replies:
-            question = waiting.pop(reply.id, None)
-            if question is not None:
-                self._write(question, reply, losses.get(reply.id))
-                bar.advance()
+            if reply.id not in waiting:
+                continue
+            waiting.remove(reply.id)
+            question = self._by_print[reply.id]
+            if not together and engine.limits().scores:
+                losses = self._golden_scores(engine, [Request(reply.id, question.record)], {reply.id: reply.reasoning})
+            self._write(question, reply, losses.get(reply.id))
+            bar.advance()
 
-    def _golden_losses(
-        self, engine: Engine, asked: Sequence[Question], thoughts: Mapping[str, str]
-    ) -> dict[str, tuple[float, int]]:
+    def _golden_scores(self, engine: Engine, group: Sequence[Request], thoughts: Mapping[str, str]) -> dict[str, Score]:
         """Of each golden answer, as it stands after what the contestant itself thought of the question."""
-        scored = [question for question in asked if question.record.golden]
+        scored = [question for one in group if (question := self._by_print[one.id]).record.golden]
         records = [_after(self._with_system(q.record), thoughts.get(q.fingerprint, "")) for q in scored]
         try:
-            losses = engine.golden_loss(records) if records else None
+            scores = engine.score(records) if records else []
         except Exception as error:
             warn(f"选手 {self.name} 算不出参考答案的困惑度：{message_of(error)}")
-            losses = None
-        return dict(zip([question.fingerprint for question in scored], losses or [], strict=False))
+            scores = []
+        return dict(zip([question.fingerprint for question in scored], scores, strict=False))
 
     def _with_system(self, record: Record) -> Record:
         if not self.system or any(message.role == "system" for message in record.messages):
             return record
         return replace(record, messages=(Message("system", self.system), *record.messages))
 
-    def _write(self, question: Question, reply: Reply, loss: tuple[float, int] | None) -> None:
+    def _write(self, question: Question, reply: Reply, score: Score | None) -> None:
         cell: Cell = describe(self.name, question)
         cell |= {
             "answer": reply.answer, "finish_reason": reply.finish_reason, "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": reply.completion_tokens, "seconds": round(reply.seconds, 4), "error": reply.error,
-            "golden_nll": loss[0] if loss else None, "golden_tokens": loss[1] if loss else 0,
+            "golden_nll": score.nats if score else None, "golden_tokens": score.tokens if score else 0,
             "fingerprint": self.fingerprint, "question_fingerprint": question.fingerprint,
         }  # fmt: skip
         if reply.reasoning:
             cell["reasoning"] = reply.reasoning
+        if reply.tool_calls:
+            cell["tool_calls"] = [asdict(call) for call in reply.tool_calls]
         self.store.add(cell)
 
 

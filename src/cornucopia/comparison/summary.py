@@ -12,6 +12,7 @@ from cornucopia.comparison.interval import FEW, Estimate, difference, estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, normalise
 from cornucopia.comparison.recipe import Contestant
 
+COST = ("tokens", "seconds", "speed")  # what an answer costs: hangs on machine, service and vocabulary
 GROUPED = ("f1", "numbers")  # the metrics also shown by domain and by kind
 # Kinds the bundled questions use, in this order, as the reader sees them; others follow under their own names.
 KINDS = {
@@ -99,7 +100,7 @@ def _lines(
 
 def _comparable(metric: Metric, contestant: Contestant, first: Contestant) -> bool:
     """Perplexity is per token: with another vocabulary the tokens are others. Speed hangs on where a model runs."""
-    return metric.key != "speed" and (metric.key != "perplexity" or contestant.base == first.base)
+    return metric.key not in COST and (metric.key != "perplexity" or contestant.base == first.base)
 
 
 def differ(cells: Sequence[Cell]) -> bool:

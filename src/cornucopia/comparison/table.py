@@ -53,12 +53,12 @@ def escape(text: str) -> str:
 
 def show_summary(comparison: Comparison, summary: Summary) -> None:
     """The metrics, overall and by kind, on standard output; the conclusion on standard error."""
-    for title, (columns, rows) in (
-        (_title(comparison), overall_table(summary)),
-        ("按题型", kind_table(summary)),
+    for title, (columns, rows), names in (
+        (_title(comparison), overall_table(summary), 1),
+        ("按题型", kind_table(summary), 2),
     ):
         if rows:
-            show_table(title, columns, rows)
+            show_table(title, columns, rows, whole=names)
     for sentence in summary.conclusion:
         say(sentence)
 

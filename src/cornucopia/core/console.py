@@ -47,19 +47,48 @@ def warn(message: str) -> None:
     say(f"注意：{message}")
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on standard output."""
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole: int = 0) -> None:
+    """A table on standard output.
+
+    Args:
+        title, columns, rows: its texts.
+        whole: 0 breaks long cells over lines. Otherwise no cell is broken: on a terminal too narrow for the table each
+            row becomes a block, headed by its first `whole` cells (an empty one there repeats the row above).
+    """
     from rich.console import Console
+    from rich.measure import measure_renderables
     from rich.table import Table
     from rich.text import Text  # plain text: a "[/x]" in the data is no markup
 
+    rows = [[str(cell) for cell in row] for row in rows]
     table = Table(title=Text(title), title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(Text(column), overflow="fold", justify="left" if index == 0 else "right")
+        table.add_column(Text(column), overflow="fold", justify="left" if index == 0 else "right", no_wrap=bool(whole))
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console() if sys.stdout.isatty() else Console(width=1000 if whole else 120)
+    wide = measure_renderables(console, console.options.update(max_width=10_000), [table]).maximum
+    if whole and wide > console.width:
+        print("\n".join([title, *_blocks(columns, rows, whole)]))
+    else:
+        console.print(table)
+
+
+def _blocks(columns: Sequence[str], rows: Iterable[Sequence[str]], heads: int) -> list[str]:
+    """Each row as a heading and a line a column."""
+    from rich.cells import cell_len
+
+    wide = max((cell_len(column) for column in columns[heads:]), default=0)
+    lines: list[str] = []
+    above: Sequence[str] = [""] * heads
+    for row in rows:
+        above = [cell or old for cell, old in zip(row[:heads], above, strict=True)]
+        lines += ["", " · ".join(above)]
+        lines += [
+            f"  {column}{' ' * (wide - cell_len(column))}  {cell}"
+            for column, cell in zip(columns[heads:], row[heads:], strict=True) if cell
+        ]  # fmt: skip
+    return lines
 
 
 class Progress:

@@ -5,15 +5,19 @@ Half a surrogate pair, which UTF-8 cannot hold, is written as its JSON escape an
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import ESCAPE
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _BLOCK = 1 << 16  # bytes read at a time when the end of a file is looked at
 
 
@@ -31,6 +35,11 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def mended(text: str) -> str:
+    """Text that can be encoded: halves of a surrogate pair are joined, or become U+FFFD where the other is missing."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALVES.search(text) else text
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -95,8 +104,41 @@ class Appender:
         self._file = self.path.open("ab", buffering=0)
 
     def write(self, row: Any) -> None:
-        """Append one row."""
-        self._file.write((to_json(row) + "\n").encode("utf-8", ESCAPE))
+        """Append one row, whole or not at all.
+
+        Raises:
+            OSError: the disk is full; what was written of the row is taken back.
+        """
+        data, end = (to_json(row) + "\n").encode("utf-8", ESCAPE), self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        except OSError:
+            self._file.truncate(end)
+            raise
+
+    def clear(self) -> None:
+        """Drop all rows."""
+        self._file.truncate(0)
+
+    def lock(self) -> bool:
+        """Keep other processes from locking this file until it is closed or this process ends; False when one has.
+
+        A file system without locks lets everybody in.
+        """
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                self._file.seek(2**40)  # far beyond the data, which others may go on reading
+                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+        return True
 
     def close(self) -> None:
         self._file.close()

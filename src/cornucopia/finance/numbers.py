@@ -56,6 +56,7 @@ _SCALE = r"(?:个?[十百千]?万亿|个?[十百千]?[万亿]|百(?!分)|千(?!�
 _TAIL = r"(?:\d{1,4}(?![\d.,%‰‱:/年月日天个号]))?"  # 3万5
 _NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*{_TAIL}|{NUMERAL})"
 _SIMPLE = rf"(?:{_ARABIC}|{NUMERAL})"
+_STUTTER = 30  # so many numerals without a break are a model that stutters
 _RATIO_WORDS = {"百": Decimal("0.01"), "千": Decimal("0.001"), "万": Decimal("0.0001")}
 _RATIO = rf"(?:(?:[百千万]|[一二两三四五六七八九十百千万\d]+)分之{_SIMPLE})"
 _JOIN = r"\s*(?:~|—+|-|到|至)\s*"
@@ -152,6 +153,8 @@ def _read_brackets(text: str, at: int) -> Quantity | None:
 
 def _read_plain(text: str, at: int) -> Quantity | None:
     if at and text[at].isdigit() and text[at - 1].isdigit():
+        return None
+    if at >= _STUTTER and DIGITS.keys() | MULTIPLIERS.keys() >= set(text[at - _STUTTER : at + 1]):
         return None
     date = dates.read_date(text, at)
     if date:

@@ -12,18 +12,21 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import Progress
 from cornucopia.core.errors import ConfigError, DataError, Interrupted
-from cornucopia.core.jsonl import Appender, read_jsonl, write_json, write_jsonl
+from cornucopia.core.jsonl import mended
 from cornucopia.inference import openai_batch
+from cornucopia.inference.asking import groups_to_ask, unfit
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling
+from cornucopia.inference.store import AnswerStore
 from cornucopia.records.read import ReadResult
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Record, ToolCall
 
+_LATER = ("quant_type", "template_source", "min_p")  # settings that files of version 0.2 do not have
 _ANEW = "换一个 --out，或加 --overwrite 从头生成"
 
 
@@ -98,11 +101,12 @@ def _task(record: Record, sampling: Sampling) -> Task:
 
 def _key(record: Record, sampling: Sampling) -> str:
     own = sampling.fingerprint() if openai_batch.is_request(record) else ""
-    return hashlib.sha256(json.dumps([record.id, record.asked(), own], ensure_ascii=False).encode()).hexdigest()[:16]
+    text = mended(json.dumps([record.id, record.asked(), own], ensure_ascii=False))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class AnswerFile:
-    """The answers on disk, by key.
+    """The answers to one file of questions: an AnswerStore of one setting.
 
     Args:
         path: the JSON Lines file.
@@ -110,27 +114,30 @@ class AnswerFile:
         overwrite: begin anew whatever is there.
 
     Raises:
-        DataError: the file is not one of ours, is damaged, or was made with other settings.
+        DataError: the file is not one of ours, is damaged, was made with other settings, or is being written.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any], *, overwrite: bool = False) -> None:
-        self.path = Path(path)
-        self.settings_path = self.path.with_name(f"{self.path.stem}.settings.json")
-        if overwrite:
-            self.path.unlink(missing_ok=True)
-        self.created = int(time.time())
-        if self.path.exists() and self.path.stat().st_size:
-            self._check(settings)
-        else:
-            write_json(self.settings_path, {"created": self.created, "settings": settings})
-        self.rows: dict[str, dict[str, Any]] = {}
-        for row in self._read():
-            self.rows[row.get("key") or openai_batch.key_of(row)] = row
-        self.model = str(settings.get("adapter") or settings.get("base") or "")
+        self.path, self.overwrite = Path(path), overwrite
+        settings_path = self.path.with_name(f"{self.path.stem}.settings.json")
+        begun = self.path.exists() and self.path.stat().st_size > 0 and not overwrite
+        if begun and not settings_path.is_file():
+            raise self._unknown(settings_path)
+        self._store = AnswerStore(self.path, settings_path, key_of=_row_key, failed=_row_failed, anew=overwrite)
+        try:
+            self.created = self._check(settings) if begun else int(time.time())
+            if not begun:
+                self._store.note_settings({"created": self.created, "settings": settings})
+        except BaseException:
+            self._store.close()
+            raise
+        self.get, self.done, self.add, self.close = (
+            self._store.get, self._store.done, self._store.add, self._store.close,
+        )  # fmt: skip
+        self.model = str(settings.get("adapter") or settings.get("base") or settings.get("model") or "")
 
-    def done(self, key: str) -> bool:
-        """Whether there is an answer; one that failed is asked again."""
-        return key in self.rows and reply_of(self.rows[key]).finish_reason != "error"
+    def __len__(self) -> int:
+        return len(self._store)
 
     def row(self, task: Task, reply: Reply) -> dict[str, Any]:
         """The line written for an answer."""
@@ -144,35 +151,42 @@ class AnswerFile:
             "answer": reply.answer, "finish_reason": reply.finish_reason, "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": reply.completion_tokens, "domain": record.domain, "kind": record.kind, "key": task.key,
         }  # fmt: skip
-        return row | {key: text for key in ("reasoning", "error") if (text := getattr(reply, key))}
+        beside = {
+            "reasoning": reply.reasoning,
+            "tool_calls": [asdict(c) for c in reply.tool_calls],
+            "error": reply.error,
+        }
+        return row | {key: value for key, value in beside.items() if value}
 
-    def settle(self, tasks: Sequence[Task]) -> int:
-        """Rewrite the file in the tasks' order; the number of rows of other tasks that were left out."""
-        keys = {task.key for task in tasks}
-        write_jsonl(self.path, [self.rows[task.key] for task in tasks if task.key in self.rows])
-        return len(self.rows.keys() - keys)
+    def settle(self, tasks: Sequence[Task]) -> None:
+        """Rewrite the file in the tasks' order; rows of other questions are left out."""
+        rows = [self._store.get(task.key) for task in tasks]
+        self._store.settle(row for row in rows if row is not None)
 
-    def _read(self) -> Iterator[dict[str, Any]]:
+    def _check(self, settings: dict[str, Any]) -> int:
+        """When the file was begun, if it was with these settings."""
         try:
-            yield from read_jsonl(self.path)
-        except ValueError as error:
-            raise DataError("输出文件已损坏", where=str(self.path), found=str(error), fix=_ANEW) from None
-
-    def _check(self, settings: dict[str, Any]) -> None:
-        try:
-            saved = json.loads(self.settings_path.read_text(encoding="utf-8"))
-            earlier, self.created = saved["settings"], int(saved["created"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise DataError(
-                "输出文件已经存在，又不知道是用什么设置生成的", where=str(self.path),
-                found=f"缺 {self.settings_path.name}", fix=_ANEW,
-            ) from None  # fmt: skip
+            earlier, created = self._store.settings["settings"], int(self._store.settings["created"])
+        except (KeyError, TypeError, ValueError):
+            raise self._unknown(self._store.settings_path) from None
         changed = _changes(earlier, settings)
         if changed:
             raise DataError(
-                "输出文件是用另一套设置生成的，不能接着写", where=str(self.path), found="；".join(changed),
-                fix=_ANEW,
-            )  # fmt: skip
+                "输出文件是用另一套设置生成的，不能接着写", where=str(self.path), found="；".join(changed), fix=_ANEW
+            )
+        return created
+
+    def _unknown(self, settings_path: Path) -> DataError:
+        found = f"缺 {settings_path.name}，或它读不懂"
+        return DataError("输出文件已经存在，又不知道是用什么设置生成的", where=str(self.path), found=found, fix=_ANEW)
+
+
+def _row_key(row: dict[str, Any]) -> str:
+    return str(row.get("key") or openai_batch.key_of(row))
+
+
+def _row_failed(row: dict[str, Any]) -> bool:
+    return reply_of(row).finish_reason == "error"
 
 
 def reply_of(row: dict[str, Any]) -> Reply:
@@ -180,72 +194,72 @@ def reply_of(row: dict[str, Any]) -> Reply:
     if "custom_id" in row:
         return openai_batch.reply_of(row)
     return Reply(row["id"], row["answer"], row["finish_reason"], row["prompt_tokens"], row["completion_tokens"],
-                 reasoning=row.get("reasoning", ""))  # fmt: skip
+                 error=row.get("error", ""), reasoning=row.get("reasoning", ""),
+                 tool_calls=tuple(ToolCall(**call) for call in row.get("tool_calls", ())))  # fmt: skip
 
 
 def answer_all(engine: Engine, tasks: Sequence[Task], file: AnswerFile) -> Summary:
-    """Answer what the file lacks and settle it.
+    """Answer what the file lacks, settle and close it.
 
     Raises:
         DataError: the file holds answers to other questions only. Interrupted: Ctrl-C; all answers so far are kept.
     """
-    wanted = {task.key for task in tasks}
-    if file.rows and not wanted & file.rows.keys():
-        raise DataError(
-            "输出文件里是另一份数据的回答", where=str(file.path), found=f"{len(file.rows)} 行，没有一行对得上",
-            fix=_ANEW,
-        )  # fmt: skip
-    kept = sum(file.done(task.key) for task in tasks)
-    begun, new_tokens = time.monotonic(), 0
     try:
-        with Appender(file.path) as out, Progress("推理", len(tasks), kept) as bar:
+        if len(file) and not any(file.get(task.key) for task in tasks):
+            found = f"{len(file)} 行，没有一行对得上"
+            raise DataError("输出文件里是另一份数据的回答", where=str(file.path), found=found, fix=_ANEW)
+        kept = sum(file.done(task.key) for task in tasks)
+        begun, new_tokens = time.monotonic(), 0
+        with Progress("推理", len(tasks), kept) as bar:
             for task, reply in _replies(engine, tasks, file):
-                file.rows[task.key] = file.row(task, reply)
-                out.write(file.rows[task.key])
+                file.add(file.row(task, reply))
                 new_tokens += reply.completion_tokens
                 bar.advance(1, f"{new_tokens / max(time.monotonic() - begun, 1e-6):.0f} 词元/秒")
+        file.settle(tasks)
+        return _summary(tasks, file, kept, new_tokens, time.monotonic() - begun)
     except KeyboardInterrupt:
         saved = sum(file.done(task.key) for task in tasks)
-        message = f"已中断，已存 {saved}/{len(tasks)} 行"
-        raise Interrupted(message, where=str(file.path), fix="再运行同一条命令就接着做") from None
-    seconds = time.monotonic() - begun
-    file.settle(tasks)
-    replies = [reply_of(file.rows[task.key]) for task in tasks if task.key in file.rows]
-    failed = len(tasks) - sum(reply.finish_reason != "error" for reply in replies)
-    empty = sum(not reply.answer and reply.finish_reason != "error" for reply in replies)
-    cut_off = sum(reply.finish_reason == "length" for reply in replies)
-    return Summary(len(tasks), empty, cut_off, failed, kept, new_tokens, seconds)
+        fix = "去掉 --overwrite 再运行就接着做" if file.overwrite else "再运行同一条命令就接着做"
+        raise Interrupted(f"已中断，已存 {saved}/{len(tasks)} 行", where=str(file.path), fix=fix) from None
+    finally:
+        file.close()
+
+
+def _summary(tasks: Sequence[Task], file: AnswerFile, kept: int, new_tokens: int, seconds: float) -> Summary:
+    replies = [reply_of(row) for task in tasks if (row := file.get(task.key))]
+    good = [reply for reply in replies if reply.finish_reason != "error"]
+    empty = sum(not (reply.answer or reply.tool_calls) for reply in good)
+    cut_off = sum(reply.finish_reason == "length" for reply in good)
+    return Summary(len(tasks), empty, cut_off, len(tasks) - len(good), kept, new_tokens, seconds)
 
 
 def _replies(engine: Engine, tasks: Sequence[Task], file: AnswerFile) -> Iterator[tuple[Task, Reply]]:
     """Answers that are still missing, as they are made."""
     by_sampling: dict[str, list[Task]] = {}
+    limits = engine.limits()
     for task in tasks:
-        if task.problem and not file.done(task.key):
-            yield task, Reply(task.key, "", "error", error=task.problem)
-        elif not task.problem:
+        if problem := task.problem or unfit(task.record, limits):
+            if not file.done(task.key):
+                yield replace(task, problem=problem), Reply(task.key, "", "error", error=problem)
+        else:
             by_sampling.setdefault(task.sampling.fingerprint(), []).append(task)
-    for group in by_sampling.values():
-        by_key = {task.key: task for task in group}
-        for part in _parts(engine, group, file):
-            for reply in engine.generate(part, group[0].sampling):
+    for alike in by_sampling.values():
+        by_key, sampling = {task.key: task for task in alike}, alike[0].sampling
+        requests = [Request(task.key, task.record.prompt()) for task in alike]
+        for group, _ in groups_to_ask(engine, requests, sampling, file.done):
+            for reply in engine.generate(group, sampling):
                 if not file.done(reply.id):
                     yield by_key[reply.id], reply
 
 
-def _parts(engine: Engine, tasks: Sequence[Task], file: AnswerFile) -> list[list[Request]]:
-    """The requests to make, in the groups they are answered in."""
-    requests = [Request(task.key, task.record.prompt()) for task in tasks]
-    plan = getattr(engine, "plan", None)
-    if plan is None:
-        missing = [request for request in requests if not file.done(request.id)]
-        return [missing] if missing else []
-    groups = plan(requests, tasks[0].sampling)
-    return [group for group in groups if any(not file.done(request.id) for request in group)]
-
-
 def _changes(earlier: Any, now: Any, name: str = "") -> list[str]:
-    """What differs between two settings, as `name: old → new`."""
+    """What differs between two settings, as `name: old → new`.
+
+    What an older version did not write down, or wrote as a fingerprint of samples (16 digits), cannot differ.
+    """
     if isinstance(earlier, dict) and isinstance(now, dict):
         return [line for key in sorted({*earlier, *now}) for line in _changes(earlier.get(key), now.get(key), key)]
-    return [] if earlier == now else [f"{name}：原来 {earlier}，现在 {now}"]
+    sampled = name.endswith("fingerprint") and isinstance(earlier, str) and len(earlier) == 16
+    if earlier == now or sampled or (earlier is None and name in _LATER):
+        return []
+    return [f"{name}：原来 {earlier}，现在 {now}"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cornucopia.core.errors import UsageError, reason
+from cornucopia.core.errors import UsageError, nearest, reason
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.schema import Message, Record
 
@@ -18,6 +19,7 @@ _WORDS: dict[str, Kind] = {
     "/help": "help", "/?": "help", "/history": "history",
     "清空": "clear", "退出": "exit", "重答": "retry",
 }  # fmt: skip
+_SLASHED = [*(name for name in _WORDS if name.startswith("/")), "/save"]
 FENCE = '"""'
 HELP = """  clear         忘掉前面的对话，从头开始（清空）
   retry 或 ++   重新回答上一个问题（重答）
@@ -48,6 +50,10 @@ def understand(text: str) -> Command:
         return Command("save", tail.strip())
     if head == "/save" or word.lower() == "save":
         raise UsageError("save 后面要写一个文件名", found=word, fix="save 对话.jsonl")
+    if re.fullmatch(r"/[A-Za-z?]+", word):
+        close = nearest(word.lower(), _SLASHED)
+        fix = f"最接近的是 {close}" if close else "/help 看有哪些命令"
+        raise UsageError("没有这个命令", found=word, fix=f"{fix}；它若是问题，就写成一句话")
     return Command("ask", word)
 
 

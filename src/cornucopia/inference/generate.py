@@ -1,10 +1,6 @@
-"""Decoding: prompts of token ids in, tokens out, many rows at once. Knows nothing of records, templates or files.
+"""What decoding works on: rows of token ids, settled settings, the order of work; and Transformers' own search.
 
-Shapes: B rows still being answered, T positions of the padded batch, V vocabulary.
-Rows are padded on the left and masked by position, so a pad id that equals the end of sequence does no harm.
-A row that ends leaves the batch at once. Sampling draws from a generator of the row's own, seeded by the run's seed
-and the prompt, so an answer does not depend on the rows beside it. (Floating point does, in its last bits: greedy
-answers of two different batches may part where two tokens are equally likely. The order of work is therefore fixed.)
+Shapes: B rows, T positions of the padded batch.
 """
 
 from __future__ import annotations
@@ -18,7 +14,6 @@ from typing import Any
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
-from cornucopia.inference.text import StopFinder
 
 DEFAULT_NEW_TOKENS = 512  # when neither the command nor the model's generation_config says
 
@@ -151,90 +146,10 @@ def pad_left(sequences: Sequence[Sequence[int]], device: Any) -> tuple[torch.Ten
     return ids, mask
 
 
-class Batch:
-    """B rows answered together, one token each at every step.
-
-    Args:
-        forward: the model's forward, with the right adapter active: keyword tensors -> output with `.logits`.
-        rows: restarted rows.
-        stops: finds the settings' stop strings.
-        cache: an empty Transformers cache.
-        device: where inputs go.
-    """
-
-    def __init__(
-        self, forward: Any, rows: Sequence[Row], settings: Settings, stops: StopFinder, cache: Any, device: Any
-    ) -> None:
-        self.rows = list(rows)
-        self._forward, self._settings, self._stops, self._cache, self._device = forward, settings, stops, cache, device
-        self._ids, self._mask = pad_left([row.prompt for row in rows], device)
-        self._positions = (self._mask.cumsum(1) - 1).clamp(min=0)  # (B, T)
-
-    @torch.inference_mode()
-    def step(self) -> list[Row]:
-        """Give each row one token; the rows that got one. Those with `finish` set have left the batch."""
-        begun = time.perf_counter()
-        output = self._forward(
-            input_ids=self._ids,
-            attention_mask=self._mask,
-            position_ids=self._positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        chosen = self._choose(output.logits[:, -1, :].float())
-        served = self.rows
-        for row, token in zip(served, chosen.tolist(), strict=True):
-            row.tokens.append(token)
-            row.finish = self._finish(row)
-        share = (time.perf_counter() - begun) / len(served)
-        for row in served:
-            row.seconds += share
-        self._advance(chosen)
-        return served
-
-    def _choose(self, scores: torch.Tensor) -> torch.Tensor:
-        """(B, V) logits -> (B,) token ids."""
-        if self._settings.history:
-            scores = torch.cat([self._with_history(row, scores[i : i + 1]) for i, row in enumerate(self.rows)])
-        if not self._settings.do_sample:
-            return scores.argmax(-1)
-        for warper in self._settings.warpers:
-            scores = warper(None, scores)
-        mass = scores.softmax(-1).cumsum(-1)  # (B, V)
-        draws = torch.stack([torch.rand(1, generator=row.random) for row in self.rows]).to(mass.device)
-        # The first token whose cumulated mass exceeds the draw; one of zero probability never is.
-        return torch.searchsorted(mass, draws * mass[:, -1:], right=True).squeeze(1).clamp(max=mass.shape[1] - 1)
-
-    def _with_history(self, row: Row, scores: torch.Tensor) -> torch.Tensor:
-        # Row by row, without padding: a pad id must not be taken for a word already said.
-        history = torch.tensor([row.prompt + row.tokens], device=scores.device)
-        for processor in self._settings.history:
-            scores = processor(history, scores)
-        return scores
-
-    def _finish(self, row: Row) -> FinishReason | None:
-        if row.tokens[-1] in self._settings.eos or self._stops.reached(row.tokens):
-            return "stop"
-        return "length" if len(row.tokens) >= row.limit else None
-
-    def _advance(self, chosen: torch.Tensor) -> None:
-        """Make the chosen tokens the next input and let the finished rows go."""
-        self._ids = chosen[:, None]
-        self._positions = self._positions[:, -1:] + 1
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), 1)], dim=1)
-        staying = [index for index, row in enumerate(self.rows) if row.finish is None]
-        if len(staying) == len(self.rows):
-            return
-        self.rows = [self.rows[index] for index in staying]
-        if staying:
-            keep = torch.tensor(staying, device=self._device)
-            self._cache.reorder_cache(keep)
-            self._ids, self._mask, self._positions = self._ids[keep], self._mask[keep], self._positions[keep]
-
-
 def beam_search(model: Any, rows: Sequence[Row], settings: Settings, device: Any) -> None:
     """Answer rows by Transformers' own `generate` (beam search, and models with a cache of their own kind).
+
+    The caller holds the model's lock: adapters must not change meanwhile.
 
     Rows of one limit go together; sampled rows go alone, each with its own seed.
     """

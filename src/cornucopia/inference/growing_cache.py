@@ -51,6 +51,41 @@ class GrowingLayer(DynamicLayer):
             buffer[..., : old.shape[-2], :] = old
         return buffer
 
+    def drop_first(self, count: int) -> None:
+        """Forget the first `count` tokens."""
+        assert self.keys is not None and self.values is not None
+        self.keys, self.values = self.keys[..., count:, :], self.values[..., count:, :]
+
+    def join(self, other: GrowingLayer, pad: int, other_pad: int) -> None:
+        """Put another layer's rows behind these, each padded with so many tokens of zeros in front."""
+        self.keys = torch.cat([_padded(self.keys, pad), _padded(other.keys, other_pad)])
+        self.values = torch.cat([_padded(self.values, pad), _padded(other.values, other_pad)])
+
+
+def _padded(states: Any, pad: int) -> torch.Tensor:
+    return torch.nn.functional.pad(states, (0, 0, pad, 0))
+
+
+def can_join(cache: DynamicCache) -> bool:
+    """Whether rows of another cache can be put into this one: not where a layer forgets (sliding windows, states)."""
+    return all(isinstance(layer, GrowingLayer) for layer in cache.layers)
+
+
+def _growing(cache: DynamicCache) -> list[GrowingLayer]:
+    return [layer for layer in cache.layers if isinstance(layer, GrowingLayer)]
+
+
+def drop_first(cache: DynamicCache, count: int) -> None:
+    """Forget the first `count` tokens of all rows."""
+    for layer in _growing(cache):
+        layer.drop_first(count)
+
+
+def join(cache: DynamicCache, other: DynamicCache, pad: int, other_pad: int) -> None:
+    """Put the rows of `other` behind those of `cache`, after padding each in front."""
+    for layer, more in zip(_growing(cache), _growing(other), strict=True):
+        layer.join(more, pad, other_pad)
+
 
 def growing_cache(config: Any) -> DynamicCache:
     """Transformers' cache for a model's config, its plain layers replaced by growing ones."""

@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from cornucopia.adapters.load import attach
+from cornucopia.inference.open_engine import EngineSpec
 from cornucopia.inference.shared_model import SharedModel, cache_tokens
 from cornucopia.inference.transformers_engine import TransformersEngine
+from cornucopia.models.load import load_base
+from cornucopia.models.spec import resolve
 
 
-def open_engines(
-    base: str | Path,
-    adapters: Sequence[str | Path | None],
-    *,
-    bits: int = 0,
-    dtype: str = "auto",
-    device: str = "auto",
-    template: str | None = None,
-    batch_tokens: int | None = None,
-) -> list[TransformersEngine]:
-    """Load one base and give an engine for each entry of `adapters`.
+def open_local(specs: Sequence[EngineSpec]) -> list[TransformersEngine]:
+    """Load the base that all specs name, once, and give an engine for each.
 
-    Args:
-        base: model folder or name.
-        adapters: adapter folders or names; None is the base itself, whose answers are, bit for bit, those it gives
-            when no adapter is loaded.
-        bits: 0, 8 or 4; see load_base.
-        dtype, device: as in `load_base`.
-        template: used for all; by default each adapter's own, and for the base the tokenizer's.
-        batch_tokens: most tokens (padding and answers included) of a batch; by default what 2 GiB of cache hold.
+    Without an adapter the answers are, bit for bit, those that the base gives when no adapter is loaded. A batch has
+    at most `batch_tokens` tokens, padding and answers included; by default what 2 GiB of cache hold.
 
     Raises:
         ModelError: base or adapter absent, damaged, or not made for each other.
     """
-    from cornucopia.adapters.load import attach
-    from cornucopia.models.load import load_base
-    from cornucopia.models.spec import ModelSpec, resolve
-
-    plain = {"base": str(base), "bits": bits, "dtype": dtype, "device": device, "template": template}
-    loaded = load_base(resolve(ModelSpec.build(plain)))
+    resolved = [resolve(spec.spec()) for spec in specs]
+    loaded = load_base(resolved[0])
     shared = SharedModel(loaded.model)
     engines = []
-    for number, entry in enumerate(adapters):
-        name, own = None, resolve(ModelSpec.build({**plain, "adapter": str(entry) if entry else None}))
-        if own.adapter is not None:
+    for number, (spec, model) in enumerate(zip(specs, resolved, strict=True)):
+        name = None
+        if model.adapter is not None:
             name = f"adapter{number}"
-            shared.model = _in_base_dtype(attach(shared.model, loaded, own.adapter, name), loaded.model.dtype)
-        budget = batch_tokens or cache_tokens(loaded.model)
-        engines.append(TransformersEngine(shared, name, loaded.tokenizer, own.template, budget, own.describe()))
+            shared.model = _in_base_dtype(attach(shared.model, loaded, model.adapter, name), loaded.model.dtype)
+        budget = spec.batch_tokens or cache_tokens(loaded.model)
+        engines.append(TransformersEngine(shared, name, loaded.tokenizer, model.template, budget, model.describe()))
     return engines
 
 

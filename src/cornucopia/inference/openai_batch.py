@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import ConfigError, nearest
+from cornucopia.inference.completion import tool_calls_of
 from cornucopia.inference.engine import Reply, Sampling
 from cornucopia.records.read import Reject
 from cornucopia.records.schema import Record
@@ -19,13 +20,19 @@ from cornucopia.records.schema import Record
 KIND = "openai_batch"
 URL = "/v1/chat/completions"
 _OURS = {"temperature": "temperature", "top_p": "top_p", "stop": "stop", "seed": "seed", "top_k": "top_k",
-         "repetition_penalty": "repetition_penalty", "max_tokens": "max_new_tokens",
+         "min_p": "min_p", "repetition_penalty": "repetition_penalty", "max_tokens": "max_new_tokens",
          "max_completion_tokens": "max_new_tokens"}  # fmt: skip
-# What would change the answer and is not offered: name -> values that ask for nothing.
-_REFUSED: dict[str, tuple[Any, ...]] = {
-    "n": (1,), "stream": (False,), "tools": ([],), "functions": ([],), "logprobs": (False,), "frequency_penalty": (0,),
-    "presence_penalty": (0,), "logit_bias": ({},), "response_format": ({"type": "text"},),
+# Parameters that are not offered -> values that ask for nothing. Any other name is refused whatever its value.
+_HARMLESS: dict[str, tuple[Any, ...]] = {
+    "n": (1,), "stream": (False,), "logprobs": (False,), "top_logprobs": (0,), "frequency_penalty": (0,),
+    "presence_penalty": (0,), "logit_bias": ({},), "response_format": ({"type": "text"},), "functions": ([],),
+    "tool_choice": ("auto", "none"), "parallel_tool_calls": (True,), "store": (False,), "echo": (False,),
+    "best_of": (1,), "use_beam_search": (False,), "ignore_eos": (False,), "min_tokens": (0,),
+    "length_penalty": (1,), "skip_special_tokens": (True,), "add_generation_prompt": (True,),
 }  # fmt: skip
+# What changes no answer, or is the reader's own.
+_BESIDE = {"model", "user", "metadata", "method", "url", "service_tier", "safety_identifier", "prompt_cache_key",
+           "stream_options", "custom_id"}  # fmt: skip
 
 
 def is_request(record: Record) -> bool:
@@ -43,14 +50,22 @@ def own_sampling(record: Record, common: Sampling) -> Sampling:
     url = body.get("url", URL)
     if url != URL:
         raise ConfigError("只支持 /v1/chat/completions", where="url", found=str(url)[:80])
-    for name, harmless in _REFUSED.items():
-        if body.get(name) is not None and body[name] not in harmless:
-            raise ConfigError(f"不支持参数 {name}", where=name, found=str(body[name])[:80])
+    for name, value in body.items():
+        if name not in _OURS and name not in _BESIDE and not _asks_nothing(name, value):
+            close = nearest(name, [*_OURS, *_BESIDE, *_HARMLESS])
+            fix = f"最接近的是 {close}" if close and name not in _HARMLESS else ""
+            raise ConfigError(f"不支持参数 {name}", where=name, found=str(value)[:80], fix=fix)
     given = {ours: body[theirs] for theirs, ours in _OURS.items() if body.get(theirs) is not None}
     if isinstance(given.get("stop"), str):
         given["stop"] = [given["stop"]]
     kept = {name: value for name, value in common.model_dump().items() if name not in given}
     return Sampling.build({**kept, **given}, where=f"custom_id {record.id}")
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    """Whether a parameter that is not offered stands at a value that asks for nothing; True is not 1 here."""
+    wanted = _HARMLESS.get(name, ())
+    return value is None or any(value == one and type(value) in (type(one), float) for one in wanted)
 
 
 def response_line(key: str, custom_id: str, reply: Reply, model: str, created: int) -> dict[str, Any]:
@@ -59,9 +74,14 @@ def response_line(key: str, custom_id: str, reply: Reply, model: str, created: i
         return _line(key, custom_id, 500, _error(reply.error, "server_error"))
     usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens,
              "total_tokens": reply.prompt_tokens + reply.completion_tokens}  # fmt: skip
-    message = {"role": "assistant", "content": reply.answer}
+    message: dict[str, Any] = {"role": "assistant", "content": reply.answer}
     if reply.reasoning:
         message["reasoning_content"] = reply.reasoning
+    if reply.tool_calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in reply.tool_calls
+        ]
     choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
     body = {"id": f"chatcmpl-{key}", "object": "chat.completion", "created": created, "model": model,
             "choices": [choice], "usage": usage}  # fmt: skip
@@ -97,7 +117,8 @@ def reply_of(row: Mapping[str, Any]) -> Reply:
     choice, usage = body["choices"][0], body["usage"]
     message = choice["message"]
     return Reply(row["custom_id"], message["content"], choice["finish_reason"], usage["prompt_tokens"],
-                 usage["completion_tokens"], reasoning=message.get("reasoning_content", ""))  # fmt: skip
+                 usage["completion_tokens"], reasoning=message.get("reasoning_content", ""),
+                 tool_calls=tool_calls_of(message.get("tool_calls")))  # fmt: skip
 
 
 def _line(key: str, custom_id: str, status: int, body: dict[str, Any]) -> dict[str, Any]:

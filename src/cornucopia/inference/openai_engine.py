@@ -8,38 +8,38 @@ from __future__ import annotations
 import json
 import os
 import queue
-import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import httpx
 
 from cornucopia.core.errors import EndpointError
-from cornucopia.inference.engine import FinishReason, Reply, Request, Sampling
-from cornucopia.inference.providers import find_provider, parameters, redact
-from cornucopia.inference.text import Thought, mark_thoughts
+from cornucopia.core.jsonl import mended
+from cornucopia.inference.completion import Completion, NoAnswer, events, finish_of, parts_of, read_completion, texts_of
+from cornucopia.inference.engine import Engine, FinishReason, Limits, Reply, Request, Sampling
+from cornucopia.inference.pace import Pace, Patience, wait_seconds
+from cornucopia.inference.providers import THIS_MACHINE, body_of, find_provider, parameters, redact
+from cornucopia.inference.refusal import Refusal, judge
+from cornucopia.inference.text import StopStream, Thought, first_stop, mark_thoughts
 from cornucopia.records.schema import Record
-from cornucopia.tokens.reasoning import split_reasoning
-from cornucopia.tokens.template import spoken
 
-FIRST_WAIT, LONGEST_WAIT, MOST_ASKED = 0.5, 60.0, 300.0  # seconds: back-off, and the longest Retry-After obeyed
-_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_HOPELESS = frozenset({401, 402, 403, 404})
-_SPENT = ("insufficient_quota", "arrears", "余额不足", "欠费")  # a 429 or 402 that no waiting mends
-_HINTS = {
-    401: "检查密钥：环境变量 {key_env}", 402: "账户余额不足，先充值", 403: "这个密钥没有使用此模型的权限",
-    404: "检查接口地址（常要以 /v1 结尾）和模型名", 429: "降低 requests_per_minute 或稍后再运行同一命令",
-}  # fmt: skip
+TIMEOUTS = 3  # one question waits at most so many times `timeout` in all
+JUNK_TRIES = 3  # a success that holds no answer is asked again at most so often in all
+STRIKES = 3  # so many questions that found no service at all, and none that did: the rest is not asked
 
 
 class Hopeless(EndpointError):
-    """A refusal that the next question would meet in the same way: wrong key, no such model."""
+    """A refusal that the next question would meet in the same way: wrong key, no such model, no money."""
 
 
-class OpenAIEngine:
+class Unreachable(EndpointError):
+    """Nobody answered: no connection, or silence."""
+
+
+class OpenAIEngine(Engine):
     """A model behind an endpoint; see `cornucopia.inference.engine.Engine`.
 
     Args:
@@ -48,7 +48,7 @@ class OpenAIEngine:
         key_env: environment variable of the key; by default the known service's own.
         requests_per_minute: at most so many requests start in a minute; 0 for no limit.
         max_retries: how often a failed request is tried again.
-        timeout: seconds without a byte after which a request has failed.
+        timeout: seconds without a byte after which a request has failed; a question waits TIMEOUTS times that in all.
         concurrency: requests under way at a time.
 
     Raises:
@@ -59,17 +59,20 @@ class OpenAIEngine:
         self, endpoint: str, model: str, *, key_env: str | None = None, requests_per_minute: float = 0,
         max_retries: int = 5, timeout: float = 120.0, concurrency: int = 4,
     ) -> None:  # fmt: skip
-        self.url = endpoint.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+        self.endpoint = endpoint.rstrip("/").removesuffix("/chat/completions")
+        self.url = self.endpoint + "/chat/completions"
         self.model, self.max_retries, self.concurrency = model, max_retries, concurrency
         self.provider = find_provider(endpoint)
+        self._patience = TIMEOUTS * timeout
         self._key_env = key_env or self.provider.key_env
         self._key = os.environ.get(self._key_env, "").strip() if self._key_env else ""
         if self._key_env and not self._key:
             raise EndpointError("没有接口密钥", where=endpoint, fix=f"先设环境变量：export {self._key_env}=你的密钥")
         self._pace = Pace(requests_per_minute)
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
         # A proxy from the environment must not swallow requests to this very machine.
-        local = httpx.URL(self.url).host in ("localhost", "127.0.0.1", "::1")
+        local = httpx.URL(self.url).host in THIS_MACHINE
         limits = httpx.Timeout(timeout, connect=min(timeout, 20.0))
         self._client = httpx.Client(headers=headers, timeout=limits, trust_env=not local)
 
@@ -79,119 +82,188 @@ class OpenAIEngine:
         done: queue.Queue[Reply] = queue.Queue()
         for request in requests:
             todo.put(request)
-        job = _Job(self, todo, done, sampling)
-        # Daemon threads: Ctrl-C must not wait for a server that hangs.
-        for _ in range(min(self.concurrency, len(requests))):
-            threading.Thread(target=job.work, daemon=True).start()
-        try:
-            for _ in requests:
-                yield _take(done)
-        finally:
-            job.stop.set()
+        with Patience(self.endpoint) as patience:
+            job = _Job(self, todo, done, sampling, patience)
+            # Daemon threads: Ctrl-C must not wait for a server that hangs.
+            for _ in range(min(self.concurrency, len(requests))):
+                threading.Thread(target=job.work, daemon=True).start()
+            try:
+                for _ in requests:
+                    yield _take(done)
+            finally:
+                job.stop.set()
 
-    def stream(self, record: Record, sampling: Sampling) -> Iterator[str]:
+    def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
         """Pieces of one answer as the server sends them (SSE), of what is thought before it as Thought.
 
         Raises:
             EndpointError: before the first piece, after all retries; or when the stream breaks.
         """
-        yield from mark_thoughts(self._pieces(self._body(record, sampling) | {"stream": True}))
+        begun, end, stops = time.monotonic(), _End(), StopStream(sampling.stop)
+        for piece in mark_thoughts(self._pieces(self._body(record, sampling) | {"stream": True}, end)):
+            shown = piece if isinstance(piece, Thought) else stops.feed(piece)
+            if shown:
+                yield shown
+            if stops.stopped:
+                break
+        if rest := stops.end():
+            yield rest
+        thought, answer = end.texts()
+        at = first_stop(answer, sampling.stop)
+        finish = end.finish if at < 0 else "stop"
+        answer = answer if at < 0 else answer[:at].strip()
+        return Reply("stream", answer, finish, *end.tokens, time.monotonic() - begun, reasoning=thought)
 
-    def _pieces(self, body: dict[str, Any]) -> Iterator[str]:
-        response = self._send(body, threading.Event(), stream=True)
-        try:
-            for event in events(response.iter_lines()):
-                if event.get("error") or event.get("code"):
-                    raise EndpointError("接口中途报错", where=self.url, found=self._safe(message_of(event)))
-                for choice in event.get("choices") or []:
-                    delta = choice.get("delta") or {}
-                    if thought := _thinking(delta):
-                        yield Thought(thought)
-                    if piece := delta.get("content"):
-                        yield piece
-        except httpx.HTTPError as error:
-            raise EndpointError("回答中断", where=self.url, found=self._safe(repr(error)), fix="再问一次") from None
-        finally:
-            response.close()
+    def describe(self, sampling: Sampling) -> dict[str, Any]:
+        """Address, model and what is sent for the sampling settings; the key is not in it."""
+        return {"endpoint": self.endpoint, "model": self.model, "sampling": parameters(sampling, self.provider)}
 
-    def golden_loss(self, records: Sequence[Record]) -> list[tuple[float, int]] | None:
-        """None: an endpoint does not score a given answer."""
-        return None
+    def limits(self) -> Limits:
+        """An endpoint streams and, as far as its model does, calls tools and sees images; it scores nothing."""
+        return Limits(concurrency=self.concurrency, streams=True, tools=True, images=True)
 
-    def answer(self, request: Request, sampling: Sampling, stop: threading.Event) -> Reply:
+    def answer(self, request: Request, sampling: Sampling, stop: threading.Event, patience: Patience) -> Reply:
         """Ask once (with retries).
 
         Raises:
             EndpointError: when it cannot be had.
         """
-        response = self._send(self._body(request.record, sampling), stop)
-        try:
-            body = response.json()
-            choice = body["choices"][0]
-            message, why = choice.get("message") or {}, choice.get("finish_reason")
-            thought, text = split_reasoning(str(message.get("content") or ""))
-            thought = thought or str(_thinking(message)).strip()
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            found = self._safe(message_of(response.text))
-            raise EndpointError("接口的回答不是 chat/completions 的形式", where=self.url, found=found) from None
-        if why in ("content_filter", "sensitive"):
-            return Reply(request.id, "", "error", error="平台的内容审核拦下了这个回答")
-        usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
-        finish: FinishReason = "length" if why == "length" else "stop"
-        prompt, completion = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
-        seconds = response.elapsed.total_seconds()
-        return Reply(request.id, text, finish, prompt, completion, seconds, reasoning=thought)
+        begun, body = time.monotonic(), self._body(request.record, sampling)
+        got: Completion = self._send(body, stop, patience, lambda response: self._completion(response, body))
+        at = first_stop(got.answer, sampling.stop)  # some services say the stop text, or do not know it
+        answer, finish = (got.answer, got.finish_reason) if at < 0 else (got.answer[:at].strip(), "stop")
+        return Reply(
+            request.id, answer, finish, got.prompt_tokens, got.completion_tokens,
+            time.monotonic() - begun, reasoning=got.reasoning, tool_calls=got.tool_calls,
+        )  # fmt: skip
 
     def _body(self, record: Record, sampling: Sampling) -> dict[str, Any]:
-        messages = [{"role": message.role, "content": text} for message, text in spoken(record)]
-        return {"model": self.model, "messages": messages, **parameters(sampling, self.provider)}
+        return {"model": self.model, **body_of(record), **parameters(sampling, self.provider)}
 
-    def _send(self, body: dict[str, Any], stop: threading.Event, *, stream: bool = False) -> httpx.Response:
-        """One request with its retries; the response is a success."""
-        problem = EndpointError("已停止", where=self.url)
+    def _completion(self, response: httpx.Response, body: dict[str, Any]) -> Completion:
+        deadline, parts = time.monotonic() + self._patience, []
+        for part in response.iter_bytes():  # a service may drip blanks for ever to keep the line open
+            parts.append(part)
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("no end of the answer")
+        return read_completion(b"".join(parts).decode("utf-8", "replace"), _asked(body))
+
+    def _pieces(self, body: dict[str, Any], end: _End) -> Iterator[str]:
+        with Patience(self.endpoint) as patience:
+            response = self._send(body, threading.Event(), patience, lambda response: response)
+            with closing(response):
+                yield from self._read_stream(response, _asked(body), end, patience)
+
+    def _read_stream(self, response: httpx.Response, asked: str, end: _End, patience: Patience) -> Iterator[str]:
+        lines: list[str] = []
+        got = False
+        try:
+            for event in events(_noted(response.iter_lines(), lines)):
+                patience.seen()
+                if event.get("error") or event.get("code"):
+                    raise self._problem(judge(200, event, asked), 1)
+                for choice in event.get("choices") or []:
+                    got = True
+                    yield from end.note(_pieces_of(choice.get("delta") or choice.get("message") or {}))
+                    if choice.get("finish_reason"):
+                        end.finish = finish_of(choice["finish_reason"])
+                end.count(event.get("usage"))
+            if not got:  # no stream: an error object, a page, or a whole answer at once
+                whole = read_completion("\n".join(lines), asked)
+                end.finish, end.tokens = whole.finish_reason, (whole.prompt_tokens, whole.completion_tokens)
+                yield from end.note(piece for piece in (Thought(whole.reasoning), whole.answer) if piece)
+        except NoAnswer as error:
+            raise self._problem(error.refusal, 1) from None
+        except httpx.HTTPError as error:
+            raise EndpointError("回答中断", where=self.url, found=self._safe(repr(error)), fix="再问一次") from None
+
+    def _send(self, body: dict[str, Any], stop: threading.Event, patience: Patience, read: Any) -> Any:
+        """What `read` makes of a success, after as many tries as are worth it.
+
+        Raises:
+            EndpointError: the last problem met.
+        """
+        data = mended(json.dumps(body, ensure_ascii=False)).encode()
+        problem, deadline, junk = EndpointError("已停止", where=self.url), time.monotonic() + self._patience, 0
         for attempt in range(self.max_retries + 1):
             if self._pace.wait(stop):
                 break
-            asked = None
+            refusal, asked = None, None
             try:
-                response = self._client.send(self._client.build_request("POST", self.url, json=body), stream=stream)
+                response = self._client.send(self._client.build_request("POST", self.url, content=data), stream=True)
                 if response.is_success:
-                    return response
+                    return read(response)
                 response.read()
-                problem, asked = self._refused(response), response.headers.get("retry-after")
+                refusal, asked = (
+                    judge(response.status_code, response.text, _asked(body)),
+                    response.headers.get("retry-after"),
+                )
                 response.close()
-                if not again(response):
-                    break
+            except NoAnswer as error:
+                refusal, junk = error.refusal, junk + 1
             except httpx.HTTPError as error:
-                what = "接口超时" if isinstance(error, httpx.TimeoutException) else "连不上接口"
-                problem = EndpointError(what, where=self.url, found=self._safe(repr(error)), fix="检查网络和接口地址")
-            if attempt < self.max_retries and stop.wait(wait_seconds(attempt, asked)):
+                problem = self._unreachable(error, attempt + 1)
+            if refusal is not None:
+                problem = self._problem(refusal, attempt + 1)
+                if not refusal.again or junk >= JUNK_TRIES:
+                    break
+            patience.problem = problem.what
+            pause = wait_seconds(attempt, asked)
+            if attempt == self.max_retries or time.monotonic() + pause > deadline or stop.wait(pause):
                 break
         raise problem
 
-    def _refused(self, response: httpx.Response) -> EndpointError:
-        status = response.status_code
-        fix = _HINTS.get(status, "").format(key_env=self._key_env or "key_env 指定的变量")
-        kind = Hopeless if status in _HOPELESS else EndpointError
-        found = f"HTTP {status}：{self._safe(message_of(response.text))}"
-        return kind("接口拒绝了请求", where=self.url, found=found, fix=fix)
+    def _problem(self, refusal: Refusal, tries: int) -> EndpointError:
+        kind = Hopeless if refusal.all else EndpointError
+        often = f"，试了 {tries} 次" if tries > 1 else ""
+        status = f"HTTP {refusal.status}{often}：" if refusal.status != 200 or often else ""
+        fix = refusal.fix(self._key_env or "key_env 指定的变量")
+        return kind(refusal.what, where=self.url, found=status + self._safe(refusal.message), fix=fix)
+
+    def _unreachable(self, error: httpx.HTTPError, tries: int) -> EndpointError:
+        what = "接口超时" if isinstance(error, httpx.TimeoutException) else "连不上接口"
+        found = f"{self._safe(repr(error))}，试了 {tries} 次"
+        return Unreachable(what, where=self.url, found=found, fix="检查网络和接口地址")
 
     def _safe(self, text: str) -> str:
         return redact(text, self._key)
 
 
-def _thinking(message: dict[str, Any]) -> str:
-    """What a message or delta holds of thinking: `reasoning_content` (DeepSeek, Qwen), `reasoning` (OpenRouter)."""
-    return message.get("reasoning_content") or message.get("reasoning") or ""
+class _End:
+    """What a stream has said, and how it ended."""
+
+    def __init__(self) -> None:
+        self.finish: FinishReason = "stop"
+        self.tokens = (0, 0)
+        self._pieces: list[str] = []
+
+    def note(self, pieces: Iterator[str]) -> Iterator[str]:
+        """The pieces, kept as they go by."""
+        for piece in pieces:
+            self._pieces.append(piece)
+            yield piece
+
+    def texts(self) -> tuple[str, str]:
+        """(thinking, answer), told apart as in a whole answer."""
+        thought = "".join(piece for piece in self._pieces if isinstance(piece, Thought))
+        said = "".join(piece for piece in self._pieces if not isinstance(piece, Thought))
+        answer, inside = texts_of({"content": said, "reasoning_content": thought})
+        return inside, answer
+
+    def count(self, usage: Any) -> None:
+        """Note the usage of the last event that has one."""
+        if isinstance(usage, dict):
+            self.tokens = (usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
 
 
 class _Job:
     """The work of one `generate`: what is left to ask, where answers go, and when to stop."""
 
-    def __init__(self, engine: OpenAIEngine, todo: Any, done: Any, sampling: Sampling) -> None:
-        self.engine, self.todo, self.done, self.sampling = engine, todo, done, sampling
+    def __init__(self, engine: OpenAIEngine, todo: Any, done: Any, sampling: Sampling, patience: Patience) -> None:
+        self.engine, self.todo, self.done, self.sampling, self.patience = engine, todo, done, sampling, patience
         self.stop = threading.Event()
-        self.hopeless: Hopeless | None = None
+        self.hopeless: EndpointError | None = None
+        self.strikes: int | None = 0  # None once the service has been reached
 
     def work(self) -> None:
         while not self.stop.is_set():
@@ -200,90 +272,51 @@ class _Job:
             except queue.Empty:
                 return
             self.done.put(self._reply(request))
+            self.patience.seen()
 
     def _reply(self, request: Request) -> Reply:
         try:
             if self.hopeless is not None:
                 raise self.hopeless
-            return self.engine.answer(request, self.sampling, self.stop)
+            reply = self.engine.answer(request, self.sampling, self.stop, self.patience)
+            self.strikes = None
+            return reply
         except EndpointError as error:
-            if isinstance(error, Hopeless):
-                self.hopeless = error
+            self._judge(error)
             return Reply(request.id, "", "error", error=str(error).replace("\n", " "))
         except Exception as error:  # a thread must give its reply, or the reader would wait for ever
             return Reply(request.id, "", "error", error=self.engine._safe(f"{type(error).__name__}: {error}")[:300])
 
-
-class Pace:
-    """Spreads the starts of requests evenly, over all threads."""
-
-    def __init__(self, per_minute: float) -> None:
-        self._gap = 60.0 / per_minute if per_minute else 0.0
-        self._next, self._lock = 0.0, threading.Lock()
-
-    def wait(self, stop: threading.Event) -> bool:
-        """Wait for this thread's turn; True when `stop` was set meanwhile."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._gap
-        return stop.wait(turn - now) if turn > now else stop.is_set()
+    def _judge(self, error: EndpointError) -> None:
+        """Whether the questions that follow are worth asking."""
+        if not isinstance(error, Unreachable):
+            self.strikes = None
+        elif self.strikes is not None:
+            self.strikes += 1
+        if isinstance(error, Hopeless) or (self.strikes or 0) >= STRIKES:
+            self.hopeless = self.hopeless or error
 
 
-def again(response: httpx.Response) -> bool:
-    """Whether waiting may mend this refusal."""
-    return response.status_code in _AGAIN and not any(word in response.text for word in _SPENT)
+def _asked(body: dict[str, Any]) -> str:
+    """All text of a request, to tell the service's words from the user's."""
+    return "\n".join(parts_of(message.get("content"))[0] for message in body["messages"])
 
 
-def wait_seconds(attempt: int, asked: str | None) -> float:
-    """Seconds before the next try: what the server asks for (seconds or an HTTP date), else exponential with jitter."""
-    wanted = retry_after(asked)
-    if wanted is not None:
-        return min(wanted, MOST_ASKED) + random.uniform(0, FIRST_WAIT)
-    return min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)
+def _pieces_of(delta: dict[str, Any]) -> Iterator[str]:
+    said, thought = parts_of(delta.get("content"))
+    beside = delta.get("reasoning_content") or delta.get("reasoning")
+    if thought := thought or (beside if isinstance(beside, str) else ""):
+        yield Thought(thought)
+    if said:
+        yield said
 
 
-def retry_after(value: str | None) -> float | None:
-    """A Retry-After header (RFC 9110, 10.2.3) in seconds from now; None when it is absent or cannot be read."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-        return seconds if 0 <= seconds < float("inf") else None
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-
-
-def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a server-sent event stream, up to [DONE]; comments and broken lines are passed over."""
+def _noted(lines: Iterator[str], seen: list[str]) -> Iterator[str]:
+    """The lines, of which those that are no events are kept."""
     for line in lines:
-        if not line.startswith("data:"):
-            continue
-        data = line[5:].strip()
-        if data == "[DONE]":
-            return
-        try:
-            event = json.loads(data)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            yield event
-
-
-def message_of(body: Any) -> str:
-    """What an error body says: `error.message`, `message`, or its first 300 characters."""
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return " ".join(body.split())[:300]
-    error = body.get("error", body) if isinstance(body, dict) else body
-    text = (error.get("message") or error.get("msg")) if isinstance(error, dict) else error
-    return " ".join(str(text or body).split())[:300]
+        if line.strip() and not line.startswith(("data:", ":", "event:", "id:", "retry:")):
+            seen.append(line)
+        yield line
 
 
 def _take(done: queue.Queue[Reply]) -> Reply:

@@ -1,69 +1,40 @@
-"""How likely a model finds the golden answer: its negative log-likelihood, the numerator of perplexity.
+"""How likely given tokens are: their negative log-likelihood, the numerator of perplexity, and whether each is greedy.
 
 Shapes: B rows, T positions, K the last positions for which logits are made, V vocabulary.
-Rows are padded on the left, so that every answer lies in the last K positions and no logits are made for prompts.
+Rows are padded on the left, so that every span lies in the last K positions and no logits are made for prompts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from cornucopia.core.errors import CornucopiaError
-from cornucopia.inference.generate import model_pads, pad_left
-from cornucopia.records.schema import Record
-from cornucopia.tokens.render import IGNORE, encode
-
-if TYPE_CHECKING:
-    from cornucopia.inference.transformers_engine import TransformersEngine
+from cornucopia.inference.engine import Score, TokenSpan
+from cornucopia.inference.generate import pad_left
+from cornucopia.tokens.render import IGNORE
 
 MOST_LOGITS = 2**27  # B x K x V of one batch: 512 MiB in float32
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One record to score: ids of the whole conversation, of which [begin, end) is the golden answer."""
+def score_spans(
+    forward: Callable[..., Any], spans: Sequence[TokenSpan], *, budget: int, vocabulary: int, device: Any
+) -> list[Score]:
+    """Score each span; one without tokens scores nothing.
 
-    index: int
-    ids: list[int]
-    begin: int
-    end: int
-
-    @property
-    def kept(self) -> int:
-        """Positions whose logits are needed: from the token before the answer to the last but one."""
-        return len(self.ids) - self.begin + 1
-
-
-def golden_losses(engine: TransformersEngine, records: Sequence[Record]) -> list[tuple[float, int]]:
-    """For each record (nats, tokens) of its golden answer, end of sequence included; (0.0, 0) when it has none.
-
-    What the record's last message thinks before it is read and not counted.
+    Args:
+        forward: the model's forward, keyword tensors -> output with `.logits`.
+        spans: what to score.
+        budget: most tokens of a padded batch; 1 for each row alone.
+        vocabulary: V.
+        device: where inputs go.
     """
-    result = [(0.0, 0)] * len(records)
-    vocabulary = engine.shared.base.config.get_text_config().vocab_size
-    budget = engine.batch_tokens if model_pads(engine.shared.base) else 1  # 1: each row alone
-    for batch in _batches(_items(engine, records), budget, vocabulary):
-        for item, loss in zip(batch, _losses(engine, batch), strict=True):
-            result[item.index] = (loss, item.end - item.begin)
+    result = [Score()] * len(spans)
+    for batch in _batches(spans, budget, vocabulary):
+        for index, score in zip(batch, _scores(forward, [spans[index] for index in batch], device), strict=True):
+            result[index] = score
     return result
-
-
-def _items(engine: TransformersEngine, records: Sequence[Record]) -> list[Scored]:
-    items = []
-    for index, record in enumerate(records):
-        try:
-            limit = engine.context() or 2**31
-            example = encode(record, engine.template, engine.tokenizer, limit, train_on_reasoning=False)
-        except CornucopiaError:
-            continue
-        begin, end = answer_span(example.labels)
-        if 0 < begin < end:
-            items.append(Scored(index, example.input_ids, begin, end))
-    return items
 
 
 def answer_span(labels: Sequence[int]) -> tuple[int, int]:
@@ -73,26 +44,31 @@ def answer_span(labels: Sequence[int]) -> tuple[int, int]:
     return begin, end
 
 
-def _batches(items: list[Scored], budget: int, vocabulary: int) -> list[list[Scored]]:
-    """Longest first; neither tokens nor logits of a batch exceed their budgets."""
-    batches: list[list[Scored]] = []
-    for item in sorted(items, key=lambda item: (-len(item.ids), item.ids, item.index)):
-        batch = [*batches[-1], item] if batches else []
-        kept = max((i.kept for i in batch), default=0)
-        if batch and len(batch) * len(batch[0].ids) <= budget and len(batch) * kept * vocabulary <= MOST_LOGITS:
-            batches[-1].append(item)
+def _kept(span: TokenSpan) -> int:
+    """Positions whose logits are needed: from the token before the span to the last."""
+    return len(span.ids) - span.begin + 1
+
+
+def _batches(spans: Sequence[TokenSpan], budget: int, vocabulary: int) -> list[list[int]]:
+    """Indices of the spans, longest first; neither tokens nor logits of a batch exceed their budgets."""
+    batches: list[list[int]] = []
+    wanted = [index for index, span in enumerate(spans) if 0 < span.begin < span.end <= len(span.ids)]
+    for index in sorted(wanted, key=lambda index: (-len(spans[index].ids), list(spans[index].ids), index)):
+        batch = [*batches[-1], index] if batches else []
+        kept = max((_kept(spans[i]) for i in batch), default=0)
+        width = len(spans[batch[0]].ids) if batch else 0
+        if batch and len(batch) * width <= budget and len(batch) * kept * vocabulary <= MOST_LOGITS:
+            batches[-1].append(index)
         else:
-            batches.append([item])
+            batches.append([index])
     return batches
 
 
 @torch.inference_mode()
-def _losses(engine: TransformersEngine, batch: list[Scored]) -> list[float]:
-    ids, mask = pad_left([item.ids for item in batch], engine.shared.device)  # (B, T)
-    kept = max(item.kept for item in batch)
-    forward: Callable[..., Any] = engine.shared.forward
+def _scores(forward: Callable[..., Any], batch: list[TokenSpan], device: Any) -> list[Score]:
+    ids, mask = pad_left([span.ids for span in batch], device)  # (B, T)
+    kept = max(_kept(span) for span in batch)
     output = forward(
-        engine.adapter,
         input_ids=ids,
         attention_mask=mask,
         position_ids=(mask.cumsum(1) - 1).clamp(min=0),
@@ -100,10 +76,11 @@ def _losses(engine: TransformersEngine, batch: list[Scored]) -> list[float]:
         logits_to_keep=kept,
     )
     logits = output.logits[:, -kept:, :]  # (B, K, V); position -1 predicts nothing
-    losses = []
-    for row, item in enumerate(batch):
-        first = kept - item.kept
-        wanted = ids[row, ids.shape[1] - len(item.ids) + item.begin : ids.shape[1] - len(item.ids) + item.end]
+    result = []
+    for row, span in enumerate(batch):
+        first, offset = kept - _kept(span), ids.shape[1] - len(span.ids)
+        wanted = ids[row, offset + span.begin : offset + span.end]
         scores = logits[row, first : first + len(wanted)].float()
-        losses.append(float(torch.nn.functional.cross_entropy(scores, wanted, reduction="sum")))
-    return losses
+        nats = float(torch.nn.functional.cross_entropy(scores, wanted, reduction="sum"))
+        result.append(Score(nats, len(wanted), tuple((scores.argmax(-1) == wanted).tolist())))
+    return result

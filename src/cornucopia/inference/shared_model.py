@@ -36,6 +36,12 @@ class SharedModel:
         self._off = adapter is None
         return self.model
 
+    def learns_prompt(self, adapter: str | None) -> bool:
+        """Whether this adapter puts virtual tokens before the prompt."""
+        return (
+            self.model is not self.base and adapter is not None and self.model.peft_config[adapter].is_prompt_learning
+        )
+
     @property
     def _learns_prompt(self) -> bool:
         """Whether the adapters only put virtual tokens before the prompt, leaving the base's layers as they were."""

@@ -41,47 +41,26 @@ class StopFinder:
     def _could_end(self, token: int) -> bool:
         # A stop string can only be completed by a token that holds its last character, or a byte of it.
         if token not in self._may_end:
-            piece = self._tokenizer.decode([token], clean_up_tokenization_spaces=False)
-            blank = not piece and any(character.isspace() for character in self._last)
-            self._may_end[token] = blank or HALF in piece or any(character in piece for character in self._last)
+            piece = self._piece(token)
+            self._may_end[token] = not piece or HALF in piece or any(character in piece for character in self._last)
         return self._may_end[token]
 
+    def _piece(self, token: int) -> str:
+        """What a token adds within a text (alone, many tokenizers drop the space it begins with); '' when unclear."""
+        anchor = self._tokenizer("a", add_special_tokens=False).input_ids[-1:]
+        before, after = decode(self._tokenizer, anchor), decode(self._tokenizer, [*anchor, token])
+        return after[len(before) :] if after.startswith(before) else ""
 
-class TextStream:
-    """Turns tokens into pieces of text that may be shown at once.
 
-    A character whose bytes are spread over several tokens is shown when it is whole; text that may be the beginning
-    of a stop string is held back. The pieces joined are the same text that decoding all tokens at once gives.
-    """
+class StopStream:
+    """Holds back text that may be the beginning of a stop string, and ends before the first of them."""
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str]) -> None:
         self.stopped = False
-        self._tokenizer, self._stop = tokenizer, [word for word in stop if word]
-        self._tokens: list[int] = []
-        self._from = self._read = 0  # tokens[_from:_read] give context to the decoder and have been read
-        self._held = ""
+        self._stop, self._held = [word for word in stop if word], ""
 
-    def feed(self, token: int) -> str:
-        """Text that one more token makes ready."""
-        self._tokens.append(token)
-        known = decode(self._tokenizer, self._tokens[self._from : self._read])
-        text = decode(self._tokenizer, self._tokens[self._from :])
-        if text.endswith(HALF) or len(text) <= len(known):
-            return ""
-        self._from, self._read = self._read, len(self._tokens)
-        return self._show(text[len(known) :])
-
-    def end(self) -> str:
-        """What is still held back when the answer is over; the bytes of half a character are left out."""
-        if self.stopped:
-            return ""
-        known = decode(self._tokenizer, self._tokens[self._from : self._read])
-        rest = decode(self._tokenizer, self._tokens[self._from :])[len(known) :].rstrip(HALF)
-        shown = self._show(rest)
-        held, self._held = self._held, ""
-        return shown + held
-
-    def _show(self, text: str) -> str:
+    def feed(self, text: str) -> str:
+        """Text that one more piece makes ready."""
         if self.stopped:
             return ""
         text = self._held + text
@@ -92,6 +71,45 @@ class TextStream:
         keep = max((_overlap(text, word) for word in self._stop), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
+
+    def end(self) -> str:
+        """What is still held back when the answer is over."""
+        held, self._held = self._held, ""
+        return held
+
+
+class TextStream:
+    """Turns tokens into pieces of text that may be shown at once.
+
+    A character whose bytes are spread over several tokens is shown when it is whole; text that may be the beginning
+    of a stop string is held back. The pieces joined are the same text that decoding all tokens at once gives.
+    """
+
+    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+        self._tokenizer, self._stops = tokenizer, StopStream(stop)
+        self._tokens: list[int] = []
+        self._from = self._read = 0  # tokens[_from:_read] give context to the decoder and have been read
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has come."""
+        return self._stops.stopped
+
+    def feed(self, token: int) -> str:
+        """Text that one more token makes ready."""
+        self._tokens.append(token)
+        known = decode(self._tokenizer, self._tokens[self._from : self._read])
+        text = decode(self._tokenizer, self._tokens[self._from :])
+        if text.endswith(HALF) or len(text) <= len(known):
+            return ""
+        self._from, self._read = self._read, len(self._tokens)
+        return self._stops.feed(text[len(known) :])
+
+    def end(self) -> str:
+        """What is still held back when the answer is over; the bytes of half a character are left out."""
+        known = decode(self._tokenizer, self._tokens[self._from : self._read])
+        rest = decode(self._tokenizer, self._tokens[self._from :])[len(known) :].rstrip(HALF)
+        return self._stops.feed(rest) + self._stops.end()
 
 
 class Thought(str):
@@ -107,7 +125,7 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
         pieces: text as it is made; a Thought among it goes through as it is.
         opened: whether the prompt had opened the block.
     """
-    held, state = "", "inside" if opened else "start"
+    held, state, stray = "", "inside" if opened else "start", not opened
     for piece in pieces:
         if isinstance(piece, Thought):
             yield piece
@@ -120,6 +138,7 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
             elif not OPEN.startswith(text):
                 state = "answer"
         if state == "inside":
+            stray = False
             thought, mark, rest = held.partition(CLOSE)
             ready = thought if mark else held[: len(held) - _overlap(held, CLOSE)]
             if ready:
@@ -129,8 +148,12 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
             held = held.lstrip()
             state = "answer" if held else state
         if state == "answer" and held:
-            yield held
-            held = ""
+            if stray and CLOSE in held:  # opened where nobody saw it; what was shown cannot be taken back
+                held, stray = held.replace(CLOSE, "\n", 1), False
+            keep = _overlap(held, CLOSE) if stray else 0
+            if ready := held[: len(held) - keep]:
+                yield ready
+            held = held[len(held) - keep :]
     if held:
         yield Thought(held) if state == "inside" else held
 

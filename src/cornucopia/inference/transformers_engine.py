@@ -6,24 +6,32 @@ the terminal are unknown here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from cornucopia.core.console import warn
 from cornucopia.core.errors import CornucopiaError
-from cornucopia.inference.engine import Reply, Request, Sampling
-from cornucopia.inference.generate import Batch, Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
+from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.growing_cache import growing_cache
+from cornucopia.inference.running_batch import Batch, run
+from cornucopia.inference.scoring import answer_span, score_spans
 from cornucopia.inference.shared_model import SharedModel, free_memory
 from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, mark_thoughts
 from cornucopia.records.schema import Record
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
-from cornucopia.tokens.render import encode_prompt
+from cornucopia.tokens.render import encode, encode_prompt
 from cornucopia.tokens.template import Template
+
+MOST = 64  # rows of a batch
+ROUNDS = 4  # batches answered as one group, rows of the later ones entering as places become free
 
 
 @dataclass
-class TransformersEngine:
+class TransformersEngine(Engine):
     """See `cornucopia.inference.engine.Engine`.
 
     Args:
@@ -42,27 +50,35 @@ class TransformersEngine:
     identity: dict[str, Any]
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
-        """Answer all requests, longest first, in batches; a request that fails gets an error reply of its own."""
-        settings = self.settings(sampling)
+        """Answer all requests, longest first, in groups; a request that fails gets an error reply of its own."""
+        settings = self._settled(sampling)
         rows, failed = self._rows(requests, settings)
         yield from failed
-        for batch in plan(rows, self.batch_tokens, settings.num_beams, self._most()):
-            yield from self._answer(batch, settings)
+        for group in self._groups(rows, settings):
+            yield from self._answer(group, settings, self._most())
 
     def plan(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Request]]:
-        """The requests in the groups that `generate` works on together; a group given alone stays that group."""
-        settings, by_id = self.settings(sampling), {request.id: request for request in requests}
+        """The requests in the groups that `generate` works on together; a group given alone stays that group.
+
+        Within a group rows enter as others leave, in an order that the group alone decides.
+        """
+        settings, by_id = self._settled(sampling), {request.id: request for request in requests}
         rows, failed = self._rows(requests, settings)
-        groups = plan(rows, self.batch_tokens, settings.num_beams, self._most())
+        groups = self._groups(rows, settings)
         return [[by_id[row.id] for row in group] for group in groups] + [[by_id[reply.id]] for reply in failed]
+
+    def _groups(self, rows: Sequence[Row], settings: Settings) -> list[list[Row]]:
+        batches = plan(rows, self.batch_tokens, settings.num_beams, self._most())
+        rounds = ROUNDS if self._steps(settings) else 1
+        return [list(chain(*batches[start : start + rounds])) for start in range(0, len(batches), rounds)]
 
     def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
         """Pieces of one answer as they are made, of what is thought before it as Thought; returns the whole Reply."""
-        settings = self.settings(sampling)
+        settings = self._settled(sampling)
         row = self._row(Request("stream", record), settings)
         row.restart(settings.seed)
         if not self._steps(settings):
-            beam_search(self._model(), [row], settings, self.shared.device)
+            self._search([row], settings)
             reply = self._reply(row, settings)
             yield reply.answer
             return reply
@@ -72,9 +88,9 @@ class TransformersEngine:
     def _pieces(self, row: Row, settings: Settings) -> Iterator[str]:
         """All that is written, as it is made."""
         text, begun = TextStream(self.tokenizer, settings.stop), False
-        batch = self._batch([row], settings)
+        batch = self._batch(settings)
         while row.finish is None:
-            batch.step()
+            batch.step() if row.tokens else batch.admit([row])
             if row.tokens[-1] in settings.eos:
                 break
             piece = text.feed(row.tokens[-1])
@@ -91,20 +107,40 @@ class TransformersEngine:
     def _opened(self, row: Row) -> bool:
         return opens_block(self.tokenizer.decode(row.prompt[-8:]))
 
-    def golden_loss(self, records: Sequence[Record]) -> list[tuple[float, int]] | None:
-        """(sum of negative log-likelihood in nats, tokens) of each golden answer; (0.0, 0) where there is none."""
-        from cornucopia.inference.scoring import golden_losses
+    def score(self, items: Sequence[Record | TokenSpan]) -> list[Score]:
+        """See Engine; computed in batches, which changes nothing but the last bits."""
+        spans = [self._span(item) if isinstance(item, Record) else item for item in items]
+        vocabulary = self.shared.base.config.get_text_config().vocab_size
+        budget = self.batch_tokens if model_pads(self.shared.base) else 1
+        return score_spans(self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device)
 
-        return golden_losses(self, records)
+    def _span(self, record: Record) -> TokenSpan:
+        """The final answer's tokens within the whole conversation; what is thought before it is read, not counted."""
+        try:
+            limit = self.context() or 2**31
+            example = encode(record, self.template, self.tokenizer, limit, train_on_reasoning=False)
+        except CornucopiaError:
+            return TokenSpan((), 0, 0)
+        return TokenSpan(example.input_ids, *answer_span(example.labels))
 
-    def settings(self, sampling: Sampling) -> Settings:
+    def limits(self) -> Limits:
+        """A local model scores and streams; tools and pictures it is not shown."""
+        return Limits(self.context(), self._most(), scores=True, streams=True)
+
+    def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
+        settled = self._settled(sampling)
+        known = {name: value for name, value in settled.values.items() if name in Sampling.model_fields}
+        decided = {"max_new_tokens": settled.max_new_tokens, "do_sample": settled.do_sample, "stop": list(settled.stop)}
+        return sampling.model_copy(update={**known, **decided})
+
+    def _settled(self, sampling: Sampling) -> Settings:
         defaults = self.shared.base.generation_config
         return settle(sampling, defaults, self._eos(defaults), self.template.stop_strings)
 
     def describe(self, sampling: Sampling) -> dict[str, Any]:
         """Everything that decides the answers, for fingerprints and reports (JSON-ready)."""
-        settings = self.settings(sampling)
+        settings = self._settled(sampling)
         decided = {
             "max_new_tokens": settings.max_new_tokens,
             "do_sample": settings.do_sample,
@@ -122,7 +158,7 @@ class TransformersEngine:
     def prompt_limit(self, sampling: Sampling) -> int | None:
         """Most tokens a prompt may have, so that an answer still fits the context; None when nothing limits it."""
         context = self.context()
-        return None if context is None else context - _reserve(self.settings(sampling), context)
+        return None if context is None else context - _reserve(self._settled(sampling), context)
 
     def context(self) -> int | None:
         """Most tokens of prompt and answer together, as the model's config says; None when it does not."""
@@ -156,46 +192,56 @@ class TransformersEngine:
             request.id, prompt, min(settings.max_new_tokens, context - len(prompt)), cut=len(prompt) < len(whole)
         )
 
-    def _answer(self, rows: list[Row], settings: Settings) -> Iterator[Reply]:
-        """Answer one batch. When it fails (most often for want of memory) its halves are tried, down to single rows."""
+    def _answer(self, rows: list[Row], settings: Settings, most: int) -> Iterator[Reply]:
+        """Answer one group. Rows at work when something fails (most often memory) are tried in halves, down to one."""
         for row in rows:
             row.restart(settings.seed)
-        problem = ""
-        try:
-            for row in self._decode(rows, settings):
-                yield self._reply(row, settings)
-        except Exception as error:  # a model may raise anything; the rows that are not to blame must be answered
-            problem = _problem(error)
-        left = [row for row in rows if row.finish is None]
-        if not left:
-            return
-        free_memory()
-        if len(rows) == 1:
-            yield Reply(rows[0].id, "", "error", prompt_tokens=len(rows[0].prompt), error=problem)
-            return
-        half = (len(left) + 1) // 2
-        for part in (left[:half], left[half:]):
-            if part:
-                yield from self._answer(part, settings)
+        queue = deque(rows)
+        while queue:
+            at_work: list[Row] = []
+            try:
+                for row in self._decode(queue, settings, most, at_work):
+                    yield self._reply(row, settings)
+                return
+            except Exception as error:  # a model may raise anything; rows that are not to blame must be answered
+                problem, short = _problem(error), _is_short(error)
+                stuck = [row for row in at_work if row.finish is None]
+                if not stuck:
+                    raise
+            free_memory()
+            if len(stuck) == 1:
+                yield Reply(stuck[0].id, "", "error", prompt_tokens=len(stuck[0].prompt), error=problem)
+                continue
+            half = (len(stuck) + 1) // 2
+            most = half if short else most
+            for part in (stuck[:half], stuck[half:]):
+                yield from self._answer(part, settings, len(part))
 
-    def _decode(self, rows: list[Row], settings: Settings) -> Iterator[Row]:
+    def _decode(self, queue: deque[Row], settings: Settings, most: int, at_work: list[Row]) -> Iterator[Row]:
+        """Finished rows until the queue is empty; when it fails, `at_work` holds the rows that were being answered."""
         if not self._steps(settings):
-            with self.shared.lock:
-                beam_search(self._model(), rows, settings, self.shared.device)
-            yield from rows
+            at_work[:] = queue
+            queue.clear()
+            self._search(at_work, settings)
+            yield from at_work
             return
-        batch = self._batch(rows, settings)
-        while batch.rows:
-            yield from [row for row in batch.step() if row.finish is not None]
+        batch = self._batch(settings)
+        try:
+            yield from run(batch, queue, self.batch_tokens, most)
+        finally:
+            at_work[:] = batch.rows
 
-    def _batch(self, rows: list[Row], settings: Settings) -> Batch:
-        from cornucopia.inference.growing_cache import growing_cache
+    def _search(self, rows: list[Row], settings: Settings) -> None:
+        with self.shared.lock:
+            beam_search(self.shared.use(self.adapter), rows, settings, self.shared.device)
 
-        def forward(**inputs: Any) -> Any:
-            return self.shared.forward(self.adapter, **inputs)
+    def _forward(self, **inputs: Any) -> Any:
+        return self.shared.forward(self.adapter, **inputs)
 
-        cache = growing_cache(self.shared.base.config)
-        return Batch(forward, rows, settings, StopFinder(self.tokenizer, settings.stop), cache, self.shared.device)
+    def _batch(self, settings: Settings) -> Batch:
+        config = self.shared.base.config
+        stops = StopFinder(self.tokenizer, settings.stop)
+        return Batch(self._forward, settings, stops, lambda: growing_cache(config), self.shared.device)
 
     def _reply(self, row: Row, settings: Settings) -> Reply:
         tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
@@ -209,17 +255,11 @@ class TransformersEngine:
 
     def _steps(self, settings: Settings) -> bool:
         """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""
-        peft = getattr(self.shared.model, "peft_config", {}).get(self.adapter)
-        learnt = getattr(peft, "is_prompt_learning", False)
         caches = model_pads(self.shared.base) and self.shared.cache_name is not None
-        return settings.num_beams == 1 and caches and not learnt
+        return settings.num_beams == 1 and caches and not self.shared.learns_prompt(self.adapter)
 
     def _most(self) -> int:
-        return 64 if model_pads(self.shared.base) else 1
-
-    def _model(self) -> Any:
-        with self.shared.lock:
-            return self.shared.use(self.adapter)
+        return MOST if model_pads(self.shared.base) else 1
 
     def _eos(self, defaults: Any) -> frozenset[int]:
         """Ends of sequence of generation_config (one id or a list), and the tokenizer's, which training teaches."""
@@ -235,10 +275,14 @@ def _reserve(settings: Settings, context: int) -> int:
     return max(1, min(settings.max_new_tokens, context // 4))
 
 
-def _problem(error: Exception) -> str:
+def _is_short(error: Exception) -> bool:
+    """Whether memory ran out."""
     import torch
 
-    short = isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-    if short:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def _problem(error: Exception) -> str:
+    if _is_short(error):
         return "内存不够，单独一条也放不下：减小 --max-new-tokens，或用 --bits 4"
     return f"生成失败：{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")

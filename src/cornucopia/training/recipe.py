@@ -73,6 +73,10 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     compile: Literal["auto", "on", "off"] = option(
         "auto", "把逐元素的运算编译成一遍（约 20 秒、30 MB 内存，CPU 上要 C++ 编译器）；auto：训练够长才编译"
     )
+    attention: Literal["auto", "sdpa", "blocks"] = option(
+        "auto",
+        "CPU 上注意力的反向：sdpa 用 PyTorch 的，blocks 分块成批相乘；auto：有 16 位指令的 CPU 上开头试一秒，取快的",
+    )
     optim: str = option("adamw_torch", "优化器名（Hugging Face 的名字），如 paged_adamw_32bit")
 
     save_steps: int = option(32, "每多少步存一个检查点", gt=0)

@@ -332,7 +332,9 @@ def test_a_setting_younger_than_a_run_counts_only_where_it_was_given(recipe, sto
     back()
     path = tmp_path / "out" / ck.IDENTITY
     older = json.loads(path.read_text())
-    path.write_text(json.dumps({key: value for key, value in older.items() if key not in ("compile", "quant_type")}))
+    path.write_text(
+        json.dumps({key: value for key, value in older.items() if key not in ("compile", "quant_type", "attention")})
+    )
     with pytest.raises(ConfigError, match="compile：上次 auto，这次 off"):
         train(recipe(resume=True, compile="off"))
     assert train(recipe(resume=True))["steps"] == 10

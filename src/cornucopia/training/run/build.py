@@ -20,7 +20,7 @@ from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
-from cornucopia.training.run.plan import repays_compiling, total_steps
+from cornucopia.training.run.plan import total_steps
 from cornucopia.training.run.trackers import tracker_names
 
 
@@ -47,7 +47,7 @@ def make_trainer(
 
     from cornucopia.training.run.trainer import ObjectiveTrainer
 
-    packed = recipe.packing and _speed_up(recipe, plan, model, objective)
+    packed = recipe.packing and _speed_up(recipe, output, plan, model, objective)
     _point_trackers(recipe, output)
     trainer = ObjectiveTrainer(
         objective=objective,
@@ -64,16 +64,19 @@ def make_trainer(
     return trainer
 
 
-def _speed_up(recipe: TrainRecipe, plan: DataPlan, model: Any, objective: Objective) -> bool:
+def _speed_up(recipe: TrainRecipe, output: Path, plan: DataPlan, model: Any, objective: Objective) -> bool:
     """Switch the model to the fast step as far as it can take it; returns whether batches are to be packed."""
-    from cornucopia.training.run.fast import EXTRAS, extras, left_out, speed_up, speed_up_layers
+    from cornucopia.training.run.fast import EXTRAS, extras, left_out, speed_up, speed_up_layers, switch_off
+    from cornucopia.training.run.ways import settle, ways_of
 
     reason = "这个目标要逐条的批次"
     if objective.packs:
-        compiled = repays_compiling(recipe, plan, model.num_parameters(), choose_device(recipe.device))
-        if compiled:
+        ways, tried_in = ways_of(recipe, output, plan, model)
+        if ways.compiled:
             say("编译逐元素的运算：约 20 秒，只在第一次")
-        reason = speed_up(model, compiled=compiled)
+        reason = speed_up(model, compiled=ways.compiled, blocks=ways.attention)
+        if tried_in and not reason and not settle(ways, tried_in, recipe, output, plan, model, objective):
+            switch_off(model, "compiled")
     else:
         speed_up_layers(model)
     say(f"不能用无填充训练（{reason}），用普通填充" if reason else "无填充训练：每步的多条拼成一行，互不可见")

@@ -45,13 +45,14 @@ class NoSuchLayer(ValueError):
     """A part has nothing to work on in this model."""
 
 
-def speed_up(model: Any, *, compiled: bool = False) -> str:
+def speed_up(model: Any, *, compiled: bool = False, blocks: packed_attention.Blocks = ()) -> str:
     """Use the fast step when it gives what separate, padded documents give.
 
     Args:
         model: a causal language model, or a PEFT model around one.
         compiled: compile the element-by-element work too (kernels.fusion): twenty seconds, 30 MB, and a C++
             compiler on CPU. Where that fails the part stays off.
+        blocks: by which backward pass attention is computed on a CPU; see kernels.packed_attention.use.
 
     Returns:
         "" when packed rows can be used, else the reason why not (Chinese); batches must then be padded ones. The parts
@@ -60,7 +61,7 @@ def speed_up(model: Any, *, compiled: bool = False) -> str:
     base = _begin(model)
     try:
         with probing(model, base) as probe:
-            reason = _switch(probe, "packed", lambda: _patch_packed(base), fused=True)
+            reason = _switch(probe, "packed", lambda: _patch_packed(base, blocks), fused=True)
             _switch_layers(probe, fused=not reason)
             if not reason:
                 _switch(probe, "rows", lambda: _patch_rows(base), fused=True)
@@ -95,17 +96,22 @@ def speed_up_layers(model: Any, *, packed: bool = False) -> set[str]:
 
 def extras(model: Any) -> set[str]:
     """Which parts are on: "packed", "lora" (fused), "norm", "mlp", "rows" (short last layer), "compiled"."""
-    return set(getattr(_base(model), "_fast_undo", ()))
+    return set(getattr(base_of(model), "_fast_undo", ()))
+
+
+def switch_off(model: Any, part: str) -> None:
+    """Switch one part off, if it is on."""
+    base_of(model)._fast_undo.pop(part, lambda: None)()
 
 
 def left_out(model: Any) -> dict[str, str]:
     """The parts that were tried on layers this model has and are not on, each with the reason (Chinese)."""
-    return dict(getattr(_base(model), "_fast_refused", {}))
+    return dict(getattr(base_of(model), "_fast_refused", {}))
 
 
 def slow_down(model: Any) -> None:
     """Give the model its own forward pass and attention back, for saving and generating."""
-    kept = _base(model).__dict__
+    kept = base_of(model).__dict__
     parts = kept.pop("_fast_undo", {})
     for undo in (*reversed(parts.values()), kept.pop("_fast_release", lambda: None)):
         undo()
@@ -115,12 +121,13 @@ def slow_down(model: Any) -> None:
 def _begin(model: Any) -> Any:
     """The base of a model with everything off and its 4-bit weights as they were quantised, ready to be probed."""
     slow_down(model)
-    base = _base(model)
+    base = base_of(model)
     base._fast_undo, base._fast_refused, base._fast_release = {}, {}, train_through(base)
     return base
 
 
-def _base(model: Any) -> Any:
+def base_of(model: Any) -> Any:
+    """The model itself, or the one inside a PEFT model."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
@@ -132,7 +139,7 @@ def _switch_layers(probe: Probe, fused: bool) -> None:
 
 def _switch(probe: Probe, name: str, patch: Callable[[], Undo], fused: bool) -> str:
     """Switch one part on, and off again if the result differs; returns why (Chinese), or ""."""
-    base = _base(probe.model)
+    base = base_of(probe.model)
     parts = base._fast_undo
     try:
         parts[name] = patch()
@@ -149,18 +156,19 @@ def _switch(probe: Probe, name: str, patch: Callable[[], Undo], fused: bool) -> 
     return reason
 
 
-def _patch_attention(base: Any) -> Undo:
-    attention = base.config._attn_implementation
+def _patch_attention(base: Any, blocks: packed_attention.Blocks = ()) -> Undo:
+    attention, before = base.config._attn_implementation, packed_attention.use(blocks)
 
     def undo() -> None:
+        packed_attention.use(before)
         base.config._attn_implementation = attention
 
     base.config._attn_implementation = packed_attention.register()
     return undo
 
 
-def _patch_packed(base: Any) -> Undo:
-    attention = _patch_attention(base)
+def _patch_packed(base: Any, blocks: packed_attention.Blocks) -> Undo:
+    attention = _patch_attention(base, blocks)
 
     def undo() -> None:
         attention()

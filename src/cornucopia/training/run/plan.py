@@ -26,13 +26,18 @@ def total_steps(recipe: TrainRecipe, examples: int) -> int:
 def repays_compiling(recipe: TrainRecipe, plan: DataPlan, parameters: int, device: str) -> bool:
     """Whether a run is long enough for some twenty seconds of compiling to pay.
 
-    By what the plan alone says, so that a resumed run decides alike: floating-point operations of the frozen weights'
-    two products, four a parameter and token, against ten minutes of a laptop's CPU or three of a data centre's GPU.
+    By what the plan alone says, so that a resumed run decides alike: against ten minutes of a laptop's CPU or three of
+    a data centre's GPU.
     """
     if recipe.compile != "auto":
         return recipe.compile == "on"
+    return operations(recipe, plan, parameters) > (_GPU_WORTH if device.startswith("cuda") else _CPU_WORTH)
+
+
+def operations(recipe: TrainRecipe, plan: DataPlan, parameters: int) -> float:
+    """Floating-point operations of the run: the weights' two products, four a parameter and token."""
     tokens = plan.train.tokens / len(plan.train) * recipe.batch_size * total_steps(recipe, len(plan.train))
-    return 4 * parameters * tokens > (_GPU_WORTH if device.startswith("cuda") else _CPU_WORTH)
+    return 4 * parameters * tokens
 
 
 def show(recipe: TrainRecipe, plan: DataPlan, template: str, memory: MemoryEstimate, own: int, free: int) -> None:

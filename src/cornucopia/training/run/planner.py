@@ -174,16 +174,38 @@ def _tell(what: str, recipe: TrainRecipe, more: str) -> None:
 
 def remember(output: Path, recipe: TrainRecipe) -> None:
     """Keep what was chosen beside the run."""
-    write_json(output / MEMORY, {name: getattr(recipe, name) for name in _CHOICES})
+    write_json(output / MEMORY, _kept(output) | {name: getattr(recipe, name) for name in _CHOICES})
 
 
 def remembered(output: Path, recipe: TrainRecipe) -> TrainRecipe | None:
     """The recipe as an earlier start of this run computed it; None if it chose nothing."""
-    try:
-        kept: dict[str, Any] = json.loads((output / MEMORY).read_text(encoding="utf-8"))
-        micro, checkpointing = (kept[name] for name in _CHOICES)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if type(micro) is not int or micro not in _smaller(recipe, recipe.batch_size):
+    kept = _kept(output)
+    micro, checkpointing = (kept.get(name) for name in _CHOICES)
+    if type(micro) is not int or checkpointing is None or micro not in _smaller(recipe, recipe.batch_size):
         return None
     return with_choice(recipe, micro, checkpointing is True)
+
+
+def remember_ways(output: Path, attention: tuple[tuple[int, int], ...], compiled: bool) -> None:
+    """Keep beside the run which of several ways to compute the same was quickest; see training.ways."""
+    write_json(output / MEMORY, _kept(output) | {"attention": attention, "compiled": compiled})
+
+
+def remembered_ways(output: Path) -> tuple[tuple[tuple[int, int], ...], bool] | None:
+    """What remember_ways kept; None if nothing was, or it cannot be read."""
+    kept = _kept(output)
+    try:
+        attention = tuple((int(most), int(block)) for most, block in kept["attention"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if attention != tuple(sorted(attention)) or any(block < 0 for _, block in attention):
+        return None
+    return attention, kept.get("compiled") is True
+
+
+def _kept(output: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads((output / MEMORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}

@@ -1,0 +1,118 @@
+"""Opening engines: which kind a model's name asks for, and one place where all kinds are listed.
+
+A new kind is one file with a class that derives from Engine, and one entry in KINDS. Heavy libraries are imported when
+an engine is opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cornucopia.core.config import option
+from cornucopia.core.errors import ConfigError, ModelError
+from cornucopia.inference.engine import Engine
+from cornucopia.models.find import find_adapter, find_model
+from cornucopia.models.fingerprint import files_fingerprint
+from cornucopia.models.spec import ModelSpec
+
+
+class EngineSpec(ModelSpec):
+    """A model that answers: a local one by its ModelSpec, or one behind an address, `base` being https://host/v1#model."""
+
+    key_env: str | None = option(None, "接口：存放密钥的环境变量名；常见平台不必写")
+    requests_per_minute: float = option(0, "接口：每分钟最多请求数，0 为不限", ge=0)
+    max_retries: int = option(5, "接口：一题失败后最多重试几次", ge=0, le=20)
+    timeout: float = option(120.0, "接口：一次请求最多等多少秒没有动静；一题总共最多等它的三倍", gt=0)
+    concurrency: int = option(4, "接口：同时发几个请求", ge=1, le=64)
+    batch_tokens: int | None = option(None, "本地模型一批最多多少词元（含填充和回答）；默认按 2 GiB 缓存估算", gt=0)
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """(endpoint, model) of a model behind an address; ("", "") of a local one."""
+        endpoint, _, model = self.base.partition("#")
+        return (endpoint, model) if "://" in endpoint else ("", "")
+
+    def engine_spec(self, **changes: Any) -> EngineSpec:
+        """The model's settings alone, out of a larger set of options, some of them changed."""
+        kept = {name: getattr(self, name) for name in EngineSpec.model_fields}
+        return EngineSpec.model_validate({**kept, **changes})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of engine.
+
+    Args:
+        takes: whether a spec asks for it.
+        open: engines for specs that `together` finds equal, in their order.
+        together: specs with the same value share one model in memory; None for each alone.
+        identity: what decides the answers besides sampling, known before anything is opened (JSON-ready).
+    """
+
+    takes: Callable[[EngineSpec], bool]
+    open: Callable[[Sequence[EngineSpec]], Sequence[Engine]]
+    together: Callable[[EngineSpec], Hashable] = field(default=lambda spec: None)
+    identity: Callable[[EngineSpec], dict[str, Any]] = field(default=lambda spec: {"base": spec.base})
+
+
+def open_engine(spec: EngineSpec) -> Engine:
+    """The engine that a spec asks for.
+
+    Raises:
+        CornucopiaError: the model is absent or damaged, the address wrong, a key missing.
+    """
+    (engine,) = kind_of(spec).open([spec])
+    return engine
+
+
+def kind_of(spec: EngineSpec) -> Kind:
+    """The first kind that takes the spec; a local model where none does."""
+    return next((kind for kind in KINDS.values() if kind.takes(spec)), LOCAL)
+
+
+def _open_local(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
+    from cornucopia.inference.local_engines import open_local
+
+    return open_local(specs)
+
+
+def _open_endpoints(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
+    from cornucopia.inference.openai_engine import OpenAIEngine
+
+    keys = ("key_env", "requests_per_minute", "max_retries", "timeout", "concurrency")
+    engines = []
+    for spec in specs:
+        endpoint, model = spec.address
+        if not model:
+            raise ConfigError("接口缺少模型名", where=spec.base, fix="写成 https://地址/v1#模型")
+        engines.append(OpenAIEngine(endpoint, model, **{key: getattr(spec, key) for key in keys}))
+    return engines
+
+
+def _local_identity(spec: EngineSpec) -> dict[str, Any]:
+    """The spec's own words and every byte of the files they name; a file that is not there fails when it is opened."""
+    finders = ((find_model, spec.base), (find_adapter, spec.adapter), (Path, spec.template))
+    files = []
+    for find, name in finders:
+        with contextlib.suppress(ModelError, OSError, ValueError):
+            files += [files_fingerprint(find(name))] if name else []
+    names = ("base", "adapter", "dtype", "template", "quant_type")
+    return {**{name: getattr(spec, name) for name in names}, "bits": spec.base_bits, "files": files}
+
+
+def _stands_on(spec: EngineSpec) -> Hashable:
+    return spec.base, spec.base_bits, spec.quant_type, spec.dtype, spec.device, spec.revision
+
+
+LOCAL = Kind(lambda spec: True, _open_local, _stands_on, _local_identity)
+KINDS: dict[str, Kind] = {
+    "endpoint": Kind(
+        lambda spec: "://" in spec.base,
+        _open_endpoints,
+        identity=lambda spec: dict(zip(("endpoint", "model"), spec.address, strict=True)),
+    ),
+}
