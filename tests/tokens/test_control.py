@@ -98,7 +98,8 @@ def test_nothing_to_learn_is_an_error_that_says_where(written):
 # As DeepSeek-R1's distillates: the prompt opens the thought, a finished conversation has none.
 OPENED = (
     "{% for m in messages %}{% if m.role == 'assistant' %}{{ 'A:' + m.content.split('</think>')[-1] + '</s>' }}"
-    "{% else %}{{ 'U:' + m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ 'A:<think>\n' }}{% endif %}"
+    "{% else %}{{ 'U:' + m.content }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'A:<think>\n' }}{% endif %}"
 )
 
 

@@ -24,7 +24,9 @@ def guarded(record: Record, tokenizer: Any) -> tuple[Record, str]:
 
     The end of sequence that an answer ends with is left out: the template writes it.
     """
-    record = replace(record, messages=tuple(_without_end(message, tokenizer.eos_token) for message in record.messages))
+    ends = tuple({*_ENDS, tokenizer.eos_token or "</s>"})
+    if any(message.content.rstrip().endswith(ends) for message in record.messages if message.role == "assistant"):
+        record = replace(record, messages=tuple(_without_end(message, ends) for message in record.messages))
     texts = [record.text, *(passage.text for passage in record.passages)]
     texts += [text for message in record.messages for text in (message.content, message.reasoning)]
     first, names = _names(tokenizer, len(tokenizer))
@@ -52,11 +54,8 @@ def _names(tokenizer: Any, size: int) -> tuple[re.Pattern[str], re.Pattern[str]]
     return re.compile(f"[{firsts}]"), re.compile(f"(?s)(?={rest}).")
 
 
-def _without_end(message: Message, eos: str | None) -> Message:
-    text = message.content
-    ends = tuple(filter(None, (*_ENDS, eos)))
-    if message.role != "assistant" or not text.rstrip().endswith(ends):
-        return message
+def _without_end(message: Message, ends: tuple[str, ...]) -> Message:
+    text = message.content if message.role == "assistant" else ""
     while (bare := text.rstrip()).endswith(ends):
         text = bare.removesuffix(next(end for end in ends if bare.endswith(end)))
     return replace(message, content=text) if text.strip() else message
