@@ -16,7 +16,7 @@ def bench(monkeypatch):
     """Imports from the benchmark's folder."""
     monkeypatch.syspath_prepend(str(FOLDER))
     yield __import__
-    for name in ("prepare", "table", "ours_run", "clock", "limit", "scaling", "run"):
+    for name in ("attention", "prepare", "table", "ours_run", "clock", "limit", "scaling", "run"):
         sys.modules.pop(name, None)
 
 
@@ -91,3 +91,13 @@ def test_limit_counts_the_products_of_a_step(bench, joined):
     lora = 2 * (2 * 2 * 32 + 2 * 32 + 2 * 16)
     below_lowest = q + 2 * kv + 2 * 2 * 32  # no input gradient under the lowest adapter
     assert work == tokens * (2 * frozen + 3 * lora - below_lowest) + 2 * 4 * 32 * 96
+
+
+def test_all_ways_of_attention_that_are_timed_compute_the_same(bench):
+    import torch
+
+    attention = bench("attention")
+    forwards, inputs = attention.ways(3, 9, [4, 2, 8], torch.float64)
+    results = [forward() for forward in forwards.values()]
+    assert len(results) == 5 and all(torch.allclose(one, results[0], atol=1e-5) for one in results)
+    assert all(len(times) == 2 for times in attention.measure(forwards, inputs, 0).values())
