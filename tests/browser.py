@@ -18,7 +18,7 @@ import httpx
 
 _ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--hide-scrollbars",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
     "--force-prefers-reduced-motion",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
 from cornucopia.comparison.report import write_report
+from cornucopia.comparison.report_settings import questions_digest
 from cornucopia.comparison.run import compare
 from cornucopia.comparison.summary import differ, summarise
 from cornucopia.comparison.table import escape, markdown, markdown_scores, show_summary
@@ -195,3 +196,23 @@ def test_markdown_cells_are_whole_and_shown_as_written(text):
     assert not re.search(r"(?<!\\)(\\\\)*\|", cell) and len(cell.splitlines()) <= 1
     read = html.unescape(re.sub(r"\\([\\|`*_~\[\]])", r"\1", cell.replace("<br>", "\n")))
     assert "\n".join(read.splitlines()) == "\n".join(text.splitlines())
+
+
+def test_the_page_says_how_its_results_came_about(tmp_path):
+    comparison, summary = made(tmp_path, make_records(4), 甲=lambda q: "能退", 坏=ModelError("坏"))
+    page = html.unescape(page_of(tmp_path, comparison, summary))
+    settings = page.split('id="settings"')[1].split("</details>")[0]
+    assert comparison.fingerprints["甲"] in settings and "随机种子" in settings and "最短 2，中位 2，最长 2" in settings
+    assert "0 / 4 题" in settings and "题目指纹" in settings
+    other, _ = made(tmp_path / "2", make_records(3), 甲=lambda q: "能退")
+    assert questions_digest(other) != questions_digest(comparison)
+    assert "0 是毫无相同，1 是完全相同" in page and "95% 区间" in page  # in sight, not in a title
+
+
+def test_a_conversation_keeps_its_turns_for_pairs(tmp_path):
+    turns = ("user", "保什么？"), ("assistant", "重疾。"), ("user", "等多久？"), ("assistant", "90天。")
+    record = Record(tuple(Message(role, text) for role, text in turns))
+    rows = data_of(page_of(tmp_path, *made(tmp_path, [record, *make_records(1)], 甲=lambda q: "x")))["rows"]
+    assert [turn["content"] for turn in rows[0]["turns"]] == ["保什么？", "重疾。", "等多久？"] and rows[1][
+        "turns"
+    ] == []

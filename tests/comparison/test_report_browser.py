@@ -213,3 +213,69 @@ def test_everything_is_there_in_print(page):
     assert len(page.run(SHOWN)) == 24
     page.run("window.dispatchEvent(new Event('afterprint'))")
     assert len(page.run(SHOWN)) == 20
+
+
+@pytest.mark.parametrize("width", [500, 640, 701, 760, 780, 800, 880, 960, 1100, 1312, 1500, 1920])
+def test_the_page_is_never_wider_than_its_window(page, width):
+    page.resize(width, 900)
+    try:
+        page.run("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        root = "const root = document.documentElement; return [root.scrollWidth, root.clientWidth, innerWidth]"
+        wide, room, window = page.run(root)
+        assert wide <= room < window, "scrollbars take room, and nothing stands behind them"
+        assert page.run("return document.querySelector('main').getBoundingClientRect().right") <= room
+    finally:
+        page.resize(1440, 1000)
+
+
+def test_a_link_leads_to_one_answer(page, url):
+    page.choose("#size", "10")
+    page.choose("#domain", "保险")
+    page.run("document.querySelector('tbody[data-id=q20] td:nth-child(3) .link').click()")
+    state = parse_qs(page.run("return location.hash.slice(1)"))
+    assert state == {"row": ["q20"], "cell": ["1"]}
+    page.open(f"{url}#row=q22&cell=0")
+    top = "return document.querySelector('td.target').getBoundingClientRect().top"
+    assert page.run(SHOWN)[0] == "q20" and 0 <= page.run(top) < 1000
+    assert page.run("return document.querySelector('td.target').closest('tbody').dataset.id") == "q22"
+    page.open(f"{url}#row=没有&cell=99")
+    assert len(page.run(SHOWN)) == 20
+
+
+def test_verdicts_are_kept_and_given_out(page, url):
+    cell = "tbody[data-id={}] td:nth-child({}) .{}"
+    page.click(cell.format("q1", 2, "fail"))
+    page.click(cell.format("q1", 3, "pass"))
+    page.type(cell.format("q4", 3, "comment"), "漏了日期")
+    page.click("#search")  # leaves the field
+    page.open(url)  # loaded again
+    pressed = "return document.querySelector(arguments[0]).getAttribute('aria-pressed')"
+    assert page.run(pressed, cell.format("q1", 3, "pass")) == "true"
+    assert "「调优<i>」合格 1、不合格 0" in page.run("return document.getElementById('verdicts').textContent")
+    page.choose("#judged", "fail")
+    assert page.run(SHOWN) == ["q1"]
+    page.run(
+        "window.saved = []; HTMLAnchorElement.prototype.click = () => {};"
+        "URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push(text)); return 'blob:x' }"
+    )
+    page.click("#votes")
+    page.click("#pairs")
+    votes, pairs = page.call(
+        "POST", "/execute/async", {"script": "setTimeout(() => arguments[0](saved), 100)", "args": []}
+    )
+    votes = [json.loads(line) for line in votes.splitlines()]
+    assert [(v["id"], v["contestant"], v["verdict"], v["comment"]) for v in votes] == [
+        ("q1", "基座", "fail", ""), ("q1", "调优<i>", "pass", ""), ("q4", "调优<i>", "", "漏了日期"),
+    ]  # fmt: skip
+    (pair,) = [json.loads(line) for line in pairs.splitlines()]
+    assert pair["chosen"] == votes[1]["answer"] and pair["rejected"] == votes[0]["answer"] and pair["instruction"]
+    page.click(cell.format("q1", 2, "fail"))  # a second click takes it back
+    page.choose("#judged", "")
+    assert page.run(pressed, cell.format("q1", 2, "fail")) == "false"
+    assert page.run("return document.getElementById('pairs').hidden")
+    page.run("localStorage.clear()")
+
+
+def test_settings_are_in_sight_without_a_click(page):
+    text = page.run("return document.getElementById('settings').innerText")
+    assert all(word in text for word in ("指纹", "题目指纹", "词元合计", "回答字数", "transformers"))

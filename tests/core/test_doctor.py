@@ -95,11 +95,35 @@ def test_quantiser_missing_or_broken(monkeypatch):
     assert "bitsandbytes" in machine.check_4bit().fix
 
 
-def test_no_chinese_font_is_a_warning(monkeypatch):
-    monkeypatch.setattr(software, "try_code", lambda code: (True, "DejaVu Sans|Arial"))
-    assert software.check_font().status == WARN
-    monkeypatch.setattr(software, "try_code", lambda code: (True, "DejaVu Sans|Noto Sans CJK SC"))
-    assert software.check_font().status == GOOD
+def test_a_plot_needs_matplotlib_and_no_font(monkeypatch):
+    assert software.check_plot().status == GOOD
+    monkeypatch.setattr(software, "try_code", lambda code: (False, "ImportError: libfreetype"))
+    assert software.check_plot().status == WARN and "libfreetype" in software.check_plot().found
+
+
+@pytest.mark.parametrize(
+    ("flags", "compiler", "status", "words"),
+    [
+        ({"avx2"}, "/usr/bin/g++", GOOD, "不必开"), (set(), "", GOOD, "不必开"),
+        ({"avx512_bf16"}, "/usr/bin/g++", GOOD, "AVX512-BF16"),
+        ({"amx_bf16", "amx_tile"}, "/usr/bin/g++", GOOD, "值得"),
+        ({"amx_bf16", "amx_tile", "avx512_bf16"}, "", WARN, "没有 C++ 编译器"),
+    ],
+)  # fmt: skip
+def test_fast_paths_are_told_from_what_the_machine_says(flags, compiler, status, words, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(machine, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: compiler or None)
+    found = machine.check_fast_paths()
+    assert found.status == status and words in found.found and bool(found.fix) == (status == WARN)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "ascii"])
+def test_a_subprocess_speaks_utf8_whatever_the_console_is(encoding, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    assert row.try_code("print('能导入 ✅')") == (True, "能导入 ✅")
 
 
 def test_bundled_model_missing_pointer_or_whole(monkeypatch, tmp_path):

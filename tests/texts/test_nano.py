@@ -20,8 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NANO = ROOT / "base_models" / "nano"
 HARD = "🧧👨‍👩‍👧 é\r\n\t \x00\x07\x1b[0m ﷽ 𠮷野家 １２３％ <s></s><0x41> ▁ \u200b\ufeff 年化4.35%，¥1,000.00\n\n\n"
 
-pytestmark = pytest.mark.skipif(not (NANO / "config.json").is_file(), reason="base_models/nano is not built yet")
-
 
 @pytest.fixture(scope="module")
 def nano_tokenizer():

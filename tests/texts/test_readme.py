@@ -24,8 +24,6 @@ DOWNLOADED = re.compile(r"base_models/(?!nano\b|load\.sh)")  # made by models pu
 OPERATORS = ("&&", "||", ";", "|")
 OWN_FILE = "我的"  # 我的数据.json: the reader's, not ours
 
-pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="no README.md yet")
-
 
 class Parsed(Exception):
     """Raised in place of the command's work, once its flags and values are valid."""

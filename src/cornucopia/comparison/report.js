@@ -1,4 +1,3 @@
-"use strict";
 // Lays out the questions of the page: filters, sorts, pages, marks. Every text goes in as a text node, never as markup.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -7,7 +6,7 @@
   const grid = $("grid");
   const hasNumbers = data.rows.some((row) => row.cells.some((cell) => cell.numbers !== null));
   const hasGolden = data.rows.some((row) => row.golden);
-  const controls = ["search", "domain", "kind", "sort", "differ", "marks", "strays", "expand", "size"].filter((id) => $(id));
+  const controls = ["search", "domain", "kind", "sort", "judged", "differ", "marks", "strays", "expand", "size"].filter((id) => $(id));
   const LONGEST = 4e6; // characters of one answer times those of the golden answer, above which no marks are computed
   data.rows.forEach((row, order) => {
     row.order = order;
@@ -17,6 +16,7 @@
   let page = 0;
   let shown = [];
   let here = -1;
+  let target = null; // {row, cell}: the one answer that the address names
 
   const el = (tag, className, text) => {
     const node = document.createElement(tag);
@@ -77,7 +77,7 @@
     const words = $("search").value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const rows = data.rows.filter((row) =>
       (!$("domain").value || row.domain === $("domain").value) && (!$("kind").value || row.kind === $("kind").value) &&
-      (!$("differ").checked || row.differ) && words.every((word) => row.haystack.includes(word)));
+      (!$("differ").checked || row.differ) && (!$("judged").value || judge.filters[$("judged").value](row)) && words.every((word) => row.haystack.includes(word)));
     shown = order(rows, $("sort").value);
     return words;
   }
@@ -146,17 +146,21 @@
     return tr;
   }
 
-  function drawFoot(cell, best) {
+  function drawFoot(row, cell, index, best) {
     const foot = el("div", "foot");
     const add = (text, className, title) => { const node = el("span", className, text); if (title) node.title = title; foot.append(node); };
     if (cell.f1 !== null) add(`F1 ${cell.f1.toFixed(2)}`, best ? "score best" : "score", best ? "这一题的最高分" : "");
     if (cell.rouge_l !== null) add(`ROUGE-L ${cell.rouge_l.toFixed(2)}`, "score");
     if (cell.numbers !== null) add(`数字 ${Math.round(100 * cell.numbers)}%`, cell.numbers < 1 ? "numbers low" : "numbers", cell.numbers_note);
     else if (cell.strays.length) add(`没依据的数字 ${cell.strays.length}`, "numbers", cell.numbers_note);
-    add(`${[...cell.answer].length} 字`, "", `${cell.tokens} 个词元${cell.speed ? `，每秒 ${cell.speed.toFixed(1)} 个` : ""}`);
+    add(`${[...cell.answer].length} 字`, "", `题目 ${cell.asked}、回答 ${cell.tokens} 个词元，${cell.seconds.toFixed(1)} 秒${cell.speed ? `，每秒 ${cell.speed.toFixed(1)} 个` : ""}`);
     if (cell.perplexity !== "—") add(`困惑度 ${cell.perplexity}`, "", "对参考答案的困惑度");
     if (cell.finish === "length") add("截断", "flag", "到长度上限还没说完");
     if (cell.repetition > 0.3) add(`重复 ${Math.round(cell.repetition * 100)}%`, "flag", "四字片段的重复占比");
+    const link = el("a", "link", "链接");
+    link.href = `#${new URLSearchParams({ row: row.id, cell: String(index) })}`;
+    link.title = "这一格的地址";
+    foot.append(link, judge.draw(row, index));
     return foot;
   }
 
@@ -183,7 +187,8 @@
       meter.append(level);
       td.append(meter);
     }
-    td.append(drawFoot(cell, best));
+    td.append(drawFoot(row, cell, index, best));
+    td.classList.toggle("target", target !== null && target.row === row.id && target.cell === index);
     return td;
   }
 
@@ -256,7 +261,8 @@
   function remember() {
     const state = new URLSearchParams();
     for (const id of controls) if (value(id) !== initial[id]) state.set(id, String(value(id)));
-    if (page) state.set("page", String(page + 1));
+    if (target) state.set("row", target.row), state.set("cell", String(target.cell));
+    else if (page) state.set("page", String(page + 1));
     const hash = state.toString();
     if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
   }
@@ -269,10 +275,21 @@
       if ($(id).tagName === "SELECT" && $(id).selectedIndex < 0) $(id).value = initial[id];
     }
     page = Math.max(0, (parseInt(state.get("page"), 10) || 1) - 1);
+    target = data.rows.some((row) => row.id === state.get("row")) ? { row: state.get("row"), cell: Number(state.get("cell")) || 0 } : null;
+    if (target) {
+      choose();
+      page = Math.max(0, Math.floor(shown.findIndex((row) => row.id === target.row) / Number($("size").value)));
+    }
     draw();
+    const marked = grid.querySelector("td.target");
+    if (marked) {
+      toggle(marked.closest("tbody"), true);
+      marked.scrollIntoView({ block: "center" });
+    }
   }
   function turn(step) {
     page = Math.max(0, page + step);
+    target = null;
     draw();
     $("answers").scrollIntoView();
   }
@@ -306,6 +323,13 @@
     save("answers.jsonl", "application/jsonl", lines.join("\n") + "\n");
   }
 
+  const judge = makeJudge(data, el, save, countVerdicts);
+  function countVerdicts() {
+    const counts = judge.count().filter((one) => one.pass + one.fail);
+    $("judged-count").textContent = counts.map((one) => `「${one.name}」合格 ${one.pass}、不合格 ${one.fail}。`).join("");
+    for (const id of ["votes", "pairs"]) $(id).hidden = !judge[id]().length;
+  }
+
   // ---- keyboard
   function go(step) {
     const bodies = [...grid.querySelectorAll("tbody")];
@@ -336,18 +360,30 @@
   document.documentElement.style.setProperty("--columns", String(names.length + (hasGolden ? 1 : 0)));
   for (const id of controls) {
     initial[id] = value(id);
-    $(id).addEventListener(id === "search" ? "input" : "change", () => { page = 0; draw(); });
+    $(id).addEventListener(id === "search" ? "input" : "change", () => { page = 0; target = null; draw(); });
   }
   $("previous").addEventListener("click", () => turn(-1));
   $("next").addEventListener("click", () => turn(1));
   $("reset").addEventListener("click", reset);
   $("csv").addEventListener("click", exportCsv);
   $("jsonl").addEventListener("click", exportJsonl);
+  $("votes").addEventListener("click", judge.saveVotes);
+  $("pairs").addEventListener("click", judge.savePairs);
   window.addEventListener("hashchange", recall);
   window.addEventListener("beforeprint", () => draw(true));
   window.addEventListener("afterprint", () => draw());
-  const measure = () => document.documentElement.style.setProperty("--bar", `${$("bar").offsetHeight}px`);
-  new ResizeObserver(measure).observe($("bar"));
+  // The window without its scrollbar, which 100vw counts in; up to four columns never make the page wider than it.
+  function measure() {
+    const root = document.documentElement;
+    const columns = names.length + (hasGolden ? 1 : 0);
+    root.style.setProperty("--window", `${root.clientWidth}px`);
+    root.classList.toggle("narrow", root.clientWidth < Math.max(700, Math.min(columns, 4) * 210 + 112));
+    root.style.setProperty("--bar", `${$("bar").offsetHeight}px`);
+  }
+  const watch = new ResizeObserver(measure);
+  watch.observe($("bar"));
+  watch.observe(document.documentElement);
   measure();
+  countVerdicts();
   recall();
 })();

@@ -8,18 +8,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import platform
 from collections.abc import Sequence
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cornucopia import __version__
-from cornucopia.comparison.cells import Cell, Comparison
+from cornucopia.comparison.cells import Cell, Comparison, Question
 from cornucopia.comparison.charts import Bar, bars, grouped
 from cornucopia.comparison.interval import Estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
+from cornucopia.comparison.report_settings import questions_digest, settings_tables, versions
 from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
 
@@ -42,7 +40,8 @@ def write_report(
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style, script, shown = _source("report.css"), _source("report.js"), _shown(summary)
+    style, shown = _source("report.css"), _shown(summary)
+    script = _source("report_judge.js") + _source("report.js")
     page = environment.get_template("report.html.j2").render(
         title=comparison.recipe.title or f"{len(comparison.contestants)} 个模型，{len(comparison.questions)} 道题",
         made_at=(made_at or datetime.now()).strftime("%Y-%m-%d %H:%M"),
@@ -52,7 +51,8 @@ def write_report(
         charts=_charts(summary), domains=_group_table(summary, summary.by_domain),
         kinds=_group_table(summary, summary.by_kind), grouped=[_BY_KEY[key] for key in GROUPED],
         numbers=_BY_KEY["numbers"], golden=any(q.record.golden for q in comparison.questions),
-        settings=_settings(comparison), versions=versions(), show=show_interval,
+        settings=settings_tables(comparison), versions=versions(),
+        digest=questions_digest(comparison), show=show_interval,
     )  # fmt: skip
     write_text(path, page)
 
@@ -79,21 +79,6 @@ def verdict(metric: Metric, gap: Estimate) -> str:
     if not gap.sign or not metric.better:
         return ""
     return "better" if (gap.sign > 0) == (metric.better == "up") else "worse"
-
-
-def versions() -> dict[str, str]:
-    """Versions of what made the answers, where installed."""
-    found = {
-        "cornucopia": __version__,
-        "Python": platform.python_version(),
-        "系统": f"{platform.system()} {platform.machine()}",
-    }
-    for name in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _source(name: str) -> str:
@@ -124,13 +109,21 @@ def _data(comparison: Comparison, summary: Summary) -> dict[str, Any]:
         cells = [comparison.cells[contestant.name][question.id] for contestant in comparison.contestants]
         scores = [summary.scores[contestant.name][index] for contestant in comparison.contestants]
         rows.append({
-            "id": question.id, "question": cells[0]["question"], "material": cells[0]["material"],
+            "id": question.id, "print": question.fingerprint, "turns": _turns(question),
+            "question": cells[0]["question"], "material": cells[0]["material"],
             "domain": question.record.domain, "kind": KINDS.get(question.record.kind, question.record.kind),
             "golden": question.record.golden,
             "source": question.record.source, "as_of": question.record.as_of, "differ": differ(cells),
             "cells": [_cell(cell, score) for cell, score in zip(cells, scores, strict=True)],
         })  # fmt: skip
-    return {"contestants": [contestant.name for contestant in comparison.contestants], "rows": rows}
+    names = [contestant.name for contestant in comparison.contestants]
+    return {"contestants": names, "prints": [comparison.fingerprints[name] for name in names], "rows": rows}
+
+
+def _turns(question: Question) -> list[dict[str, str]]:
+    """The conversation before the answer, where it is more than one question."""
+    turns = question.record.prompt().messages
+    return [{"role": turn.role, "content": turn.content} for turn in turns] if len(turns) > 1 else []
 
 
 def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
@@ -141,7 +134,8 @@ def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
     return {
         "answer": cell.get("answer", ""), "reasoning": cell.get("reasoning", ""),
         "error": cell.get("error", ""), "finish": cell.get("finish_reason", ""),
-        "tokens": cell.get("completion_tokens", 0), "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
+        "tokens": cell.get("completion_tokens", 0), "asked": cell.get("prompt_tokens", 0),
+        "seconds": cell.get("seconds") or 0, "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
         **{key: value(key) for key in ("f1", "rouge_l", "numbers", "repetition", "speed")}, **_strays(cell),
     }  # fmt: skip
 
@@ -203,16 +197,3 @@ def _group_cell(metric: Metric, line: Line) -> dict[str, str]:
         "value": metric.show(score.value), "interval": show_interval(metric, score), "count": str(score.count),
         "gap": show_gap(metric, gap), "verdict": verdict(metric, gap),
     }  # fmt: skip
-
-
-def _settings(comparison: Comparison) -> list[tuple[str, dict[str, str]]]:
-    """What each contestant was run with, as text."""
-    tables = []
-    for contestant in comparison.contestants:
-        settings = comparison.recipe.settings_of(contestant)
-        settings |= comparison.settings.get(comparison.fingerprints[contestant.name], {})
-        settings |= {"指纹": comparison.fingerprints[contestant.name], **settings.pop("sampling")}
-        tables.append(
-            (contestant.name, {key: str(value) for key, value in settings.items() if value not in (None, "", [])})
-        )
-    return tables
