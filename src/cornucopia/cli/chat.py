@@ -46,6 +46,8 @@ def run(argv: list[str]) -> int:
         ChatConfig, argv, prog="cornucopia chat", examples=EXAMPLES,
         summary="在终端里对话，边生成边显示。/help 看对话里能用的命令；长对话放不下时从最早的一轮开始省略。",
     )  # fmt: skip
+    if config.is_bundled and not config.active_adapter() and not config.template:
+        config.template = "nano"  # the prompt that the bundled base was built with; it knows no other
     material = _read(config.material) if config.material else ""
     question = config.question
     if question is None and not sys.stdin.isatty():
