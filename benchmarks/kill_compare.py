@@ -36,7 +36,7 @@ class CompareTrial(Trial):
     @cached_property
     def _loaded(self) -> tuple[dict[str, Any], Any]:
         from cornucopia.inference.local_engines import open_local
-        from cornucopia.inference.open_engine import EngineSpec
+        from cornucopia.inference.spec import EngineSpec
         from cornucopia.records.read import read_records
 
         given = self.options

@@ -35,7 +35,8 @@ class InferTrial(Trial):
     def _loaded(self) -> tuple[Any, Any, Any]:
         from cornucopia.inference.batch import make_tasks
         from cornucopia.inference.engine import Sampling
-        from cornucopia.inference.open_engine import EngineSpec, open_engine
+        from cornucopia.inference.open_engine import open_engine
+        from cornucopia.inference.spec import EngineSpec
         from cornucopia.records.read import read_records
 
         given = self.options

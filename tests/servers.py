@@ -23,12 +23,14 @@ class ChatServer:
         script: one (status, headers, body) for each of the next requests; None in it means a normal answer.
         key: when set, the bearer token it wants.
         delay: seconds before each answer.
+        drip: when set, a blank comes every so many seconds, and no answer ever.
     """
 
     answer: Answer = lambda body: "答：" + body["messages"][-1]["content"]
     script: list[Any] = field(default_factory=list)
     key: str = ""
     delay: float = 0.0
+    drip: float = 0.0
     finish: str | None = "stop"
     requests: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -69,12 +71,21 @@ class _Handler(BaseHTTPRequestHandler):
             scripted = state.script.pop(0) if state.script else None
         try:
             time.sleep(state.delay)
+            if state.drip:
+                return self._drip()
             self._respond(body, scripted)
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
             with state.lock:
                 state.running -= 1
+
+    def _drip(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(100):
+            self.wfile.write(b" ")
+            time.sleep(self.state.drip)
 
     def _respond(self, body: dict[str, Any], scripted: Any) -> None:
         if self.path != "/v1/chat/completions":

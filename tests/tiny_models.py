@@ -51,7 +51,7 @@ def make_adapter(model_folder, folder, seed: int = 1):
 def open_engines(base, adapters, **settings):
     """An engine for each adapter (None: the base itself) on one base in memory."""
     from cornucopia.inference.local_engines import open_local
-    from cornucopia.inference.open_engine import EngineSpec
+    from cornucopia.inference.spec import EngineSpec
 
     specs = [{"base": str(base), "adapter": adapter and str(adapter), **settings} for adapter in adapters]
     return open_local([EngineSpec.build(spec) for spec in specs])

@@ -17,7 +17,8 @@ from facts import DATA, wordings
 from cornucopia.comparison.metrics import character_f1
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.open_engine import EngineSpec, open_engine
+from cornucopia.inference.open_engine import open_engine
+from cornucopia.inference.spec import EngineSpec
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.template import resolve_template
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.core.errors import EndpointError
+from cornucopia.core.errors import ConfigError, EndpointError
 from cornucopia.inference import pace
 from cornucopia.inference.completion import events
 from cornucopia.inference.engine import Request, Sampling
 from cornucopia.inference.openai_engine import OpenAIEngine
 from cornucopia.inference.pace import retry_after, wait_seconds
-from cornucopia.inference.providers import LOCAL, PROVIDERS, find_provider, parameters, redact
+from cornucopia.inference.providers import LOCAL, PROVIDERS, check_key, find_provider, parameters, redact
 from cornucopia.inference.refusal import message_of
 from cornucopia.inference.text import Thought
 from cornucopia.records.schema import Message, Passage, Record
@@ -273,3 +273,135 @@ def test_threads_do_not_pile_up():
         answers(OpenAIEngine(server.url, "m", concurrency=8), 20)
     time.sleep(0.1)
     assert threading.active_count() <= before + 1
+
+
+def flagged(text):
+    return (403, {}, {"error": {"code": 403, "message": "blocked", "metadata": {"flagged_input": text}}})
+
+
+@pytest.mark.parametrize("refusal", [flagged("问"), (451, {}, "no"), (403, {}, "<html>拦截</html>")])
+def test_one_refused_prompt_stops_no_other(refusal):
+    with chat_server(script=[None, refusal]) as server:
+        found = answers(OpenAIEngine(server.url, "m", concurrency=1), 5)
+    assert [bool(reply.error) for _, reply in sorted(found.items())] == [False, True, False, False, False]
+    assert len(server.requests) == 5
+
+
+def test_a_server_error_is_told_as_one_with_its_tries():
+    with chat_server(script=[(500, {}, "boom")] * 3) as server:
+        error = answers(OpenAIEngine(server.url, "m", max_retries=2))["0"].error
+    assert "服务器出错" in error and "试了 3 次" in error and "拒绝" not in error
+
+
+def test_a_service_that_nobody_reaches_is_not_asked_for_every_question():
+    begun = time.monotonic()
+    found = answers(OpenAIEngine("http://127.0.0.1:9/v1", "m", max_retries=1, concurrency=2), 40)
+    assert len(found) == 40 and all("连不上" in reply.error for reply in found.values())
+    assert time.monotonic() - begun < 5
+
+
+def test_waiting_has_an_end_and_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(pace, "TELL_AFTER", 0.2)
+    with chat_server(script=["hang"] * 9) as server:
+        begun = time.monotonic()
+        error = answers(OpenAIEngine(server.url, "m", timeout=0.25, max_retries=20))["0"].error
+    assert "超时" in error and time.monotonic() - begun < 2 and len(server.requests) <= 4
+    assert "还在等 http://127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_service_that_drips_for_ever_is_given_up(monkeypatch):
+    with chat_server(drip=0.05) as server:
+        begun = time.monotonic()
+        error = answers(OpenAIEngine(server.url, "m", timeout=0.2, max_retries=0))["0"].error
+    assert "超时" in error and time.monotonic() - begun < 2
+
+
+def test_a_long_retry_after_is_not_slept_through():
+    with chat_server(script=[(429, {"Retry-After": "3600"}, {"error": {"message": "later"}})]) as server:
+        begun = time.monotonic()
+        error = answers(OpenAIEngine(server.url, "m", timeout=1))["0"].error
+    assert "later" in error and time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("stop", ["\n", " ", ",", "利率"])
+def test_a_stop_text_ends_the_answer_even_where_the_service_does_not_know_it(stop):
+    text = f"年化{stop}3.5%"
+    with chat_server(answer=lambda body: text) as server:
+        engine = OpenAIEngine(server.url, "m")
+        [reply] = engine.generate([Request("a", ask("问"))], Sampling(stop=[stop]))
+        pieces = engine.stream(ask("问"), Sampling(stop=[stop]))
+        shown = "".join(pieces)
+    assert (reply.answer, reply.finish_reason, shown) == ("年化", "stop", "年化")
+
+
+def test_half_a_character_in_the_question_is_asked_all_the_same():
+    with chat_server() as server:
+        assert answers(OpenAIEngine(server.url, "m"))["0"].answer
+        [reply] = OpenAIEngine(server.url, "m").generate([Request("a", ask("半个\ud83d"))], Sampling())
+    assert reply.answer == "答：半个\ufffd"
+
+
+def test_a_stream_returns_the_whole_reply_with_a_stray_thought_told_apart():
+    stream = "".join(
+        f"data: {json.dumps({'choices': [{'delta': {'content': part}}]})}\n\n"
+        for part in ("先想", "\n</thi", "nk>\n能退")
+    )
+    with chat_server(script=[(200, {}, stream)]) as server:
+        pieces = OpenAIEngine(server.url, "m").stream(ask("问"), Sampling())
+        shown = []
+        try:
+            while True:
+                shown.append(next(pieces))
+        except StopIteration as end:
+            reply = end.value
+    assert "</think>" not in "".join(shown) and (reply.reasoning, reply.answer) == ("先想", "能退")
+
+
+@pytest.mark.parametrize("body", ["", "<html>登录</html>", '{"choices": []}'])
+def test_a_stream_that_is_none_is_an_error(body):
+    with chat_server(script=[(200, {}, body)]) as server, pytest.raises(EndpointError, match="chat/completions"):
+        list(OpenAIEngine(server.url, "m").stream(ask("问"), Sampling()))
+
+
+def test_a_whole_answer_instead_of_a_stream_is_shown():
+    whole = {"choices": [{"message": {"content": "能退"}, "finish_reason": "stop"}]}
+    with chat_server(script=[(200, {}, whole)]) as server:
+        assert "".join(OpenAIEngine(server.url, "m").stream(ask("问"), Sampling())) == "能退"
+
+
+def test_tools_and_pictures_are_sent_and_calls_come_back():
+    from cornucopia.records.schema import ToolCall
+
+    tool = {"type": "function", "function": {"name": "贷款"}}
+    call = ToolCall("贷款", "{}", "c1")
+    turns = (Message("user", "<image>看", images=("data:x",)), Message("assistant", "", tool_calls=(call,)),
+             Message("tool", "12", tool_call_id="c1"))  # fmt: skip
+    wanted = {"id": "c2", "type": "function", "function": {"name": "贷款", "arguments": "{}"}}
+    replied = {"choices": [{"message": {"content": None, "tool_calls": [wanted]}, "finish_reason": "tool_calls"}]}
+    with chat_server(script=[(200, {}, replied)]) as server:
+        [reply] = OpenAIEngine(server.url, "m").generate([Request("a", Record(turns, tools=(tool,)))], Sampling())
+    assert reply.tool_calls == (ToolCall("贷款", "{}", "c2"),) and reply.finish_reason == "tool_calls"
+    sent = server.requests[0]
+    assert sent["tools"] == [tool] and sent["messages"][0]["content"][0]["image_url"] == {"url": "data:x"}
+    assert sent["messages"][1]["tool_calls"][0]["id"] == sent["messages"][2]["tool_call_id"] == "c1"
+
+
+@pytest.mark.parametrize(("endpoint", "key_env", "allowed", "good"), [
+    ("https://api.deepseek.com", None, (), True), ("https://api.deepseek.com", "DEEPSEEK_API_KEY", (), True),
+    ("https://evil.example/v1", "DEEPSEEK_API_KEY", (), False), ("https://evil.example/v1", "HOME", (), False),
+    ("https://evil.example/v1", None, (), True), ("http://10.0.0.5:8000/v1", None, (), True),
+    ("http://127.0.0.1:8000/v1", "MY", (), False), ("http://127.0.0.1:8000/v1", "MY", ["MY=127.0.0.1"], True),
+    ("https://a.example/v1", "MY", ["MY=a.example"], True), ("https://a.example/v1", "MY", ["MY=b.example"], False),
+    ("https://a.example/v1", "MY", ["OTHER=a.example"], False), ("https://a.example/v1", "MY", ["MY"], False),
+    ("https://a.example:8443/v1", "MY", ["MY=a.example:443"], False),
+    ("http://a.example/v1", "MY", ["MY=a.example"], False),
+    ("http://a.example/v1", "MY", ["MY=http://a.example"], True), ("http://api.deepseek.com", None, (), False),
+    ("https://api.deepseek.com.evil.example", "DEEPSEEK_API_KEY", (), False),
+    ("https://api.deepseek.com@evil.example/v1", "DEEPSEEK_API_KEY", (), False),
+])  # fmt: skip
+def test_a_variable_goes_only_where_it_is_registered_or_the_user_says(endpoint, key_env, allowed, good):
+    if good:
+        check_key(endpoint, key_env, allowed)
+    else:
+        with pytest.raises(ConfigError, match="allow-key"):
+            check_key(endpoint, key_env, allowed)

@@ -131,7 +131,7 @@ def test_batch_keeps_its_id_and_parameters():
     body = {"messages": [{"role": "user", "content": Q}], "model": "m", "max_tokens": 9}
     record, _ = to_record({"custom_id": "r1", "method": "POST", "url": "/v1/chat/completions", "body": body})
     assert (record.id, record.kind, record.golden) == ("r1", "openai_batch", "")
-    assert record.extra == {"method": "POST", "url": "/v1/chat/completions", "model": "m", "max_tokens": 9}
+    assert record.extra == {"method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "max_tokens": 9}}
 
 
 def test_text_parts_are_joined_pictures_kept_and_other_media_refused():

@@ -9,7 +9,7 @@ from chat_models import BARE, CHATML, FORGETFUL, LLAMA, QWEN3, with_template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.reasoning import CLOSE, OPEN, opens_block, split_reasoning, think_block
 from cornucopia.tokens.render import IGNORE, encode, encode_prompt
@@ -73,7 +73,7 @@ def test_chat_templates_write_it_their_way_or_before_the_answer(jinja, tokenizer
 
 def test_a_chat_template_that_cuts_it_away_is_refused(tokenizer):
     tokenizer = with_template(tokenizer, FORGETFUL)
-    with pytest.raises(ConfigError, match="去掉了回答前的思考过程"):
+    with pytest.raises(DataError, match="去掉了回答前的思考过程"):
         encode(THOUGHT, resolve_template("chat", tokenizer), tokenizer, 500)
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from chat_models import CHATML, STRICT, with_template
 
-from cornucopia.core.errors import ConfigError
-from cornucopia.records.schema import Message, Passage, Record
+from cornucopia.core.errors import ConfigError, DataError
+from cornucopia.records.schema import Message, Passage, Record, ToolCall
 from cornucopia.tokens.template import TEMPLATES, PromptTemplate, resolve_template
 
 ORIGINAL = "下面是一个问题，运用金融财经知识来正确回答问题.\n### 问题:\n利率？\n### 回答:\n"
@@ -63,7 +63,6 @@ def test_a_json_file_and_a_stored_text(tokenizer, tmp_path):
     [
         ("[]", "应是含"), ("{", "应是含"), ('{"prompt_input": "x"}', "应是含"), ("\udcff", "应是含"),
         ('{"prompt_input": "{input}", "prompt_no_input": "x", "response_split": ""}', "没有 {instruction}"),
-        ('{"prompt_input": "{instruction}", "prompt_no_input": "{instruction}", "response_split": ""}', "材料到不了"),
     ],
 )  # fmt: skip
 def test_a_bad_template_file_says_what_is_missing(content, message, tokenizer, tmp_path):
@@ -84,10 +83,11 @@ def test_an_unknown_name_names_the_nearest(tokenizer):
 
 def test_a_chat_template_that_refuses_is_told(tokenizer):
     template = resolve_template("chat", with_template(tokenizer, STRICT))
-    with pytest.raises(ConfigError, match="不接受"):
-        template.segments(Record((Message("system", "s"), Message("user", "u"))), eos="</s>")
+    with pytest.raises(DataError, match="不接受") as error:
+        template.segments(Record((Message("system", "s"), Message("user", "u")), origin="a.json:3"), eos="</s>")
+    assert error.value.where == "a.json:3" and "no system" in error.value.found
     broken = resolve_template("chat", with_template(tokenizer, "{% for %}"))
-    with pytest.raises(ConfigError, match="不接受"):
+    with pytest.raises(DataError, match="不接受"):
         broken.segments(asking("u"), eos="</s>")
 
 
@@ -95,3 +95,60 @@ def test_the_next_question_stops_an_answer(tokenizer):
     assert resolve_template("fin_template", tokenizer).stop_strings == ["### 问题:"]
     assert resolve_template("alpaca", tokenizer).stop_strings == ["### Instruction:"]
     assert resolve_template("ori_template", tokenizer).stop_strings == []
+
+
+def test_a_template_without_a_place_for_the_material_gets_one_and_it_is_told_once(tokenizer, tmp_path, capsys):
+    path = tmp_path / "fin.json"
+    path.write_text(
+        json.dumps(
+            {
+                "prompt_input": "问：{instruction}答：",
+                "prompt_no_input": "问：{instruction}答：",
+                "response_split": "答：",
+            }
+        )
+    )
+    template = resolve_template(str(path), tokenizer)
+    assert text(template, "利率？") == "问：利率？答：" and capsys.readouterr().err == ""
+    assert text(template, "利率？", "公告") == text(template, "利率？", "公告") == "问：利率？\n\n材料：\n公告答："
+    assert capsys.readouterr().err.count("没有 {input}") == 1
+
+
+CALL = ToolCall("rate", '{"term": 1}', "c1")
+TALK = Record(
+    (
+        Message("user", "利率？"),
+        Message("assistant", "", tool_calls=(CALL,)),
+        Message("tool", "3%", tool_call_id="c1", name="rate"),
+        Message("assistant", "3%。"),
+    ),
+    tools=({"type": "function", "function": {"name": "rate", "parameters": {}}},),
+)  # fmt: skip
+TOOLS = (
+    "{% for t in tools or [] %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+    "{% for c in m.tool_calls or [] %}{{ c.function.name }}({{ c.function.arguments.term }}){% endfor %}"
+    "{% if m.tool_call_id %}#{{ m.tool_call_id }}{% endif %}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def test_tools_and_calls_reach_the_chat_template(tokenizer, capsys):
+    parts = resolve_template("chat", with_template(tokenizer, TOOLS)).segments(TALK, eos="</s>")
+    assert "".join(p.text for p in parts) == (
+        "[rate]<user>利率？</s><assistant>rate(1)</s><tool>3%#c1</s><assistant>3%。</s>"
+    )
+    assert [p.text for p in parts if p.answer] == ["rate(1)</s>", "3%。</s>"] and capsys.readouterr().err == ""
+
+
+def test_what_a_template_leaves_out_is_told_once(tokenizer, capsys):
+    chat = resolve_template("chat", with_template(tokenizer, CHATML))
+    fin = resolve_template("fin_template", tokenizer)
+    deaf = resolve_template(
+        "chat", with_template(tokenizer, "{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}")
+    )
+    told = Record((Message("system", "守规矩"), Message("user", "问"), Message("assistant", "答")))
+    for _ in range(2):
+        chat.segments(TALK, eos="</s>"), fin.segments(TALK, eos="</s>"), deaf.segments(told, eos="</s>")
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if "tools" in line]) == 2 and len([li for li in lines if "系统提示" in li]) == 1
+    assert '"name": "rate"' in "".join(part.text for part in fin.segments(TALK, eos="</s>"))

@@ -8,7 +8,6 @@ from cornucopia.comparison.recipe import CompareRecipe, check
 from cornucopia.core import console, options
 from cornucopia.core.config import option, read_yaml
 from cornucopia.core.errors import ConfigError
-from cornucopia.core.jsonl import write_text
 
 _EXAMPLES = """  cornucopia compare recipes/compare.yaml
   cornucopia compare --questions instruction_data/infer.json --output-dir runs/compare \\
@@ -41,18 +40,11 @@ def run(argv: list[str]) -> int:
     from cornucopia.comparison.gate import read_limits, shortfalls
 
     limits = read_limits(recipe)
-    from cornucopia.comparison.report import write_report
-    from cornucopia.comparison.run import compare
-    from cornucopia.comparison.summary import summarise
-    from cornucopia.comparison.table import markdown, markdown_scores, show_summary
-    from cornucopia.records.read import read_records
+    from cornucopia.comparison.results import compare_files
+    from cornucopia.comparison.table import show_summary
 
-    comparison = compare(recipe, read_records(recipe.questions).records, allow_key=recipe.allow_key)
-    summary = summarise(comparison)
+    comparison, summary = compare_files(recipe, allow_key=recipe.allow_key)
     folder = Path(recipe.output_dir)
-    scores = markdown_scores(comparison, summary)
-    write_text(folder / "answers.md", f"{scores}## 回答\n\n{markdown(comparison)}" if scores else markdown(comparison))
-    write_report(folder / "report.html", comparison, summary)
     show_summary(comparison, summary)
     console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")
     console.say(f"表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")

@@ -59,7 +59,7 @@ def run(argv: list[str]) -> int:
             made = _examples(record, template, tokenizer, config)
         except DataError as error:
             if number < config.count:
-                print(f"── {record.origin}：不能训练，{error.what}\n")
+                print(f"── {record.origin}：不能训练，{error.what}{f'（{error.found}）' if error.found else ''}\n")
             continue
         if number < config.count:
             for example in made:

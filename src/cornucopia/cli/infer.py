@@ -11,8 +11,9 @@ from cornucopia.core.errors import DataError
 from cornucopia.core.options import parse
 from cornucopia.core.paths import project_root, spare_input
 from cornucopia.inference.engine import Engine, Sampling
-from cornucopia.inference.open_engine import EngineSpec, open_engine
+from cornucopia.inference.open_engine import open_engine
 from cornucopia.inference.providers import check_key
+from cornucopia.inference.spec import EngineSpec
 
 if TYPE_CHECKING:
     from cornucopia.inference.batch import AnswerFile, Summary, Task

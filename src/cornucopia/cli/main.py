@@ -6,8 +6,8 @@ import importlib
 import os
 import sys
 
-from cornucopia import __version__
 from cornucopia.core.errors import ConfigError, CornucopiaError, Interrupted, UsageError, nearest, refused
+from cornucopia.core.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("cornucopia.cli.train", "微调：LoRA 指令微调，或继续预训练"),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
+from cornucopia.core.errors import UsageError
 from cornucopia.core.jsonl import mended
 from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Record
@@ -79,6 +80,22 @@ class Comparison:
         """The cells of one contestant, in question order."""
         return [self.cells[name][question.id] for question in self.questions]
 
+    def rows(self) -> list[Cell]:
+        """Question by question, contestants in order: a row for each answer, as in answers.jsonl."""
+        return [self.cells[one.name][question.id] for question in self.questions for one in self.contestants]
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UsageError("to_pandas 要先装 pandas", fix="pip install pandas；或用 rows()") from None
+        return pandas.DataFrame(self.rows())
+
 
 def describe(contestant: str, question: Question) -> Cell:
     """The part of a cell that the question and the column's name decide."""
@@ -103,10 +120,3 @@ def collect(recipe: CompareRecipe, questions: list[Question], prints: dict[str, 
             cell = store.get((prints[contestant.name], question.fingerprint)) or {}
             column[question.id] = {**cell, **describe(contestant.name, question)}
     return comparison
-
-
-def ordered_rows(comparison: Comparison) -> Iterable[Cell]:
-    """Question by question, contestants in order."""
-    for question in comparison.questions:
-        for contestant in comparison.contestants:
-            yield comparison.cells[contestant.name][question.id]

@@ -14,7 +14,8 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError, UsageError
 from cornucopia.core.jsonl import mended
 from cornucopia.inference.engine import Sampling
-from cornucopia.inference.open_engine import EngineSpec, kind_of
+from cornucopia.inference.open_engine import kind_of
+from cornucopia.inference.spec import EngineSpec
 
 
 class Contestant(EngineSpec):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from cornucopia import __version__
 from cornucopia.comparison.cells import Cell, Comparison
+from cornucopia.core.version import __version__
 
 
 def settings_tables(comparison: Comparison) -> list[tuple[str, dict[str, str]]]:

@@ -20,7 +20,6 @@ from cornucopia.comparison.cells import (
     describe,
     make_questions,
     open_store,
-    ordered_rows,
 )
 from cornucopia.comparison.recipe import CompareRecipe, Contestant
 from cornucopia.core.console import Progress, warn
@@ -73,7 +72,7 @@ def compare(
     finally:
         store.close()
     comparison = collect(recipe, questions, prints, store)
-    store.settle(list(ordered_rows(comparison)))
+    store.settle(comparison.rows())
     return comparison
 
 

@@ -44,8 +44,18 @@ def typed_text(word: str) -> str:
     return os.fsencode(word).decode("utf-8", "replace") if halves else word
 
 
+_state = {"quiet": False}
+
+
+def quiet(on: bool) -> None:
+    """Whether this process shows nothing: one of several that do the same work, but not the first of them."""
+    _state["quiet"] = on
+
+
 def say(message: str) -> None:
     """A message for the user, on standard error."""
+    if _state["quiet"]:
+        return
     print(message, file=sys.stderr, flush=True)
 
 
@@ -62,6 +72,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
         whole: 0 breaks long cells over lines. Otherwise no cell is broken: on a terminal too narrow for the table each
             row becomes a block, headed by its first `whole` cells (an empty one there repeats the row above).
     """
+    if _state["quiet"]:
+        return
     from rich.console import Console
     from rich.measure import measure_renderables
     from rich.table import Table
@@ -116,7 +128,7 @@ class Progress:
         self._task: Any = None
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not _state["quiet"]:
             from rich import progress as rp
             from rich.console import Console
 

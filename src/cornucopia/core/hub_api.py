@@ -16,10 +16,10 @@ from urllib.parse import quote, urlencode
 
 import pydantic
 
-from cornucopia import __version__
 from cornucopia.core import hub_patience
 from cornucopia.core.errors import HubError
 from cornucopia.core.hub_patience import Refused, Unfit
+from cornucopia.core.version import __version__
 
 if TYPE_CHECKING:
     import httpx

@@ -93,7 +93,7 @@ def _task(record: Record, sampling: Sampling) -> Task:
     problem = ""
     if openai_batch.is_request(record):
         try:
-            sampling = openai_batch.own_sampling(record, sampling)
+            sampling, record = openai_batch.own_sampling(record, sampling), openai_batch.with_tools(record)
         except ConfigError as error:
             problem = " ".join(str(error).split())
     return Task(_key(record, sampling), record, sampling, problem)

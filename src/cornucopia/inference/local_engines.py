@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cornucopia.adapters.load import attach
-from cornucopia.inference.open_engine import EngineSpec
 from cornucopia.inference.shared_model import SharedModel, cache_tokens
+from cornucopia.inference.spec import EngineSpec
 from cornucopia.inference.transformers_engine import TransformersEngine
 from cornucopia.models.load import load_base
 from cornucopia.models.spec import resolve

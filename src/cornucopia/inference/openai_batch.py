@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cornucopia.core.errors import ConfigError, nearest
@@ -31,13 +32,31 @@ _HARMLESS: dict[str, tuple[Any, ...]] = {
     "length_penalty": (1,), "skip_special_tokens": (True,), "add_generation_prompt": (True,),
 }  # fmt: skip
 # What changes no answer, or is the reader's own.
-_BESIDE = {"model", "user", "metadata", "method", "url", "service_tier", "safety_identifier", "prompt_cache_key",
-           "stream_options", "custom_id"}  # fmt: skip
+_BESIDE = {"model", "user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options",
+           "tools"}  # fmt: skip
 
 
 def is_request(record: Record) -> bool:
     """Whether a record was a line of an OpenAI Batch file."""
     return record.kind == KIND
+
+
+def body_of(record: Record) -> dict[str, Any]:
+    """The parameters of a request's body; its messages are the record's."""
+    body = record.extra.get("body")
+    return body if isinstance(body, dict) else {}
+
+
+def with_tools(record: Record) -> Record:
+    """The record with the tools that its body names, as an engine is shown them.
+
+    Raises:
+        ConfigError: they are no list of objects.
+    """
+    tools = body_of(record).get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise ConfigError("tools 应是对象的列表", where="tools", found=str(tools)[:80])
+    return replace(record, tools=tuple(tools))
 
 
 def own_sampling(record: Record, common: Sampling) -> Sampling:
@@ -46,8 +65,7 @@ def own_sampling(record: Record, common: Sampling) -> Sampling:
     Raises:
         ConfigError: a parameter that is wrong, or asks for what is not offered.
     """
-    body = record.extra
-    url = body.get("url", URL)
+    body, url = body_of(record), record.extra.get("url", URL)
     if url != URL:
         raise ConfigError("只支持 /v1/chat/completions", where="url", found=str(url)[:80])
     for name, value in body.items():
@@ -65,7 +83,7 @@ def own_sampling(record: Record, common: Sampling) -> Sampling:
 def _asks_nothing(name: str, value: Any) -> bool:
     """Whether a parameter that is not offered stands at a value that asks for nothing; True is not 1 here."""
     wanted = _HARMLESS.get(name, ())
-    return value is None or any(value == one and type(value) in (type(one), float) for one in wanted)
+    return value is None or any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in wanted)
 
 
 def response_line(key: str, custom_id: str, reply: Reply, model: str, created: int) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _ACCOUNT_WORDS = re.compile(
 )
 _KEY_WORDS = re.compile(
     r"api.?key|permission|access denied|not authori[sz]ed|unauthori[sz]ed|forbidden for|not allowed to|no access"
-    r"|does not have access|country|region|无权|没有权限|权限|未开通|未授权|密钥|鉴权|白名单",
+    r"|not have access|country|region|无权|没有权限|权限|未开通|未授权|密钥|鉴权|白名单",
     re.IGNORECASE,
 )
 _MODEL_WORDS = re.compile(
@@ -192,11 +192,13 @@ def _bare(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
 
 
-def _without(message: str, prompt: str, size: int = 4) -> str:
-    """The message without runs of `size` and more characters that stand in the prompt."""
-    known = {prompt[start : start + size] for start in range(len(prompt) - size + 1)}
+def _without(message: str, prompt: str) -> str:
+    """The message without what stands in the prompt too: four Chinese characters running, or twelve of any kind."""
     masked = list(message)
-    for start in range(len(message) - size + 1):
-        if message[start : start + size] in known:
-            masked[start : start + size] = " " * size
+    for size in (4, 12):
+        known = {prompt[start : start + size] for start in range(len(prompt) - size + 1)}
+        for start in range(len(message) - size + 1):
+            run = message[start : start + size]
+            if run in known and (size > 4 or not any(character.isascii() for character in run)):
+                masked[start : start + size] = " " * size
     return "".join(masked)

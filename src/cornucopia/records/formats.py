@@ -295,8 +295,9 @@ def _batch(row: dict[str, Any]) -> Parts:
     body = row.pop("body")
     if not isinstance(body, dict) or "messages" not in body:
         raise DataError("OpenAI Batch 的 body 里应有 messages", found=kind_name(body))
-    parts = _conversation("messages")(body)
-    row.update({key: value for key, value in body.items() if key not in row})
+    parts = _conversation("messages")({"messages": body["messages"]})
+    # Parameters of the request stay together: none of them is a column of the row, whatever its name.
+    row["body"] = {key: value for key, value in body.items() if key != "messages"}
     parts.fields = {"id": text_of(row.pop("custom_id"), "custom_id"), "kind": "openai_batch"}
     return parts
 

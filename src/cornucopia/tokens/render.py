@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Passage, Record
+from cornucopia.tokens.control import guarded
 from cornucopia.tokens.template import Segment, Template
 
 IGNORE = -100
+_READ, _TRAINED, _NEVER = range(3)  # what becomes of a character: _NEVER is not trained with the inputs either
 TOGETHER = 1000  # records tokenised in one call
 
 
@@ -72,8 +75,7 @@ def encode(
     Raises:
         DataError: if the record does not end with an answer, or nothing of the answer fits.
     """
-    if not record.golden:
-        raise DataError("这条记录没有回答，不能用来训练", where=record.origin)
+    _check(record)
     once = partial(
         _encode_once,
         template=template,
@@ -86,7 +88,7 @@ def encode(
         return example
     for shorter in _shortened(record, template, tokenizer, cutoff_len):
         example = once(shorter)
-        if len(example.input_ids) <= cutoff_len:
+        if len(example.input_ids) <= cutoff_len and example.supervised:
             return replace(example, truncated="prompt")
     example = once(_short_prompt(record, template, tokenizer, cutoff_len // 2))
     cut = Example(example.input_ids[:cutoff_len], example.labels[:cutoff_len], "answer", record.origin)
@@ -103,10 +105,14 @@ def encode_many(
     """For each record what `encode` gives, or the error it raises, tokenised together on all cores."""
     for start in range(0, len(records), TOGETHER):
         part = records[start : start + TOGETHER]
-        whole = _encode_whole([record for record in part if record.golden], template, tokenizer, train_on_inputs)
-        for record in part:
-            example = next(whole) if record.golden else None
-            if example is not None and len(example.input_ids) <= cutoff_len:
+        texts = [_tried(record, template, tokenizer) for record in part]
+        whole = _tokens([text for text in texts if isinstance(text, _Text)], tokenizer)
+        for record, text in zip(part, texts, strict=True):
+            if isinstance(text, DataError):
+                yield text
+                continue
+            example = _example(record, *next(whole), train_on_inputs)
+            if len(example.input_ids) <= cutoff_len and example.supervised:
                 yield example
                 continue
             try:
@@ -115,22 +121,36 @@ def encode_many(
                 yield error
 
 
-def _encode_whole(
-    records: Sequence[Record], template: Template, tokenizer: Any, train_on_inputs: bool
-) -> Iterator[Example]:
-    """Every record as it is, however long."""
-    texts = [_segments(record, template, tokenizer) for record in records]
-    if not texts:
-        return
-    encoding = tokenizer(
-        ["".join(segment.text for segment in segments) for segments in texts],
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-    )
-    bos = tokenizer.bos_token_id if starts_with_bos(tokenizer) else None
-    rows = zip(records, texts, encoding.input_ids, encoding.offset_mapping, strict=True)
-    for record, segments, ids, offsets in rows:
-        yield _example(record, *_marked(segments, ids, offsets, bos), train_on_inputs)
+def _check(record: Record) -> None:
+    """
+    Raises:
+        DataError: if the record has no answer that may be learnt.
+    """
+    if not record.answer:
+        raise DataError("这条记录没有回答，不能用来训练", where=record.origin)
+    if all(message.learnt is False for message in record.messages if message.role == "assistant"):
+        raise DataError("每一轮回答都标了不学", where=record.origin)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A rendered conversation.
+
+    Args:
+        pieces: it, parted where no token may cross.
+        kinds: of each of its characters: _READ, _TRAINED or _NEVER.
+    """
+
+    pieces: list[str]
+    kinds: list[int]
+
+
+def _tried(record: Record, template: Template, tokenizer: Any) -> _Text | DataError:
+    try:
+        _check(record)
+        return _written(record, template, tokenizer)
+    except DataError as error:
+        return error
 
 
 def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length: int | None = None) -> list[int]:
@@ -154,8 +174,13 @@ def encode_prompt(record: Record, template: Template, tokenizer: Any, max_length
 
 
 def encode_text(text: str, tokenizer: Any, *, complete: bool = True) -> list[int]:
-    """Token ids of a plain document, with BOS where the family has one, and EOS unless it breaks off."""
-    ids = tokenizer(text, add_special_tokens=False).input_ids
+    """Token ids of a plain document, with BOS where the family has one, and EOS unless it breaks off.
+
+    Control names within it stay text.
+    """
+    guard, mark = guarded(Record(text=text), tokenizer)
+    pieces = tokenizer(guard.text.split(mark) if mark else [text], add_special_tokens=False).input_ids
+    ids = [token for piece in pieces for token in piece]
     bos = [tokenizer.bos_token_id] if starts_with_bos(tokenizer) else []
     ends = complete and tokenizer.eos_token_id is not None
     return [*bos, *ids, *([tokenizer.eos_token_id] if ends else [])]
@@ -175,31 +200,42 @@ def encode_document(record: Record, tokenizer: Any, cutoff_len: int) -> list[Exa
 def _encode_once(
     record: Record, template: Template, tokenizer: Any, train_on_inputs: bool, train_on_reasoning: bool
 ) -> Example:
-    segments = _segments(record, template, tokenizer)
-    if not train_on_reasoning:
-        segments = [replace(segment, answer=False) if segment.thought else segment for segment in segments]
-    return _example(record, *_ids(segments, tokenizer), train_on_inputs)
+    text = _written(record, template, tokenizer, train_on_reasoning)
+    example = _example(record, *next(_tokens([text], tokenizer)), train_on_inputs)
+    if not example.supervised:
+        raise DataError("这条里没有能学到的回答", where=record.origin, fix="换一个模板，或核对每轮学不学的标记")
+    return example
 
 
-def _segments(record: Record, template: Template, tokenizer: Any) -> list[Segment]:
+def _written(record: Record, template: Template, tokenizer: Any, train_on_reasoning: bool = True) -> _Text:
+    """The record as text, with what is trained of it."""
+    record, mark = guarded(record, tokenizer)
     segments = template.segments(record, eos=tokenizer.eos_token or "")
-    return segments if record.complete else _broken_off(segments, record.golden)
+    if record.answer and not record.complete:
+        segments = _broken_off(segments, record.golden)
+    kinds: list[int] = []
+    for segment in segments:
+        trained = segment.answer and (train_on_reasoning or not segment.thought)
+        kind = _NEVER if segment.answer and not segment.learnt else _TRAINED if trained else _READ
+        kinds += [kind] * (len(segment.text) - (segment.text.count(mark) if mark else 0))
+    whole = "".join(segment.text for segment in segments)
+    return _Text(whole.split(mark) if mark else [whole], kinds)
 
 
-def _example(record: Record, ids: list[int], trained: list[bool], train_on_inputs: bool) -> Example:
-    labels = [i if (train_on_inputs or on) else IGNORE for i, on in zip(ids, trained, strict=True)]
-    return Example(ids, labels, "", record.origin)
+def _example(record: Record, ids: list[int], kinds: list[int], train_on_inputs: bool) -> Example:
+    trained = (_TRAINED, _READ) if train_on_inputs else (_TRAINED,)
+    return Example(ids, [i if k in trained else IGNORE for i, k in zip(ids, kinds, strict=True)], "", record.origin)
 
 
 def _broken_off(segments: Sequence[Segment], golden: str) -> list[Segment]:
     """The conversation up to the last word of its last answer: no end marker and nothing after it."""
     last = max(index for index, segment in enumerate(segments) if segment.answer)
     head, found, _ = segments[last].text.rpartition(golden)
-    return [*segments[:last], Segment(head + found, answer=True)]
+    return [*segments[:last], replace(segments[last], text=head + found)]
 
 
 def _token_ids(record: Record, template: Template, tokenizer: Any) -> list[int]:
-    return _ids(template.segments(record, eos=tokenizer.eos_token or ""), tokenizer)[0]
+    return next(_tokens([_written(record, template, tokenizer)], tokenizer))[0]
 
 
 def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int) -> Record:
@@ -213,24 +249,23 @@ def _short_prompt(record: Record, template: Template, tokenizer: Any, limit: int
     return replace(prompt, messages=(*prompt.messages, *answer))
 
 
-def _ids(segments: Sequence[Segment], tokenizer: Any) -> tuple[list[int], list[bool]]:
-    text = "".join(segment.text for segment in segments)
-    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+def _tokens(texts: Sequence[_Text], tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
+    """Of each text the ids, BOS in front where there is one, and their kinds: each that of its first character."""
+    if not texts:
+        return
+    pieces = [piece for text in texts for piece in text.pieces]
+    encoding = tokenizer(pieces, add_special_tokens=False, return_offsets_mapping=True)
     bos = tokenizer.bos_token_id if starts_with_bos(tokenizer) else None
-    return _marked(segments, encoding.input_ids, encoding.offset_mapping, bos)
-
-
-def _marked(
-    segments: Sequence[Segment], ids: Sequence[int], offsets: Sequence[tuple[int, int]], bos: int | None
-) -> tuple[list[int], list[bool]]:
-    """The ids, BOS in front where there is one, and which of them begin inside an answer."""
-    inside: list[bool] = []
-    for segment in segments:
-        inside += [segment.answer] * len(segment.text)
-    trained = [inside[start] if start < len(inside) else False for start, _ in offsets]
-    if bos is not None and list(ids[:1]) != [bos]:
-        return [bos, *ids], [False, *trained]
-    return list(ids), trained
+    rows = zip(pieces, encoding.input_ids, encoding.offset_mapping, strict=True)
+    for text in texts:
+        ids, kinds, begin = list[int](), list[int](), 0
+        for piece, own, offsets in islice(rows, len(text.pieces)):
+            ids += own
+            starts = (begin + start for start, _ in offsets)
+            kinds += [text.kinds[start] if start < len(text.kinds) else _READ for start in starts]
+            begin += len(piece)
+        headed = bos is not None and ids[:1] != [bos]
+        yield ([bos, *ids], [_READ, *kinds]) if headed else (ids, kinds)  # type: ignore[list-item]
 
 
 def _shortened(record: Record, template: Template, tokenizer: Any, limit: int) -> Iterator[Record]:

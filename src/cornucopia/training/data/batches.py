@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler
 
 from cornucopia.tokens.render import IGNORE, Example
+from cornucopia.training.data.store import TokenStore
 
 
 def pack_row(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
@@ -33,6 +36,25 @@ def pack_row(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     }
 
 
+class Filled(Sequence[Example]):
+    """Examples, and after the last of them as many as one likes of which nothing is trained.
+
+    Processes that take their examples in turn must have equally many; what fills them up changes no loss.
+    """
+
+    def __init__(self, examples: TokenStore) -> None:
+        self.examples, self.lengths = examples, examples.lengths
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index < len(self.examples):
+            return self.examples[index]
+        ids = self.examples[0].input_ids[:2]
+        return Example(ids, [IGNORE] * len(ids))
+
+
 class EpochSampler(Sampler[int]):
     """A permutation that depends on seed and epoch only, so that a resumed run sees the same order.
 
@@ -41,22 +63,29 @@ class EpochSampler(Sampler[int]):
         seed: the run's seed.
         batch_size: examples of one update; with `group` the examples of an update are alike in length.
         group: sort by length within 50 updates, updates in random order.
+        multiple_of: so many are taken together; the numbers after the last example fill up the last of them.
     """
 
-    def __init__(self, lengths: Sequence[int], seed: int, batch_size: int, group: bool = False) -> None:
+    def __init__(
+        self, lengths: Sequence[int], seed: int, batch_size: int, group: bool = False, multiple_of: int = 1
+    ) -> None:
         self.lengths, self.seed, self.batch_size, self.group, self.epoch = lengths, seed, batch_size, group, 0
+        self.fill = -len(lengths) % multiple_of
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the start of each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) + self.fill
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator)
-        return map(int, self._grouped(order, generator) if self.group else order.numpy())
+        count = len(self.lengths)
+        return chain(
+            map(int, self._grouped(order, generator) if self.group else order.numpy()), range(count, count + self.fill)
+        )
 
     def _grouped(self, order: torch.Tensor, generator: torch.Generator) -> np.ndarray:
         """The order with the examples of an update alike in length; arrays, as there may be millions."""

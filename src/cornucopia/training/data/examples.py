@@ -139,7 +139,8 @@ def _encode_part(
                 if isinstance(examples, DataError):
                     if settings.strict:
                         raise examples
-                    row = {"where": examples.where, "reason": examples.what, "raw": record.question}
+                    reason = "：".join(filter(None, (examples.what, examples.found)))
+                    row = {"where": examples.where, "reason": reason, "raw": record.question}
                     encoded.refuse(number, row)
                 else:
                     encoded.put(number, examples, writers[int(part.held[number])])

@@ -17,9 +17,11 @@ from cornucopia.models.find import find_model
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.training.data.plan import DataPlan
+from cornucopia.training.data.store import TokenStore
 from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run import ranks
 from cornucopia.training.run.plan import total_steps
 from cornucopia.training.run.trackers import tracker_names
 
@@ -56,12 +58,18 @@ def make_trainer(
         args=_arguments(recipe, output, plan, packed),
         data_collator=partial(objective.collate, packed=packed),
         callbacks=callbacks,
-        train_dataset=plan.train,
-        eval_dataset=plan.validation or None,
+        train_dataset=_dataset(plan.train),
+        eval_dataset=_dataset(plan.validation) if plan.validation else None,
         sampler_settings=(recipe.seed, recipe.batch_size, recipe.group_by_length),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _dataset(examples: TokenStore) -> Any:
+    from cornucopia.training.data.batches import Filled
+
+    return Filled(examples) if ranks.world() > 1 else examples
 
 
 def _speed_up(recipe: TrainRecipe, output: Path, plan: DataPlan, model: Any, objective: Objective) -> bool:
@@ -93,15 +101,15 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
     import torch
     from transformers import TrainingArguments
 
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = ranks.world()
     steps = total_steps(recipe, len(plan.train))
     return TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
-        report_to=tracker_names(recipe) or "none",
+        report_to=(tracker_names(recipe) if ranks.is_first() else []) or "none",
         per_device_train_batch_size=recipe.micro,
         per_device_eval_batch_size=recipe.micro,
-        gradient_accumulation_steps=max(recipe.batch_size // (recipe.micro * world), 1),
+        gradient_accumulation_steps=recipe.batch_size // (recipe.micro * world),
         num_train_epochs=recipe.num_epochs,
         max_steps=recipe.max_steps,
         learning_rate=recipe.learning_rate,
@@ -113,6 +121,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         optim=recipe.optim,
         activation_checkpointing=recipe.gradient_checkpointing,
         logging_steps=min(recipe.logging_steps, max(steps // 4, 1)),  # a short run has a curve too
+        logging_nan_inf_filter=False,  # it would hide what the run must stop at
         save_total_limit=recipe.save_total_limit,
         include_num_input_tokens_seen="all" if packed else "non_padding",
         seed=recipe.seed,
@@ -122,6 +131,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         label_names=["labels"],
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=0,
+        ddp_backend="gloo" if world > 1 and choose_device(recipe.device) == "cpu" else None,
         ddp_find_unused_parameters=False if world > 1 else None,
         average_tokens_across_devices=world > 1,
         **_precision(recipe),

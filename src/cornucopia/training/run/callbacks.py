@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -14,6 +15,8 @@ from cornucopia.core.console import Progress, say
 from cornucopia.core.jsonl import Appender
 from cornucopia.models.meta import ModelMeta, write_meta
 from cornucopia.training.run.checkpoint import mark_complete
+from cornucopia.training.run.divergence import Diverged
+from cornucopia.training.run.ranks import any_of, is_first, wait
 
 
 class LogCallback(TrainerCallback):
@@ -26,7 +29,7 @@ class LogCallback(TrainerCallback):
         self._clock, self._tokens, self._loss, self._eval = 0.0, 0, "", ""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._log = Appender(self._path)
+        self._log = Appender(self._path) if is_first() else None
         self._bar = Progress("训练", state.max_steps, state.global_step).__enter__()
         self._clock, self._tokens = time.monotonic(), state.num_input_tokens_seen
 
@@ -48,6 +51,11 @@ class LogCallback(TrainerCallback):
             self._eval = f"验证 {logs['eval_loss']:.3f}"
         self._log.write(row)
 
+    def diverged(self, error: Diverged) -> None:
+        """The row of a step whose numbers are not finite: they are null in it."""
+        if self._log:
+            self._log.write({"step": error.step, "diverged": error.values})
+
     def close(self) -> None:
         """Take the progress bar off the screen and close the log, also after an error."""
         if self._bar:
@@ -64,6 +72,7 @@ class CheckpointCallback(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        wait()  # for what each process keeps of its random numbers
         if folder.is_dir() and state.is_world_process_zero:
             write_meta(folder, self._meta)
             mark_complete(folder, state.global_step)
@@ -77,7 +86,9 @@ class InterruptCallback(TrainerCallback):
         self._before: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Take over SIGINT and SIGTERM."""
+        """Take over SIGINT and SIGTERM; only a program's main thread can, and only there they arrive."""
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._stop)
 
@@ -93,5 +104,6 @@ class InterruptCallback(TrainerCallback):
         say("\n收到中断：做完这一步就保存退出（再按一次 Ctrl-C 立即退出）")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.stopped = any_of(self.stopped)
         if self.stopped:
             control.should_training_stop = control.should_save = True

@@ -9,9 +9,9 @@ from typing import Any
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import read_jsonl, write_json, write_jsonl
+from cornucopia.training.run.output import IDENTITY
 
 COMPLETE = "complete.json"
-IDENTITY = "identity.json"
 RESULT = "train_result.json"
 
 
@@ -81,31 +81,6 @@ def finished(output_dir: Path) -> dict[str, Any] | None:
     path = output_dir / RESULT
     result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     return result if result and result.get("finished") else None
-
-
-def is_used(output_dir: Path) -> bool:
-    """Whether the folder already holds a training run."""
-    return (output_dir / IDENTITY).is_file() or any(output_dir.glob("checkpoint-*"))
-
-
-def clear(output_dir: Path) -> None:
-    """Remove what a training run wrote, and nothing else."""
-    for folder in [*output_dir.glob("checkpoint-*"), output_dir / "tensorboard"]:
-        shutil.rmtree(folder, ignore_errors=True)
-    names = (
-        IDENTITY,
-        RESULT,
-        "memory.json",
-        "log.jsonl",
-        "loss.png",
-        "recipe.yaml",
-        "rejects.jsonl",
-        "cornucopia.json",
-        "adapter_config.json",
-        "adapter_model.safetensors",
-    )
-    for name in names:
-        (output_dir / name).unlink(missing_ok=True)
 
 
 def trim_log(path: Path, step: int) -> None:

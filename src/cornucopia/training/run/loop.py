@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.errors import Interrupted, first_line
+from cornucopia.core import console
+from cornucopia.core.errors import CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
 from cornucopia.models.load import load_base
 from cornucopia.models.meta import ModelMeta
-from cornucopia.models.spec import resolve
+from cornucopia.models.spec import ResolvedModel, resolve
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.data.prepare import prepare, save_rejects
 from cornucopia.training.methods import METHODS
@@ -23,9 +24,11 @@ from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
-from cornucopia.training.run import planner
+from cornucopia.training.run import output as folder
+from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.build import make_trainer, trainable
-from cornucopia.training.run.plan import show, total_steps
+from cornucopia.training.run.divergence import Diverged
+from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
 from cornucopia.training.run.start import as_started, check_output, goes_on, open_output
 from cornucopia.training.run.trackers import check_trackers, start_trackers
@@ -41,35 +44,66 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
     recipe = as_started(recipe)
-    output = Path(recipe.output_dir)
     resolved = resolve(recipe.spec())
-    folder, shape, template = resolved.folder, resolved.shape, resolved.template
+    ranks.join(resolved.device)
+    console.quiet(not ranks.is_first())
+    claims: list[Any] = []  # of the output folder, once it is this run's
+    try:
+        return _train(recipe, resolved, claims)
+    finally:
+        for claim in claims:
+            folder.unlock(claim)
+
+
+def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> dict[str, Any]:
+    output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
-    if not recipe.dry_run:
-        check_output(recipe, output, folder)
+    if recipe.dry_run:
+        folder.check_writable(output)
+    else:
+        ranks.first_decides(lambda: check_output(recipe, output, resolved.folder))
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
-    show(fitted, plan, template.name, planner.memory_of(fitted, plan, shape, size), own, free)
+    memory, steps = planner.memory_of(fitted, plan, shape, size), total_steps(recipe, len(plan.train))
+    disk = planner.disk_of(recipe, memory, steps)
+    hint = compile_hint(recipe, repays_compiling(recipe, plan, shape.parameters, resolved.device), resolved.device)
+    show(fitted, plan, template.name, memory, own, free, (disk.total, folder.room(output)), hint)
     if recipe.dry_run:
-        return {"dry_run": True, "steps": total_steps(recipe, len(plan.train)), "rejects": len(plan.rejects)}
+        return {"dry_run": True, "steps": steps, "rejects": len(plan.rejects)}
     identity = recipe.identity() | {
         "base_fingerprint": resolved.weights_fingerprint,
         "data_fingerprint": plan.fingerprint,
         "start": resolved.adapter_fingerprint,
     }
-    start = open_output(recipe, output, identity)
+    meta = make_meta(recipe, template, resolved.folder, plan, identity["base_fingerprint"])
+    ranks.first_decides(lambda: planner.check_disk(disk, output))
+
+    def open_() -> str | None:
+        claims.append(folder.lock(output))
+        check_output(recipe, output, resolved.folder)  # again, now that nobody else can change it
+        return _open(recipe, fitted, output, plan, identity)
+
+    start = ranks.first_decides(open_)
     if start == "finished":
         return ck.finished(output) or {}
-    start_trackers(recipe)
-    save_rejects(plan, output / "rejects.jsonl")
-    write_text(output / "recipe.yaml", as_yaml(recipe))
-    meta = make_meta(recipe, template, folder, plan, identity["base_fingerprint"])
-    if recipe.auto:
-        planner.remember(output, fitted)
     return _fit(fitted, output, plan, objective, meta, start)
+
+
+def _open(
+    recipe: TrainRecipe, fitted: TrainRecipe, output: Path, plan: DataPlan, identity: dict[str, Any]
+) -> str | None:
+    """Make the output folder ready and write what is known before the first step; see `open_output`."""
+    start = open_output(recipe, output, identity)
+    if start != "finished":
+        start_trackers(recipe)
+        save_rejects(plan, output / "rejects.jsonl")
+        write_text(output / "recipe.yaml", as_yaml(recipe))
+        if recipe.auto:
+            planner.remember(output, fitted)
+    return start
 
 
 def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], TrainRecipe]) -> TrainRecipe:
@@ -78,7 +112,7 @@ def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], T
     With --auto they are made smaller still when the memory has become less.
     """
     before = planner.remembered(output, recipe) if goes_on(recipe) else None
-    most = before or recipe
+    most = before or planner.divided(recipe)
     return choose(most) if recipe.auto else most
 
 
@@ -89,7 +123,9 @@ def _fit(
     for failures in range(1, planner.TRIES + 1):
         try:
             return _fit_once(recipe, output, plan, objective, meta, start)
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # some are told better: safetensors and PyTorch have their own for a full disk
+            if folder.is_disk_full(error):
+                raise _disk_full(output) from None
             smaller = planner.step_down(recipe, failures) if planner.is_out_of_memory(error) else None
             if smaller is None and planner.is_out_of_memory(error):
                 raise planner.too_small(recipe, first_line(error)) from None
@@ -102,6 +138,13 @@ def _fit(
         planner.remember(output, recipe)
         planner.tell_step_down(recipe, start)
     raise AssertionError("step_down gives up before the last try")
+
+
+def _disk_full(output: Path) -> CornucopiaError:
+    """The error, with what was half-written gone."""
+    folder.sweep(output)
+    last = ck.last_complete(output)
+    return folder.disk_full(output, last.name if last else "")
 
 
 def _release() -> None:
@@ -135,14 +178,19 @@ def _fit_once(
     interrupt.install()
     try:
         trainer.train(resume_from_checkpoint=start)
+        trainer.check_weights()
+    except Diverged as error:
+        log.diverged(error)
+        raise _told(error, trainer, output, time.monotonic() - began, plan) from None
     finally:
         interrupt.remove()
         log.close()
-    seconds = time.monotonic() - began
-    save(output, trainer.model, method, base, meta)
-    result = summary(trainer, seconds, not interrupt.stopped, plan)
-    write_json(output / ck.RESULT, result)
-    plot_loss(output / "log.jsonl", output / "loss.png")
+    result = summary(trainer, time.monotonic() - began, plan) | {"finished": not interrupt.stopped}
+    if ranks.is_first():
+        save(output, trainer.model, method, base, meta)
+        write_json(output / ck.RESULT, result)
+        plot_loss(output / "log.jsonl", output / "loss.png")
+    ranks.wait()
     if interrupt.stopped:
         raise Interrupted(
             "训练已中断，进度和适配器都已保存",
@@ -150,3 +198,12 @@ def _fit_once(
             fix=f"接着练：同样的命令加 --resume（第 {result['steps']} 步）",
         )
     return result
+
+
+def _told(error: Diverged, trainer: Any, output: Path, seconds: float, plan: DataPlan) -> Diverged:
+    """A run that diverged: its result on the disk, and the error with what is left of the run."""
+    last = ranks.first_decides(lambda: ck.last_complete(output))
+    if ranks.is_first():
+        result = summary(trainer, seconds, plan) | {"finished": False, "diverged_at": error.step}
+        write_json(output / ck.RESULT, result)
+    return error.at(str(output), last.name if last else "")

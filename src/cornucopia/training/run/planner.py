@@ -6,12 +6,12 @@ Chooses documents per forward pass and whether activations are recomputed; docum
 from __future__ import annotations
 
 import json
-import os
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.console import say
+from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
 from cornucopia.models.memory import GIB, MemoryEstimate, Shape, Step
@@ -19,6 +19,8 @@ from cornucopia.training.data.batches import EpochSampler
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run import output as folder
+from cornucopia.training.run import ranks
 
 MEMORY = "memory.json"  # what was chosen for this output folder: a resumed run must compute the same way
 MARGIN = 0.9  # of the free memory; the rest is for allocators' gaps and other programs
@@ -72,6 +74,49 @@ def step_of(recipe: TrainRecipe, plan: DataPlan, compute_bytes: int) -> Step:
 def memory_of(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: int) -> MemoryEstimate:
     """Memory of the recipe's largest step."""
     return METHODS[recipe.method](recipe).memory(shape, step_of(recipe, plan, compute_bytes))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes a run writes: one checkpoint, all that are there at once, the result."""
+
+    checkpoint: int
+    checkpoints: int
+    result: int
+
+    @property
+    def least(self) -> int:
+        """Without which not even the first checkpoint and the result fit."""
+        return self.checkpoint + self.result
+
+    @property
+    def total(self) -> int:
+        """The most at once."""
+        return self.checkpoints * self.checkpoint + self.result
+
+
+def disk_of(recipe: TrainRecipe, memory: MemoryEstimate, steps: int) -> Disk:
+    """What a run of so many steps writes: weights, and AdamW's two moments with each checkpoint.
+
+    A checkpoint is whole before the oldest goes, so for a moment there is one more than are kept.
+    """
+    trained = memory.gradients
+    weights = memory.weights if METHODS[recipe.method].leaves == "model" else trained
+    return Disk(weights + memory.optimizer, min(recipe.save_total_limit + 1, -(-steps // recipe.save_steps)), weights)
+
+
+def check_disk(disk: Disk, output: Path) -> None:
+    """Refuse a run whose result cannot be written; warn of one that may not.
+
+    Raises:
+        ConfigError: naming what is needed and what is free.
+    """
+    free = folder.room(output)
+    need = f"检查点和成品最多要 {disk.total / GIB:.2f} GiB，可用 {free / GIB:.2f} GiB"
+    if disk.least > free:
+        raise ConfigError("磁盘放不下这次训练", where=str(output), found=need, fix="腾出空间，或换 --output-dir")
+    if disk.total > free:
+        warn(f"磁盘可能不够：{need}。调小 --save-total-limit 或腾出空间")
 
 
 def _largest_pass(recipe: TrainRecipe, plan: DataPlan) -> tuple[int, int]:
@@ -130,9 +175,25 @@ def with_choice(recipe: TrainRecipe, micro: int, checkpointing: bool) -> TrainRe
     return recipe.model_copy(update={"micro_batch_size": micro, "gradient_checkpointing": checkpointing})
 
 
+def divided(recipe: TrainRecipe) -> TrainRecipe:
+    """The recipe in portions of which every process takes equally many.
+
+    Raises:
+        ConfigError: an update cannot be shared out evenly.
+    """
+    if recipe.batch_size % ranks.world():
+        raise ConfigError(
+            "每次更新的条数分不匀",
+            where=f"--batch-size {recipe.batch_size}",
+            found=f"{ranks.world()} 个进程",
+            fix=f"改成 {ranks.world()} 的整数倍",
+        )
+    return with_choice(recipe, _smaller(recipe, recipe.micro)[0], recipe.gradient_checkpointing)
+
+
 def _smaller(recipe: TrainRecipe, most: int) -> list[int]:
     """Micro-batches up to `most` that an update divides into evenly on every rank, the largest first."""
-    each = max(recipe.batch_size // int(os.environ.get("WORLD_SIZE", "1")), 1)
+    each = recipe.batch_size // ranks.world()
     return [micro for micro in range(min(most, each), 0, -1) if each % micro == 0]
 
 
@@ -152,7 +213,7 @@ def step_down(recipe: TrainRecipe, failures: int) -> TrainRecipe | None:
     The first failure halves the micro-batch, the second quarters it, the third leaves one document, the last has its
     activations recomputed: few tries, as each loads the model anew.
     """
-    if failures >= TRIES or int(os.environ.get("WORLD_SIZE", "1")) > 1:  # the other ranks would wait forever
+    if failures >= TRIES or ranks.world() > 1:  # the other ranks would wait forever
         return None
     if recipe.micro == 1:
         return None if recipe.gradient_checkpointing else with_choice(recipe, 1, True)

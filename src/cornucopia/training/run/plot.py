@@ -17,7 +17,7 @@ def plot_loss(log: Path, target: Path) -> None:
     rows = list(read_jsonl(log))
     figure, axes = pyplot.subplots(figsize=(7, 4), dpi=120)
     for key, label in (("loss", "train"), ("eval_loss", "validation")):
-        points = [(row["step"], row[key]) for row in rows if key in row]
+        points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 30 else None)
     axes.set(xlabel="step", ylabel="loss (nats per trained token)")

@@ -13,6 +13,7 @@ from cornucopia.tokens.template import PromptTemplate, Template
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods.method import Method
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.run.output import STAGING, move_in
 
 # What a model folder needs beside its weights and config.json.
 _COMPANIONS = (
@@ -30,7 +31,7 @@ def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta) 
     from cornucopia.training.run.fast import slow_down
 
     slow_down(model)
-    staging = output / ".saving"
+    staging = output / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     model.config.use_cache = True
     method.finish(model, staging, base)
@@ -39,9 +40,7 @@ def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta) 
             for file in base.path.glob(pattern):
                 shutil.copy(file, staging / file.name)
     write_meta(staging, meta)
-    for file in sorted(staging.iterdir()):
-        file.replace(output / file.name)
-    staging.rmdir()
+    move_in(staging, output)
 
 
 def make_meta(
@@ -67,13 +66,12 @@ def make_meta(
     )
 
 
-def summary(trainer: Any, seconds: float, finished: bool, plan: DataPlan) -> dict[str, Any]:
+def summary(trainer: Any, seconds: float, plan: DataPlan) -> dict[str, Any]:
     """The result, as in train_result.json: steps, losses, seconds, tokens."""
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     evals = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     tokens = trainer.state.num_input_tokens_seen
     return {
-        "finished": finished,
         "steps": trainer.state.global_step,
         "loss_first": losses[0] if losses else None,
         "loss_last": losses[-1] if losses else None,

@@ -12,8 +12,9 @@ from cornucopia.models.find import find_adapter
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
+from cornucopia.training.run import output as folder
 
-_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf")
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 
 
 def goes_on(recipe: TrainRecipe) -> bool:
@@ -36,15 +37,16 @@ def open_output(recipe: TrainRecipe, output: Path, identity: dict[str, Any]) -> 
     Raises:
         ConfigError: the folder holds this run with other settings.
     """
-    if recipe.overwrite and not recipe.resume:
-        ck.clear(output)
+    if output.is_dir() and recipe.overwrite and not recipe.resume:
+        folder.clear(output)
     if goes_on(recipe):
         ck.check_identity(output, identity, TrainRecipe().model_dump(mode="json"))
     if recipe.resume and ck.finished(output):
         say(f"{output} 的训练已经完成，不再重复")
         return "finished"
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(output / ck.IDENTITY, identity)
+    folder.sweep(output)
+    folder.note(output, *folder.ALWAYS)
+    write_json(output / folder.IDENTITY, identity)
     last = ck.last_complete(output) if recipe.resume else None
     start = last or _given_checkpoint(recipe)
     if recipe.resume:
@@ -57,25 +59,31 @@ def check_output(recipe: TrainRecipe, output: Path, base: Path) -> None:
     """Refuse a folder no run of this recipe may write into; nothing is changed.
 
     Raises:
-        ConfigError: it is the base, holds another run, or weights that no training here has left.
+        ConfigError: it is the base, cannot be written, holds another run or files that no run wrote.
     """
     if output.exists() and output.samefile(base):
         raise ConfigError("输出目录就是基座，训练会盖掉它", where=str(output), fix="换 --output-dir")
-    if recipe.overwrite or not output.is_dir():
+    folder.check_writable(output)
+    foreign = folder.others(output)
+    found = "、".join(foreign[:5]) + (f" 等 {len(foreign)} 个" if len(foreign) > 5 else "")
+    if foreign and not folder.is_run(output):
+        raise ConfigError(
+            "输出目录不是空的，也不是这里的训练结果", where=str(output), found=found,
+            fix="换一个空的或新的 --output-dir（--overwrite 只清掉训练自己写的文件）",
+        )  # fmt: skip
+    if not folder.is_run(output) or goes_on(recipe):
         return
-    if ck.is_used(output):
-        if goes_on(recipe):
-            return
+    if not recipe.overwrite:
         raise ConfigError(
             "输出目录里已有训练", where=str(output), fix="--resume 接着练，--overwrite 清掉重来，或换 --output-dir"
         )
-    found = next((path.name for kind in _WEIGHTS for path in sorted(output.glob(kind))), "")
-    if found:
+    weights = next((name for name in foreign if Path(name).suffix in _WEIGHTS or name in folder.ALWAYS), "")
+    if weights:
         raise ConfigError(
-            "输出目录里有别处来的权重，训练会盖掉它",
+            "输出目录里有别处来的文件，训练会盖掉它",
             where=str(output),
-            found=found,
-            fix="换 --output-dir，或 --overwrite",
+            found=weights,
+            fix="换 --output-dir",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from transformers import Trainer
 from cornucopia.training.data.batches import EpochSampler
 from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives.objective import Objective
+from cornucopia.training.run.divergence import Diverged
+from cornucopia.training.run.ranks import any_of
+
+MOST_LEFT_OUT = 25  # updates running that float16's loss scale may leave out; halved so often it is below 1
 
 
 class ObjectiveTrainer(Trainer):
@@ -28,42 +33,90 @@ class ObjectiveTrainer(Trainer):
     ) -> None:
         super().__init__(**arguments)
         self._objective, self._method, self._sampler_settings = objective, method, sampler_settings
+        self._update_loss: Any = 0.0
+        self._left_out = 0
         self.model_accepts_loss_kwargs = True  # the loss divides by the update's items itself
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
         seed, batch_size, group = self._sampler_settings
-        return EpochSampler(examples.lengths, seed, batch_size, group)
+        return EpochSampler(examples.lengths, seed, batch_size, group, multiple_of=self._at_once)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        return range(-(-len(eval_dataset) // self._at_once) * self._at_once)
+
+    @property
+    def _at_once(self) -> int:
+        """Documents that the processes take together; one process alone also takes what remains."""
+        return self.args.train_batch_size * self.args.world_size if self.args.world_size > 1 else 1
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> torch.Tensor:
         """Items of the whole update; one where there are none, whose loss is 0 then and not 0/0."""
-        return sum(self._objective.items(batch) for batch in batch_samples).clamp(min=1).to(device)
+        items = sum(self._objective.items(batch) for batch in batch_samples).to(device)
+        return self.accelerator.reduce(items, "sum").clamp(min=1)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        loss = self._objective.loss(model, inputs, num_items_in_batch)
+        """The objective's; times the processes, over which gradients are averaged."""
+        loss = self._objective.loss(model, inputs, num_items_in_batch) * self.args.world_size
         return (loss, {}) if return_outputs else loss
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._update_loss = self._update_loss + loss
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The gradient's norm, and a stop before the update if it or the update's loss is not finite."""
+        norm = super()._get_grad_norm(model, grad_norm)
+        loss, self._update_loss = float(self._update_loss), 0.0
+        sound = math.isfinite(float(norm))
+        # float16's loss scale begins too large: such updates are left out, and the scale is halved.
+        self._left_out = 0 if sound or self.accelerator.scaler is None else self._left_out + 1
+        broken = not math.isfinite(loss) or (not sound and not 0 < self._left_out <= MOST_LEFT_OUT)
+        if any_of(broken):
+            raise Diverged(self.state.global_step + 1, {"损失": loss, "梯度范数": float(norm)})
+        return norm
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The objective's metrics over the validation set."""
-        sums: dict[str, float] = {}
+        """The objective's metrics over the validation set, added up over all processes."""
+        sums: dict[str, Any] = {}
         model: Any = self.model
         model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self.get_eval_dataloader(eval_dataset):
                 for name, value in self._objective.sums(model, self._prepare_inputs(batch)).items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
+                    sums[name] = sums.get(name, 0.0) + value.double()
         model.train()
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self._objective.metrics(sums).items()}
+        totals = {name: float(self.accelerator.reduce(value, "sum")) for name, value in sums.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self._objective.metrics(totals).items()}
+        if not all(map(math.isfinite, metrics.values())):
+            raise Diverged(self.state.global_step, {f"验证 {name}": value for name, value in metrics.items()})
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def check_weights(self) -> None:
+        """Refuse to keep weights that are not finite: the last update can break them without a loss that shows it.
+
+        Raises:
+            Diverged: some are not.
+        """
+        for name, parameter in self._method.trained(self.model).items():
+            if not bool(torch.isfinite(parameter.detach()).all()):
+                raise Diverged(self.state.global_step, {f"权重 {name} 的最大值": float(parameter.detach().abs().max())})
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.check_weights()
+        super()._save_checkpoint(model, trial)
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """A checkpoint's weights."""
+        if not self.args.should_save:
+            return
         folder = Path(str(output_dir or self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         self._method.save(self.model, folder)

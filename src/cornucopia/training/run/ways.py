@@ -6,7 +6,6 @@ them. Knows nothing of the loop.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from cornucopia.tokens.render import Example
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
-from cornucopia.training.run import planner
+from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.fast import base_of, extras
 from cornucopia.training.run.plan import operations, repays_compiling
 from cornucopia.training.run.start import goes_on
@@ -134,7 +133,7 @@ def _worth_trying(recipe: TrainRecipe, plan: DataPlan, model: Any, device: str, 
     if device != "cpu" or dtype.itemsize != 2 or not cpu_has_fast_bfloat16() or not recipe.packing:
         return False
     long_enough = operations(recipe, plan, model.num_parameters()) > _WORTH
-    return long_enough and int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return long_enough and ranks.world() == 1
 
 
 def heads_of(model: Any) -> tuple[int, int, int]:

@@ -1,0 +1,30 @@
+"""Which model answers, and how it is reached: a ModelSpec with what endpoints and batches need besides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cornucopia.core.config import option
+from cornucopia.models.spec import ModelSpec
+
+
+class EngineSpec(ModelSpec):
+    """A model that answers: a local one by its ModelSpec, or one behind an address, `base` being https://host/v1#model."""
+
+    key_env: str | None = option(None, "接口：存放密钥的环境变量名；常见平台不必写")
+    requests_per_minute: float = option(0, "接口：每分钟最多请求数，0 为不限", ge=0)
+    max_retries: int = option(5, "接口：一题失败后最多重试几次", ge=0, le=20)
+    timeout: float = option(120.0, "接口：一次请求最多等多少秒没有动静；一题总共最多等它的三倍", gt=0)
+    concurrency: int = option(4, "接口：同时发几个请求", ge=1, le=64)
+    batch_tokens: int | None = option(None, "本地模型一批最多多少词元（含填充和回答）；默认按 2 GiB 缓存估算", gt=0)
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """(endpoint, model) of a model behind an address; ("", "") of a local one."""
+        endpoint, _, model = self.base.partition("#")
+        return (endpoint, model) if "://" in endpoint else ("", "")
+
+    def engine_spec(self, **changes: Any) -> EngineSpec:
+        """The model's settings alone, out of a larger set of options, some of them changed."""
+        kept = {name: getattr(self, name) for name in EngineSpec.model_fields}
+        return EngineSpec.model_validate({**kept, **changes})
