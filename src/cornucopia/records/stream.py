@@ -67,6 +67,7 @@ class RecordStream:
         self.records = self.rejects = 0
         self.first: list[Reject] = []
         self.notes: list[str] = []
+        self.renamed = False  # whether the reader of this stream gives doubled ids a number
         self.formats: Counter[str] = Counter()
         self._keys: set[str] = set()
         self._ids, self._own = array("q"), bytearray()  # of each record: a hash of its id, whether the file gave it
@@ -89,7 +90,8 @@ class RecordStream:
         self._check_columns()
         self.notes += sorted(self._told)
         doubled = self._doubled()
-        self.notes += [f"{doubled} 条的 id 与前面重复，已加 #2、#3 区分"] if doubled else []
+        named = "，已加 #2、#3 区分" if self.renamed else ""
+        self.notes += [f"{doubled} 条的 id 与前面重复{named}"] if doubled else []
 
     def nothing(self) -> DataError:
         """The error for data without one good row."""
