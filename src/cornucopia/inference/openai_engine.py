@@ -142,10 +142,11 @@ class OpenAIEngine(Engine):
 
     def _completion(self, response: httpx.Response, body: dict[str, Any]) -> Completion:
         deadline, parts = time.monotonic() + self._patience, []
-        for part in response.iter_bytes():  # a service may drip blanks for ever to keep the line open
-            parts.append(part)
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("no end of the answer")
+        with closing(response):
+            for part in response.iter_bytes():  # a service may drip blanks for ever to keep the line open
+                parts.append(part)
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("no end of the answer")
         return read_completion(b"".join(parts).decode("utf-8", "replace"), _asked(body))
 
     def _pieces(self, body: dict[str, Any], end: _End) -> Iterator[str]:
@@ -186,8 +187,10 @@ class OpenAIEngine(Engine):
         data = mended(json.dumps(body, ensure_ascii=False)).encode()
         problem, deadline, junk = EndpointError("已停止", where=self.url), time.monotonic() + self._patience, 0
         for attempt in range(self.max_retries + 1):
+            asked_at = time.monotonic()
             if self._pace.wait(stop):
                 break
+            deadline += time.monotonic() - asked_at  # our own slowness is not the service's
             refusal, asked = None, None
             try:
                 response = self._client.send(self._client.build_request("POST", self.url, content=data), stream=True)
