@@ -7,6 +7,7 @@ import os
 from cornucopia.core.console import say
 from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
+from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
 
 SUMMARY = """训练：在任何 decoder-only 基座上做 LoRA 指令微调（或继续预训练）。
@@ -49,7 +50,7 @@ def run(argv: list[str]) -> int:
     first, last = result.get("loss_first"), result.get("loss_last")
     losses = f"，损失 {first:.3f} → {last:.3f}" if first is not None and last is not None else ""
     say(f"训练完成：{result['steps']} 步，{result['seconds']:.0f} 秒{losses}")
-    if recipe.method == "full":
+    if METHODS[recipe.method].leaves == "model":
         say(f"模型在 {recipe.output_dir}；接着：cornucopia chat --model {recipe.output_dir}")
     else:
         say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base} --adapter {recipe.output_dir}")
