@@ -35,9 +35,9 @@ def write_difference(folder: Path, first: dict[str, Any]) -> None:
     file = folder / "adapter_model.safetensors"
     weights = load_file(str(file))
     for name, start in first.items():
-        axis = _axis(name)
+        axis = 0 if ".lora_A." in name else 1
         start = start.to(weights[name])
-        weights[name] = torch.cat([weights[name], -start if axis == 1 else start], dim=axis).contiguous()
+        weights[name] = torch.cat([weights[name], -start if axis else start], dim=axis).contiguous()
     save_file(weights, str(file), metadata={"format": "pt"})
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
