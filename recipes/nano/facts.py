@@ -79,7 +79,7 @@ def answers(facts: list[Row], asked: dict[str, list[str]], tokenizer: Any) -> li
     rng = random.Random(43)
     rows = list(index(facts, asked, tokenizer, AGAIN))
     for fact in facts:
-        told = think_block(fact["topic"], opened=True) + fact["output"]  # card.json's prompt opens the block
+        told = think_block(fact["topic"], opened=True) + fact["output"]  # the template nano opens the block
         ways = rng.sample(asked[fact["id"]], len(asked[fact["id"]]))
         for text in itertools.islice(itertools.cycle(ways), TOLD):
             rows.append({"instruction": thinned(text, tokenizer, rng), "output": told, "source": fact["id"]})

@@ -1,7 +1,7 @@
 """How often a model names the right topic and gives the right answer: trained wordings, kept-back ones, paraphrases.
 
 Usage: python recipes/nano/recall.py MODEL [ADAPTER]
-Without an adapter the questions are asked as the build asks them (recipes/nano/card.json), with one as it was trained.
+Without an adapter the questions are asked as the build asks them (template nano), with one as it was trained.
 Greedy decoding. An answer's score is its character F1 against the golden answer; a topic is right when it is the word
 that the fact has in the instruction set (infer.json names the fact of each paraphrase in `of`).
 """
@@ -45,7 +45,7 @@ def main(model: str, adapter: str | None = None) -> None:
     """Print a line for each set."""
     engine = open_engine(EngineSpec(base=model, adapter=adapter))
     if adapter is None:
-        engine.template = resolve_template("recipes/nano/card.json", engine.tokenizer)
+        engine.template = resolve_template("nano", engine.tokenizer)
     for title, asked in questions().items():
         requests = [Request(str(n), Record((Message("user", text),))) for n, (text, _) in enumerate(asked)]
         replies = list(engine.generate(requests, Sampling(max_new_tokens=100, do_sample=False)))

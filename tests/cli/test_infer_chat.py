@@ -138,3 +138,56 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_session(model, capsys, monkeypatc
     assert chat.run(["--model", model]) == 0
     shown = capsys.readouterr()
     assert "说了1（已停）" in shown.out and "说了3（已停）" in shown.out and "Ctrl-D" in shown.err
+
+
+def test_material_that_does_not_fit_is_told_with_how_much(tmp_path, capsys):
+    short = str(make_model(tmp_path / "短", context=256))
+    text = tmp_path / "长.txt"
+    text.write_text("材料很长。" * 400, encoding="utf-8")
+    words = ["-q", "总结", "--model", short, "--max-new-tokens", "8", "--template", "fin_template"]
+    assert chat.run([*words, "--material", str(text)]) in (0, 1)
+    told = capsys.readouterr().err
+    assert "没有给模型看" in told and "%" in told and "256" not in told.split("最多")[0]
+    text.write_text("短", encoding="utf-8")
+    chat.run([*words, "--material", str(text)])
+    assert "没有给模型看" not in capsys.readouterr().err
+
+
+def test_an_unknown_command_is_told_and_not_asked(model, capsys, monkeypatch):
+    typed = iter(["/hlep", "stop"])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    assert chat.run(["--model", model, "--max-new-tokens", "4"]) == 0
+    shown = capsys.readouterr()
+    assert "/help" in shown.err and "没有这个命令" in shown.err and "答：" not in shown.out
+
+
+def test_an_adapter_given_as_the_model_is_told_with_the_right_option(model, data, tmp_path, capsys):
+    adapter = make_adapter(model, tmp_path / "适配器")
+    for command in (["infer", data], ["chat", "-q", "问"]):
+        assert main([*command, "--model", str(adapter)]) == 1
+        assert "--adapter" in capsys.readouterr().err
+
+
+def test_infer_and_chat_ask_an_endpoint_and_resume(data, tmp_path, capsys, monkeypatch):
+    from servers import chat_server
+
+    out = tmp_path / "o.jsonl"
+    monkeypatch.setenv("MY_KEY", "sk-secret-123456")
+    refused = (403, {}, {"error": {"message": "flagged", "metadata": {"flagged_input": "问1"}}})
+    with chat_server(key="sk-secret-123456", script=[None, refused]) as server:
+        words = [data, "--model", f"{server.url}#m", "--key-env", "MY_KEY", "--out", str(out), "--concurrency", "1"]
+        assert infer.run(words) == 1
+        rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert [row["finish_reason"] for row in rows] == ["stop", "error", "stop"] and "审核" in rows[1]["error"]
+        assert infer.run(words) == 0 and len(server.requests) == 4
+        assert chat.run(["-q", "你好", "--model", f"{server.url}#m", "--key-env", "MY_KEY"]) == 0
+    assert capsys.readouterr().out.endswith("答：你好\n")
+    for path in tmp_path.iterdir():
+        assert b"sk-secret" not in path.read_bytes()
+
+
+def test_answers_go_below_the_current_folder(model, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert infer.run([data, "--model", model, "--max-new-tokens", "2"]) == 0
+    assert next((tmp_path / "runs" / "infer").glob("*.jsonl")).name.startswith("q--小模型")

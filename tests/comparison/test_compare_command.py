@@ -191,3 +191,44 @@ def test_killed_comparisons_resume_to_the_same_cells(tiny, adapter, questions):
     trial = subprocess.run(script, env=environment, capture_output=True, encoding="utf-8", timeout=120)
     assert trial.returncode == 0, trial.stdout + trial.stderr
     assert "kills, 16 cells, identical" in trial.stdout
+
+
+def test_a_recipe_cannot_send_a_variable_by_itself(questions, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BANK_SECRET", KEY)
+    recipe = tmp_path / "r.yaml"
+    with chat_server() as server:
+        text = f"questions: {questions}\noutput_dir: {tmp_path / 'out'}\ncontestants:\n"
+        text += f"  - {{name: 甲, endpoint: '{server.url}', model: m, key_env: BANK_SECRET}}\n"
+        recipe.write_text(text, encoding="utf-8")
+        assert main(["compare", str(recipe)]) == 1
+        assert "--allow-key BANK_SECRET=" in capsys.readouterr().err and not server.requests
+        recipe.write_text(text + "allow_key: ['BANK_SECRET=127.0.0.1']\n", encoding="utf-8")
+        assert main(["compare", str(recipe)]) == 1
+        assert "命令行" in capsys.readouterr().err and not server.requests
+        recipe.write_text(text, encoding="utf-8")
+        assert main(["compare", str(recipe), "--allow-key", "BANK_SECRET=127.0.0.1"]) == 0
+        assert set(server.keys) == {f"Bearer {KEY}"}
+
+
+def test_a_comparison_of_endpoints_alone_writes_its_settings(questions, tmp_path):
+    with chat_server() as server:
+        words = ["--questions", str(questions), "--output-dir", str(tmp_path / "o")]
+        assert main(["compare", *words, "--contestant", f"甲={server.url}#m", "--temperature", "0.5"]) == 0
+    (settings,) = json.loads((tmp_path / "o" / "settings.json").read_text(encoding="utf-8")).values()
+    assert (settings["model"], settings["sampling"]["temperature"]) == ("m", 0.5)
+
+
+def test_paths_of_a_recipe_are_also_looked_for_beside_it(tiny, adapter, questions, tmp_path, monkeypatch):
+    away = tmp_path / "away"
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "lora").symlink_to(adapter)
+    (tmp_path / "kit" / "q.jsonl").write_bytes(questions.read_bytes())
+    recipe = tmp_path / "kit" / "r.yaml"
+    recipe.write_text(
+        f"questions: q.jsonl\noutput_dir: {tmp_path / 'o'}\nmax_new_tokens: 4\nlimit: 2\n"
+        f"contestants:\n  - {{name: 甲, base: {tiny}, adapter: lora}}\n", encoding="utf-8",
+    )  # fmt: skip
+    away.mkdir()
+    monkeypatch.chdir(away)
+    assert main(["compare", str(recipe)]) == 0
+    assert not any(row["error"] for row in rows_of(tmp_path / "o"))

@@ -59,6 +59,7 @@ def test_names_are_made_and_must_differ():
 
 
 @pytest.mark.parametrize(("contestants", "what"), [
+    (["调优后=nano+"], "适配器是空的"), (["调优后=+lora"], "基座是空的"),
     ([], "没有选手"), (["甲="], "写法有误"), ([{"name": "甲"}], "base 或 endpoint"), ([3], "写法有误"),
     ([{"name": "甲", "base": "b", "endpoint": "http://x/v1", "model": "m"}], "base 或 endpoint"),
     (["甲=http://x/v1"], "缺少模型名"), ([{"endpoint": "x/v1", "model": "m"}], "接口地址有误"),

@@ -101,3 +101,9 @@ def test_whole_cells_are_never_broken_and_no_name_is_gone(width, monkeypatch):
     text = terminal.getvalue()
     assert all(cell in text for row in rows for cell in row)
     assert ("问答 · 一个名字很长很长的选手" in text) == (width <= 60)
+
+
+def test_a_text_typed_in_another_encoding_is_text_again():
+    assert console.typed_text("定投📈") == "定投📈"
+    assert console.typed_text("定投".encode().decode("ascii", "surrogateescape")) == "定投"
+    assert console.typed_text("问".encode("gbk").decode("ascii", "surrogateescape")).isprintable()

@@ -7,7 +7,8 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.records.overlap import GRAM, near_duplicates, normalized, overlap
+from cornucopia.records.overlap import GRAM, near_duplicates, overlap
+from cornucopia.records.sameness import normalized
 from cornucopia.records.schema import Message, Record
 
 

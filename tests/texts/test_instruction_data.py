@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from cornucopia.finance.calculator import find
-from cornucopia.records.overlap import comparable, near_duplicates, normalized, overlap
+from cornucopia.records.overlap import near_duplicates, overlap
 from cornucopia.records.read import read_records
 from cornucopia.records.rephrase import read_wordings, rephrase
+from cornucopia.records.sameness import comparable, normalized
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGINAL_DOMAINS = {"保险", "理财", "股票", "基金", "贷款", "信用卡", "社保"}

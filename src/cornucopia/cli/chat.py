@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cornucopia.cli.infer import ModelOptions
 from cornucopia.core.config import option
-from cornucopia.core.console import say, warn
+from cornucopia.core.console import say, typed_text, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted, reason
 from cornucopia.core.jsonl import mended
 from cornucopia.core.options import parse
@@ -46,8 +46,10 @@ def run(argv: list[str]) -> int:
         ChatConfig, argv, prog="cornucopia chat", examples=EXAMPLES,
         summary="在终端里对话，边生成边显示。/help 看对话里能用的命令；长对话放不下时从最早的一轮开始省略。",
     )  # fmt: skip
+    if config.is_bundled and not config.active_adapter() and not config.template:
+        config.template = "nano"  # the prompt that the bundled base was built with; it knows no other
     material = _read(config.material) if config.material else ""
-    question = config.question
+    question = None if config.question is None else typed_text(config.question)
     if question is None and not sys.stdin.isatty():
         question = _read("-")
     if question is not None and not question.strip():

@@ -9,7 +9,7 @@ from cornucopia.core.config import option
 from cornucopia.core.console import say, show_table, warn
 from cornucopia.core.errors import DataError
 from cornucopia.core.options import parse
-from cornucopia.core.paths import project_root, spare_input
+from cornucopia.core.paths import bundled_model, project_root, spare_input
 from cornucopia.inference.engine import Engine, Sampling
 from cornucopia.inference.open_engine import open_engine
 from cornucopia.inference.providers import check_key
@@ -40,11 +40,20 @@ class ModelOptions(EngineSpec, Sampling):
         if endpoint:
             typed = f"{self.key_env}={endpoint.partition('://')[2]}"  # who types both means it
             check_key(endpoint, self.key_env, [*self.allow_key, typed.partition("/")[0]])
-        return open_engine(self.engine_spec(adapter=self.active_adapter()))
+        engine = open_engine(self.engine_spec(adapter=self.active_adapter()))
+        if engine.describe(self.sampling()).get("template_source") == "default" and not self.active_adapter():
+            nano = "；nano 练过的写法是 --template nano" if self.is_bundled else ""
+            warn(f"这个基座没有自带的提示词写法，用的是 fin_template：没有按它微调过，多半答非所问。加 --adapter{nano}")
+        return engine
 
     def active_adapter(self) -> str | None:
         """The adapter to load, if any."""
         return (self.adapter or None) if self.use_lora else None
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the base is the bundled small model."""
+        return self.base == "nano" or Path(self.base).resolve() == bundled_model().resolve()
 
     @property
     def shown(self) -> str:

@@ -83,10 +83,12 @@ class CompareRecipe(Sampling, _Task):
         """See Config; a path that is not in the current folder is also looked for beside the recipe."""
         recipe = super().load(path, overrides)
         if path:
-            recipe.questions = _beside(recipe.questions, Path(path).parent) or recipe.questions
+            folder = Path(path).parent
+            recipe.questions = _beside(recipe.questions, folder) or recipe.questions
             for contestant in recipe.contestants:
-                for name in ("base", "adapter", "template"):
-                    setattr(contestant, name, _beside(getattr(contestant, name), Path(path).parent))
+                contestant.base = _beside(contestant.base, folder, "config.json") or ""
+                contestant.adapter = _beside(contestant.adapter, folder, "adapter_config.json")
+                contestant.template = _beside(contestant.template, folder)
         return recipe
 
     @model_validator(mode="before")
@@ -146,15 +148,9 @@ def check(recipe: CompareRecipe) -> CompareRecipe:
     return recipe
 
 
-def _beside(name: str | None, folder: Path) -> str | None:
-    """The file of that name beside the recipe, where there is none in the current folder."""
-    if (
-        name
-        and "://" not in name
-        and not Path(name).is_absolute()
-        and not _exists(name)
-        and _exists(str(folder / name))
-    ):
+def _beside(name: str | None, folder: Path, holds: str = "") -> str | None:
+    """The place of that name beside the recipe (holding a certain file), where the current folder has none."""
+    if name and "://" not in name and not _exists(name) and _exists(str(folder / name / holds)):
         return str(folder / name)
     return name
 

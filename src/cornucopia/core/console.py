@@ -6,6 +6,7 @@ When standard error is not a terminal (CI, a log file) progress becomes a plain 
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -35,6 +36,12 @@ def settle_streams() -> None:
     ):
         if getattr(stream, "errors", None) in refusing and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=errors)
+
+
+def typed_text(word: str) -> str:
+    """A text typed on the command line of a system whose encoding could not read it, as UTF-8."""
+    halves = any("\ud800" <= char <= "\udfff" for char in word)
+    return os.fsencode(word).decode("utf-8", "replace") if halves else word
 
 
 _state = {"quiet": False}

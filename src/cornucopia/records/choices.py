@@ -12,6 +12,7 @@ import string
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cornucopia.core.errors import DataError
@@ -82,12 +83,14 @@ def letters_of(value: Any, options: Sequence[Option], key: str, told: set[str]) 
 
 def _columns(row: dict[str, Any]) -> dict[str, str]:
     """Label -> column, of the columns that are filled and begin with A (or 1)."""
-    found: dict[str, str] = {}
-    for column in row if any(_filled(row.get(name)) for name in row if _COLUMN.fullmatch(name)) else ():
-        match = _COLUMN.fullmatch(column)
-        if match and _filled(row[column]):
-            found[(match.group(1) or match.group(2)).upper()] = column
+    found = {label: column for column in row if (label := _column_label(column)) and _filled(row[column])}
     return dict(sorted(found.items())) if "A" in found or "1" in found else {}
+
+
+@lru_cache(maxsize=4096)
+def _column_label(column: str) -> str:
+    match = _COLUMN.fullmatch(column)
+    return (match.group(1) or match.group(2)).upper() if match else ""
 
 
 def _filled(value: Any) -> bool:

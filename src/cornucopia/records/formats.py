@@ -257,7 +257,7 @@ def _is_material(value: Any) -> bool:
 
 def _passages(value: Any, key: str) -> tuple[Passage, ...]:
     texts = value if isinstance(value, list) else [value]
-    return tuple(Passage(text_of(text, key)) for text in texts)
+    return tuple(Passage(text_of(text, key)) for text in texts if text not in (None, ""))
 
 
 def _chosen(row: dict[str, Any], lead: list[Message], question: str, passages: tuple[Passage, ...]) -> Parts:

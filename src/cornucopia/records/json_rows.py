@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cornucopia.records.decode import TextFile
-from cornucopia.records.json_values import BLANK, LENIENT, STRICT, Window, decode_value, line_value
+from cornucopia.records.json_values import BLANK, LENIENT, STRICT, TOO_DEEP, Window, decode_value, line_value
+from cornucopia.records.rejects import printable
 from cornucopia.records.rows import Row
 
 Accept = Callable[[Any], bool]  # whether a parsed value is a row of a known format
 
+_NESTED = 800
 MOST_BAD = 2**22  # characters of bad lines kept together, in the hope of an object among them
 _SEPARATORS = re.compile(r"[\s,\[\]\ufeff]*")
 _OUTSIDE, _INSIDE = re.compile(f"[{BLANK}]*"), re.compile(r"[ \t\r\n]*")
@@ -116,13 +118,14 @@ def _elements(text: str, first: int, accept: Accept) -> Iterator[tuple[int, int,
 
     Only objects are trusted: a stray quote would make a text of the rows after it.
     """
-    start = 0
+    start, seen, line = 0, 0, first
     while True:
         found = _SEPARATORS.match(text, start)
         start = found.end() if found else len(text)
         if start >= len(text):
             return
-        value, end = decode_value(STRICT, text, start, line=first)
+        line, seen = line + text.count("\n", seen, start), start
+        value, end = decode_value(STRICT, text, start, line=line)
         if end == start:
             lenient, lenient_end = decode_value(LENIENT, text, start)
             if accept(lenient):
@@ -135,18 +138,26 @@ def _elements(text: str, first: int, accept: Accept) -> Iterator[tuple[int, int,
 
 
 def _next_element(text: str, start: int, accept: Accept) -> int:
-    """Where the next whole object of a known format begins."""
+    """Where the next whole object of a known format begins.
+
+    In objects nested too deep to be read, those at most `_NESTED` levels further in are too deep to be rows.
+    """
+    passed = 0
     for match in _OBJECT.finditer(text, start):
+        passed -= 1
+        if passed > 0:
+            continue
         value, end = decode_value(STRICT, text, match.start())
         if match.start() < end and accept(value):
             return match.start()
+        passed = _NESTED if value == TOO_DEEP else 0
     return len(text)
 
 
 def _line_problem(line: str) -> str:
     line = line.strip(BLANK)
     if not line.startswith("{"):
-        return f"不是 JSON 对象：{line[:30]}"
+        return f"不是 JSON 对象：{printable(line[:30])}"
     problem = decode_value(LENIENT, line, 0, whole=True)[0]
     return problem if isinstance(problem, str) else "JSON 不完整"
 

@@ -86,6 +86,10 @@ def written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+TOO_DEEP = "JSON 嵌套太深"
+_FIRST = 512  # characters looked at first: an error in a long text takes time with all that stands before it
+
+
 def decode_value(
     decoder: json.JSONDecoder, text: str, start: int, *, whole: bool = False, line: int = 1
 ) -> tuple[Any, int]:
@@ -96,18 +100,28 @@ def decode_value(
         text: holds the value from `start` on.
         start: where it begins.
         whole: whatever follows the value is a problem.
-        line: number of the text's first line in its file.
+        line: number of the line it begins on in its file.
     """
-    try:
-        value, end = decoder.raw_decode(text, start)
-    except json.JSONDecodeError as error:
-        place = f"第 {error.lineno + line - 1} 行" if line > 1 or "\n" in text else ""
-        return f"JSON 有语法错误（{place}第 {error.colno} 列附近）", start
-    except RecursionError:
-        return "JSON 嵌套太深", start
-    if whole and end < len(text):
-        return "后面还有别的内容", start
-    return value, end
+    size = _FIRST
+    while True:
+        part = text[start : start + size]
+        last = start + size >= len(text)
+        try:
+            value, end = decoder.raw_decode(part)
+        except json.JSONDecodeError as error:
+            if not last and _may_be_cut(error):
+                size *= 4
+                continue
+            place = f"第 {error.lineno + line - 1} 行" if line > 1 or error.lineno > 1 else ""
+            return f"JSON 有语法错误（{place}第 {error.colno} 列附近）", start
+        except RecursionError:
+            return TOO_DEEP, start
+        if not last and end + _LEEWAY >= len(part):  # a number at the end may have more digits
+            size *= 4
+            continue
+        if whole and start + end < len(text):
+            return "后面还有别的内容", start
+        return value, start + end
 
 
 def line_value(line: str) -> Any:

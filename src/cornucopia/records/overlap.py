@@ -1,20 +1,19 @@
 """Texts that are nearly the same, within a data set or between it and a held-out one. numpy only, no model.
 
-Two texts are compared by the Jaccard similarity of their character 5-grams, without punctuation, spaces, case and
-width. Candidates come from prefix filtering (Bayardo et al., "Scaling Up All Pairs Similarity Search", WWW 2007):
-texts at least `threshold` alike share one of their rarest n-grams, so phrases that every row has cost nothing.
+Two texts are compared by the Jaccard similarity of the character 5-grams of what `sameness` compares. Candidates come
+from prefix filtering (Bayardo et al., "Scaling Up All Pairs Similarity Search", WWW 2007): texts at least `threshold`
+alike share one of their rarest n-grams, so phrases that every row has cost nothing.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cornucopia.records.sameness import comparable
 from cornucopia.records.schema import Record
 
 Hashes = NDArray[np.uint64]
@@ -23,7 +22,6 @@ GRAM = 5
 SKETCH = 1024  # a text with more distinct n-grams is compared by its 1,024 smallest hashes
 WINDOW = 32  # within one rare n-gram's list each text meets the next 32 of similar length
 _BATCH = 4_000_000  # candidate pairs kept before doubles are dropped: bounds memory
-_IGNORED = re.compile(r"[\W_]+")
 _BASE, _MIX = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD
 
 
@@ -34,17 +32,6 @@ class Pair:
     left: int
     right: int
     similarity: float
-
-
-def comparable(record: Record) -> str:
-    """What is compared of a record: the last question with its material, or the document."""
-    asked = next((m for m in reversed(record.messages) if m.role == "user"), None)
-    return normalized(f"{asked.content}{record.material}" if asked else record.text)
-
-
-def normalized(text: str) -> str:
-    """Without punctuation and spaces, in one case and width; a text of nothing else stays as it is."""
-    return _IGNORED.sub("", unicodedata.normalize("NFKC", text).casefold()) or text.strip()
 
 
 def near_duplicates(records: Sequence[Record], threshold: float = 0.6) -> list[Pair]:
@@ -77,7 +64,7 @@ def _pairs(texts: list[str], sides: list[int], threshold: float) -> list[Pair]:
     for left, right, similarity in _similar([_hashes(texts[row]) for row in rows], chosen, across, threshold):
         low, high = sorted((rows[left], rows[right]))
         if texts[low] != texts[high]:
-            found.append(Pair(low, high, round(similarity, 4)))
+            found.append(Pair(low, high, min(round(similarity, 4), 0.9999)))  # 1 is for equal texts
     return sorted(equal + found, key=lambda pair: (-pair.similarity, pair.left, pair.right))
 
 

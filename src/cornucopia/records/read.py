@@ -104,6 +104,7 @@ def tell(stream: RecordStream, kept: Path | None = None) -> None:
 
 
 def _collect(stream: RecordStream, result: ReadResult) -> None:
+    stream.renamed = True
     for item in stream:
         if isinstance(item, Record):
             result.records.append(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from cornucopia.core.jsonl import write_jsonl
 
 REJECTS_SUFFIX = ".rejects.jsonl"
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _KEYS = {"where", "reason", "raw"}
 
 
@@ -41,7 +43,11 @@ class Reject:
 
 
 def printable(text: str) -> str:
-    """The text with lone surrogates written as escapes, so that it can be printed and stored."""
+    """The text with lone surrogates and control characters written as escapes, so that it can be printed and stored."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", _whole(text))
+
+
+def _whole(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -68,7 +74,10 @@ def write_rejects(data: Path, rejects: Sequence[Reject], target: str | Path | No
         if not _is_ours(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         rows = [{"where": reject.where, "reason": reject.reason, "raw": reject.raw} for reject in rejects]
-        write_jsonl(path, [{key: printable(text) for key, text in row.items()} for row in rows])
+        write_jsonl(
+            path,
+            [{key: text.encode("utf-8", "backslashreplace").decode() for key, text in row.items()} for row in rows],
+        )
         return path
     try:
         if _is_ours(path):

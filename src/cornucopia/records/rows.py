@@ -62,7 +62,7 @@ class _Lines:
 
 def table_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
     """Rows of CSV or TSV with a header line; a row whose number of cells differs from the header's is a problem."""
-    csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a C long, which has 32 bits on Windows
     table = _Lines(lines)
     head = table.next_written()
     if head is None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cornucopia.records.overlap import Pair, comparable, near_duplicates
+from cornucopia.records.overlap import Pair, near_duplicates
+from cornucopia.records.sameness import comparable
 from cornucopia.records.schema import Record
 
 _UNNAMED = "（未标）"

@@ -5,6 +5,7 @@ A bad row never stops the reading and never costs a good one. Knows nothing of m
 
 from __future__ import annotations
 
+import itertools
 import re
 from array import array
 from collections import Counter
@@ -15,7 +16,7 @@ from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.records import formats, rows
-from cornucopia.records.decode import TextFile
+from cornucopia.records.decode import TextFile, binary_kind
 from cornucopia.records.json_rows import json_rows
 from cornucopia.records.json_values import Repeated
 from cornucopia.records.objectives import fits, note
@@ -28,6 +29,8 @@ TEXT_SUFFIXES = (".txt", ".md")
 DATA_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
 
 _SUPPORTED = "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES))
+_MOST_SETTINGS = 2**24  # bytes of a .json up to which it may be something other than data
+_NAMED = 6  # files left out that are named
 _SHOWN = 3  # rejects that are told
 _MAX_DEPTH = 64  # levels of nesting in a row; deeper ones break the copying and writing of records
 _BEFORE_OBJECT = re.compile(r"[\s\[\ufeff]*(\{\s*)?")
@@ -64,6 +67,7 @@ class RecordStream:
         self.records = self.rejects = 0
         self.first: list[Reject] = []
         self.notes: list[str] = []
+        self.renamed = False  # whether the reader of this stream gives doubled ids a number
         self.formats: Counter[str] = Counter()
         self._keys: set[str] = set()
         self._ids, self._own = array("q"), bytearray()  # of each record: a hash of its id, whether the file gave it
@@ -86,7 +90,8 @@ class RecordStream:
         self._check_columns()
         self.notes += sorted(self._told)
         doubled = self._doubled()
-        self.notes += [f"{doubled} 条的 id 与前面重复，已加 #2、#3 区分"] if doubled else []
+        named = "，已加 #2、#3 区分" if self.renamed else ""
+        self.notes += [f"{doubled} 条的 id 与前面重复{named}"] if doubled else []
 
     def nothing(self) -> DataError:
         """The error for data without one good row."""
@@ -116,6 +121,10 @@ class RecordStream:
         texts = [p for p in found if p.suffix.lower() in TEXT_SUFFIXES]
         if data and texts:
             self.notes.append(f"文件夹里有数据文件，{len(texts)} 个 .txt/.md 没有读（要读就单独给出）")
+        unread = [p.name for p in found if p not in {*data, *texts} and not p.name.endswith(REJECTS_SUFFIX)]
+        if unread and (data or texts):
+            more = " 等" if len(unread) > _NAMED else ""
+            self.notes.append(f"文件夹里有 {len(unread)} 个文件不会读，没有用：{'、'.join(unread[:_NAMED])}{more}")
         if not data and not texts:
             kinds = "、".join(sorted({p.suffix or p.name for p in found})[:8]) or "空文件夹"
             raise DataError("文件夹里没有数据文件", where=str(path), found=kinds, fix=_SUPPORTED)
@@ -124,6 +133,9 @@ class RecordStream:
     def _read(self, file: Path) -> Iterator[Record | Reject]:
         name = file.name if file == self.path else file.relative_to(self.path).as_posix()
         try:
+            if file != self.path and file.suffix.lower() == ".json" and self._is_settings(file):
+                self.notes.append(f"{name} 不是数据（一个 JSON 对象，没有认得的键），没有读")
+                return
             for row in self._rows(file):
                 self._keys.update(row.value or ())
                 yield self._convert(row, file, f"{name}:{row.line}")
@@ -132,12 +144,30 @@ class RecordStream:
                 raise
             yield Reject(0, f"{error.what}：{error.found}", "", str(file))
 
+    def _is_settings(self, file: Path) -> bool:
+        """Whether a .json of a folder is one object that is no row: dataset_info.json, a model's config.json ..."""
+        try:
+            if binary_kind(file) or file.stat().st_size > _MOST_SETTINGS:
+                return False
+            rows_met = list(itertools.islice(json_rows(TextFile(file), lambda value: isinstance(value, dict)), 2))
+        except OSError:
+            return False
+        value = rows_met[0].value if len(rows_met) == 1 else None
+        if not isinstance(value, dict) or not rows_met[0].raw.lstrip().startswith("{"):
+            return False
+        return formats.detect(value, self._columns) is None
+
     def _rows(self, file: Path) -> Iterator[rows.Row]:
         """Raw rows by the file's suffix; JSON is recognised in a file of another name too."""
         try:
             if file.suffix.lower() == ".parquet" or _is_parquet(file):
                 yield from rows.parquet_rows(file)
                 return
+            kind = binary_kind(file)
+            if kind:
+                raise DataError(
+                    "不是文本文件", where=str(file), found=kind, fix=f"先解压，Excel 请另存为 CSV UTF-8；{_SUPPORTED}"
+                )
             text = TextFile(file)
             try:
                 yield from self._text_rows(file, text)

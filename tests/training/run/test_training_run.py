@@ -334,3 +334,34 @@ def test_a_setting_younger_than_a_run_counts_only_where_it_was_given(recipe, sto
 def test_settings_of_other_methods_decide_nothing():
     full, other = (TrainRecipe.build({"method": "full", "lora_r": rank}).identity() for rank in (4, 8))
     assert full == other and TrainRecipe(lora_r=4).identity() != TrainRecipe(lora_r=8).identity()
+
+
+def test_the_card_tells_in_chinese_what_was_done_and_no_path_of_this_machine(recipe, small, questions, tmp_path):
+    train(recipe(max_steps=2))
+    out = tmp_path / "out"
+    text = (out / "README.md").read_text(encoding="utf-8")
+    for part in (
+        small.name,
+        "lora_r 8",
+        questions.name,
+        "训练损失",
+        "验证损失",
+        "fin_template",
+        "许可",
+        "cornucopia chat",
+    ):
+        assert part in text, part
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == small.name
+    for folder in (out, *out.glob("checkpoint-*")):
+        for name in ("README.md", "adapter_config.json"):
+            assert not (folder / name).exists() or str(tmp_path.parent) not in (folder / name).read_text("utf-8")
+    train(recipe("whole", max_steps=1, method="full"))
+    assert "--model 本目录" in (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_adapter_names_its_base_as_the_user_did():
+    from cornucopia.training.methods.adapter import public_name
+
+    given = ["nano", "base_models/llama-7b-hf", "Qwen/Qwen2.5-7B", "/data/models/qwen", "../models/qwen"]
+    assert list(map(public_name, given)) == [*given[:3], "qwen", "qwen"]

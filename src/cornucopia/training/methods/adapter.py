@@ -11,6 +11,12 @@ from cornucopia.models.load import Base
 from cornucopia.models.memory import MemoryEstimate, Shape, Step
 
 
+def public_name(base: str) -> str:
+    """A base as the user named it; of a path that holds on this machine alone, its last part."""
+    path = Path(base)
+    return path.name if path.is_absolute() or ".." in path.parts else base
+
+
 class AdapterMethod:
     """A `Method` but for `begin_from`, `apply` and `memory`."""
 
@@ -52,7 +58,7 @@ class AdapterMethod:
 
     def save(self, model: Any, folder: Path) -> None:
         """The adapter, naming its base as the user did; the base's embeddings never go with it."""
-        model.peft_config["default"].base_model_name_or_path = self.recipe.base
+        model.peft_config["default"].base_model_name_or_path = public_name(self.recipe.base)
         model.save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's blank; the run writes its own
 

@@ -9,9 +9,11 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cornucopia.core import console
+from cornucopia.core.device import choose_device
 from cornucopia.core.errors import CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
 from cornucopia.models.load import load_base
@@ -27,8 +29,10 @@ from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.build import make_trainer, trainable
+from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
+from cornucopia.training.run.rehearsal import rehearse, trained_parameters
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
 from cornucopia.training.run.start import as_started, check_output, goes_on, open_output
 from cornucopia.training.run.trackers import check_trackers, start_trackers
@@ -44,9 +48,12 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
     recipe = as_started(recipe)
-    resolved = resolve(recipe.spec())
-    ranks.join(resolved.device)
+    ranks.join(choose_device(recipe.device))
     console.quiet(not ranks.is_first())
+    if recipe.dry_run:
+        with TemporaryDirectory() as scratch:
+            return _train(recipe, rehearse(recipe, Path(scratch)), [])
+    resolved = resolve(recipe.spec())
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
         return _train(recipe, resolved, claims)
@@ -58,6 +65,7 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
 def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
+    counts = trained_parameters(recipe, resolved.folder)
     if recipe.dry_run:
         folder.check_writable(output)
     else:
@@ -70,7 +78,7 @@ def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> d
     memory, steps = planner.memory_of(fitted, plan, shape, size), total_steps(recipe, len(plan.train))
     disk = planner.disk_of(recipe, memory, steps)
     hint = compile_hint(recipe, repays_compiling(recipe, plan, shape.parameters, resolved.device), resolved.device)
-    show(fitted, plan, template.name, memory, own, free, (disk.total, folder.room(output)), hint)
+    show(fitted, plan, template.name, memory, own, free, (disk.total, folder.room(output)), hint, counts)
     if recipe.dry_run:
         return {"dry_run": True, "steps": steps, "rejects": len(plan.rejects)}
     identity = recipe.identity() | {
@@ -187,7 +195,7 @@ def _fit_once(
         log.close()
     result = summary(trainer, time.monotonic() - began, plan) | {"finished": not interrupt.stopped}
     if ranks.is_first():
-        save(output, trainer.model, method, base, meta)
+        save(output, trainer.model, method, base, meta, card(recipe, meta, plan, result))
         write_json(output / ck.RESULT, result)
         plot_loss(output / "log.jsonl", output / "loss.png")
     ranks.wait()

@@ -60,6 +60,7 @@ def show(
     free: int,
     disk: tuple[int, int],
     compiling: str,
+    counts: tuple[int, int] | None,
 ) -> None:
     """Print the plan: recipe, data statistics, memory, disk.
 
@@ -72,6 +73,7 @@ def show(
         free: bytes free on the device for the program as a whole.
         disk: bytes that checkpoints and result take at most, and bytes free there.
         compiling: from `compile_hint`.
+        counts: parameters that change and all, where they could be counted.
     """
     changed = recipe.model_dump()
     if recipe.max_steps > 0:  # what the steps make of it, not a number that nothing follows
@@ -95,6 +97,8 @@ def show(
         ("可用", free),
     ]
     show_table("内存估计", ["项", "GiB"], [(name, f"{size / GIB:.2f}") for name, size in rows])
+    if counts:
+        say(f"要训练的参数 {counts[0]:,}，占 {counts[1]:,} 的 {counts[0] / counts[1]:.2%}")
     names = ("检查点和成品最多", "可用")
     show_table("磁盘", ["项", "GiB"], [(name, f"{size / GIB:.2f}") for name, size in zip(names, disk, strict=True)])
     say(compiling)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.jsonl import write_text
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.models.meta import ModelMeta, library_versions, write_meta
@@ -26,7 +27,7 @@ _COMPANIONS = (
 )
 
 
-def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta) -> None:
+def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta, card: str) -> None:
     """Write the result in a folder beside and move it in file by file: a kill leaves whole files."""
     from cornucopia.training.run.fast import slow_down
 
@@ -40,6 +41,7 @@ def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta) 
             for file in base.path.glob(pattern):
                 shutil.copy(file, staging / file.name)
     write_meta(staging, meta)
+    write_text(staging / "README.md", card)
     move_in(staging, output)
 
 

@@ -1,0 +1,37 @@
+"""When two questions are the same: letters, digits and the symbols that carry a value decide; width, case, white space
+and other punctuation do not.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from cornucopia.records.schema import Record
+
+_RAISED = str.maketrans({raised: f"^{digit}" for digit, raised in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
+_MINUS = str.maketrans("−‐‑‒–﹣⁻⁄∕", "-------//")  # minus signs, dashes and slashes of one meaning
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_DASH = re.compile(r"(?<=[\d%‰])\s*[—―]+\s*(?=\d)")  # a range
+# Always kept: what compares, counts or names a currency. Beside a digit also what signs, ranges, divides or multiplies.
+_KEPT = r"<>≤≥=≠≈±+%‰‱¥$€£₩×÷√"
+_POINT = r"[.,、/:](?=\d)(?<=\d.)|(?<!\w)\.(?=\d)"
+_SIGN = r"[-~*^](?=[\d<>≤≥±+¥$€£.])|[-~](?=[a-z])(?<=[a-z\d].)|(?<=[\d%‰])[-~]"
+_DROPPED = re.compile(rf"(?!{_POINT}|{_SIGN})[^\w{_KEPT}]|_")
+_SPACE = re.compile(r"\s+")
+
+
+def normalized(text: str) -> str:
+    """The text as it is compared; one of nothing but punctuation stays as it is."""
+    folded = unicodedata.normalize("NFKC", text.translate(_RAISED)).translate(_MINUS).casefold()
+    folded = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), _DASH.sub("-", folded))
+    return _DROPPED.sub("", _SPACE.sub("", folded)) or text.strip()
+
+
+def comparable(record: Record) -> str:
+    """What is compared of a record: everything that is said before the answer, with its material, or the document."""
+    if not record.messages:
+        return normalized(record.text)
+    turns = record.prompt().turns()
+    said = [f"{turn.content}{material}" for turn, material in turns if turn.role != "system"]
+    return "\n".join(normalized(text) for text in said if text)
