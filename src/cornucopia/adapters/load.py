@@ -178,7 +178,7 @@ def _check_keys(model: Any, name: str, result: Any, weights: dict[str, Any], fol
     unexpected = list(getattr(result, "unexpected_keys", []))
     if unexpected:
         raise _mismatch(folder, base, f"模型里没有 {unexpected[0]} 等 {len(unexpected)} 个张量的位置")
-    expected = sum(1 for key, _ in model.named_parameters() if ".lora_" in key and f".{name}." in key)
+    expected = sum(1 for key, _ in model.named_parameters() if ".lora_" in key and f".{name}." in f"{key}.")
     given = sum(1 for key in weights if ".lora_" in key)
     if expected != given:
         raise _mismatch(folder, base, f"模型需要 {expected} 个 LoRA 张量，文件里有 {given} 个")

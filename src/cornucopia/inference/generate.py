@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
-
-DEFAULT_NEW_TOKENS = 512  # when neither the command nor the model's generation_config says
+from cornucopia.models.load import DEFAULT_NEW_TOKENS
 
 
 @dataclass(frozen=True)

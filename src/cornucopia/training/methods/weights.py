@@ -27,7 +27,7 @@ class WeightsMethod:
         raise ConfigError(
             f"{self.recipe.method} 训练的是模型自己的权重，不能以适配器为起点",
             where=str(adapter),
-            fix="改用 --method lora；或先把适配器合并进基座，再以它为基座",
+            fix="改用 --method lora；或先 cornucopia export 把适配器合并进基座，再以它为基座",
         )
 
     def apply_start(self, base: Base, adapter: Path) -> Any:
