@@ -22,8 +22,10 @@ def test_nano_and_a_lora_to_a_folder_that_answers(tmp_path, capsys):
     told = capsys.readouterr()
     report = json.loads((out / "export.json").read_text(encoding="utf-8"))
     assert f"{report['greatest_difference']:.3g}" in told.out and report["dtype"] == "bfloat16"
-    asked = ["-q", "你好", "--template", "fin_template", "--dtype", "float32", "--max-new-tokens", "4"]
-    assert main(["chat", "--model", str(out), *asked]) == 0
+    (tmp_path / "q.txt").write_text("定投是什么？\n", encoding="utf-8")
+    asked = ["infer", str(tmp_path / "q.txt"), "--dtype", "float32", "--max-new-tokens", "12"]
+    assert main([*asked, "--model", str(out), "--out", str(tmp_path / "merged.jsonl")]) == 0
+    assert (tmp_path / "merged.jsonl").stat().st_size
     assert main(["export", "--base-model", "nano", "--adapter", str(lora), "--out", str(out)]) == 1
     assert "不是空的" in capsys.readouterr().err
 
