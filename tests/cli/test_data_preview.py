@@ -40,7 +40,7 @@ def test_answer_and_end_are_marked_and_nothing_else(data, small, capsys):
 def test_what_is_cut_or_cannot_be_trained_is_said(data, small, capsys):
     assert preview(data, "--model", small, "-n", "4", "--cutoff-len", "110") == 0
     out = capsys.readouterr().out
-    assert "问题或材料已截短" in out and "回答已截断（没有结束符）" in out and "没有回答，不能用来训练" in out
+    assert "问题或材料已截短" in out and "回答已截断（没有结束符）" in out and "没有答案（训练需要答案）" in out
     assert "截短问题 1 条，截断回答 1 条" in out
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cornucopia.core.errors import ConfigError, EndpointError
 from cornucopia.inference import pace
-from cornucopia.inference.completion import events
 from cornucopia.inference.engine import Request, Sampling
+from cornucopia.inference.event_stream import events
 from cornucopia.inference.openai_engine import OpenAIEngine
 from cornucopia.inference.pace import retry_after, wait_seconds
 from cornucopia.inference.providers import LOCAL, PROVIDERS, check_key, find_provider, parameters, redact

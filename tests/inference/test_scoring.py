@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cornucopia.inference.engine import TokenSpan
 from cornucopia.inference.scoring import answer_span
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode, encode_prompt
@@ -83,3 +84,25 @@ def test_the_answer_is_scored_after_the_thought_and_the_thought_is_not_counted(t
     wanted = torch.nn.functional.cross_entropy(scores, torch.tensor(answer), reduction="sum")
     assert count == len(answer) and loss == pytest.approx(float(wanted), rel=1e-5)
     assert loss != pytest.approx(score_pairs(engine, [record])[0][0], rel=1e-3)
+
+
+def test_given_spans_are_scored_with_their_greedy_positions(tiny):
+    (engine,) = open_engines(tiny, [None], template="fin_template", dtype="float32")
+    prompt = encode_prompt(RECORDS[0], engine.template, engine.tokenizer)
+    written = engine.shared.base.generate(
+        input_ids=torch.tensor([prompt]), max_new_tokens=6, do_sample=False, pad_token_id=0
+    )[0].tolist()
+    begin, end = len(prompt), len(written)
+    changed = [*written[:-1], (written[-1] + 1) % 200]
+    spans = [TokenSpan(written, begin, end), TokenSpan(changed, begin, end), TokenSpan(written, 1, 4),
+             TokenSpan(written, begin, begin)]  # fmt: skip
+    own, other, inside, nothing = engine.score(spans)
+    assert own.all_greedy and own.tokens == end - begin and own.greedy == (True,) * own.tokens
+    assert other.greedy == (True,) * (own.tokens - 1) + (False,) and not other.all_greedy and other.nats > own.nats
+    with torch.inference_mode():
+        logits = engine.shared.base(input_ids=torch.tensor([written])).logits[0]
+    wanted = torch.tensor(written[1:4])
+    plain = float(torch.nn.functional.cross_entropy(logits[:3], wanted, reduction="sum"))
+    assert inside.nats == pytest.approx(plain, rel=1e-5)
+    assert inside.greedy == tuple((logits[:3].argmax(-1) == wanted).tolist())
+    assert (nothing.nats, nothing.tokens, nothing.all_greedy) == (0.0, 0, False)

@@ -103,3 +103,34 @@ def test_finder_stops_at_the_token_that_completes_a_stop_string(text, stop):
     found = next((n for n in range(1, len(tokens) + 1) if finder.reached(tokens[:n])), None)
     slow = next((n for n in range(1, len(tokens) + 1) if first_stop(decode(BYTES, tokens[:n]), stop) >= 0), None)
     assert found == slow
+
+
+def _metaspace_tokenizer():
+    """As LLaMA's and Mistral's: a word's first space is in its token, and decoding one token alone drops it."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = ["▁", "▁a", "b", "▁,", ",", "\n", "\n\n", "利", "率", "▁利率", "a"]
+    vocabulary = {token: index for index, token in enumerate(["<unk>", "<s>", "</s>", *pieces])}
+    backend = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
+    backend.decoder = decoders.Metaspace(prepend_scheme="first")
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(3, 13), min_size=1, max_size=12),
+    st.lists(st.sampled_from([" ", "\n", ",", " ,", "\n\n", "利率", " 利", "b a"]), min_size=1, max_size=2),
+)
+def test_a_stop_text_of_white_space_or_marks_is_found_at_the_token_that_completes_it(tokens, stop):
+    tokenizer = _metaspace_tokenizer()
+    finder, stream = StopFinder(tokenizer, stop), TextStream(tokenizer, stop)
+    shown = ""
+    for count in range(1, len(tokens) + 1):
+        text = decode(tokenizer, tokens[:count])
+        assert finder.reached(tokens[:count]) == (first_stop(text, stop) >= 0)
+        shown += stream.feed(tokens[count - 1])
+        if finder.reached(tokens[:count]):
+            break
+    shown += stream.end()
+    assert not any(word in shown for word in stop)

@@ -15,6 +15,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.errors import DataError
 from cornucopia.core.options import parse
 from cornucopia.records.formats import parse_columns
+from cornucopia.records.objectives import fits
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Record
 from cornucopia.tokens.render import IGNORE, Example, encode, encode_document
@@ -70,7 +71,14 @@ def run(argv: list[str]) -> int:
 
 
 def _examples(record: Record, template: Template, tokenizer: Any, config: PreviewConfig) -> list[Example]:
-    """A conversation, or a document in its pieces."""
+    """A conversation, or a document in its pieces.
+
+    Raises:
+        DataError: if it cannot be learnt.
+    """
+    misfit = fits(record, "sft")
+    if misfit:
+        raise DataError(misfit, where=record.origin)
     if record.text:
         return encode_document(record, tokenizer, config.cutoff_len)
     return [encode(record, template, tokenizer, config.cutoff_len, train_on_inputs=config.train_on_inputs)]

@@ -7,7 +7,6 @@ error objects with status 200, pages of HTML.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,22 +119,6 @@ def tool_calls_of(value: Any) -> tuple[ToolCall, ...]:
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         calls.append(ToolCall(str(function["name"]), text, str(item.get("id") or "")))
     return tuple(calls)
-
-
-def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a server-sent event stream, up to [DONE]; comments and broken lines are passed over."""
-    for line in lines:
-        if not line.startswith("data:"):
-            continue
-        data = line[5:].strip()
-        if data == "[DONE]":
-            return
-        try:
-            event = json.loads(data)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict):
-            yield event
 
 
 def _count(value: Any) -> int:

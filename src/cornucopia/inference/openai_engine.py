@@ -18,8 +18,9 @@ import httpx
 
 from cornucopia.core.errors import EndpointError
 from cornucopia.core.jsonl import mended
-from cornucopia.inference.completion import Completion, NoAnswer, events, finish_of, parts_of, read_completion, texts_of
-from cornucopia.inference.engine import Engine, FinishReason, Limits, Reply, Request, Sampling
+from cornucopia.inference.completion import Completion, NoAnswer, finish_of, parts_of, read_completion
+from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling
+from cornucopia.inference.event_stream import Streamed, events, noted, pieces_of
 from cornucopia.inference.pace import Pace, Patience, wait_seconds
 from cornucopia.inference.providers import THIS_MACHINE, body_of, find_provider, parameters, redact
 from cornucopia.inference.refusal import Refusal, judge
@@ -99,7 +100,7 @@ class OpenAIEngine(Engine):
         Raises:
             EndpointError: before the first piece, after all retries; or when the stream breaks.
         """
-        begun, end, stops = time.monotonic(), _End(), StopStream(sampling.stop)
+        begun, end, stops = time.monotonic(), Streamed(), StopStream(sampling.stop)
         for piece in mark_thoughts(self._pieces(self._body(record, sampling) | {"stream": True}, end)):
             shown = piece if isinstance(piece, Thought) else stops.feed(piece)
             if shown:
@@ -142,29 +143,30 @@ class OpenAIEngine(Engine):
 
     def _completion(self, response: httpx.Response, body: dict[str, Any]) -> Completion:
         deadline, parts = time.monotonic() + self._patience, []
-        for part in response.iter_bytes():  # a service may drip blanks for ever to keep the line open
-            parts.append(part)
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("no end of the answer")
+        with closing(response):
+            for part in response.iter_bytes():  # a service may drip blanks for ever to keep the line open
+                parts.append(part)
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("no end of the answer")
         return read_completion(b"".join(parts).decode("utf-8", "replace"), _asked(body))
 
-    def _pieces(self, body: dict[str, Any], end: _End) -> Iterator[str]:
+    def _pieces(self, body: dict[str, Any], end: Streamed) -> Iterator[str]:
         with Patience(self.endpoint) as patience:
             response = self._send(body, threading.Event(), patience, lambda response: response)
             with closing(response):
                 yield from self._read_stream(response, _asked(body), end, patience)
 
-    def _read_stream(self, response: httpx.Response, asked: str, end: _End, patience: Patience) -> Iterator[str]:
+    def _read_stream(self, response: httpx.Response, asked: str, end: Streamed, patience: Patience) -> Iterator[str]:
         lines: list[str] = []
         got = False
         try:
-            for event in events(_noted(response.iter_lines(), lines)):
+            for event in events(noted(response.iter_lines(), lines)):
                 patience.seen()
                 if event.get("error") or event.get("code"):
                     raise self._problem(judge(200, event, asked), 1)
                 for choice in event.get("choices") or []:
                     got = True
-                    yield from end.note(_pieces_of(choice.get("delta") or choice.get("message") or {}))
+                    yield from end.note(pieces_of(choice.get("delta") or choice.get("message") or {}))
                     if choice.get("finish_reason"):
                         end.finish = finish_of(choice["finish_reason"])
                 end.count(event.get("usage"))
@@ -186,8 +188,10 @@ class OpenAIEngine(Engine):
         data = mended(json.dumps(body, ensure_ascii=False)).encode()
         problem, deadline, junk = EndpointError("已停止", where=self.url), time.monotonic() + self._patience, 0
         for attempt in range(self.max_retries + 1):
+            asked_at = time.monotonic()
             if self._pace.wait(stop):
                 break
+            deadline += time.monotonic() - asked_at  # our own slowness is not the service's
             refusal, asked = None, None
             try:
                 response = self._client.send(self._client.build_request("POST", self.url, content=data), stream=True)
@@ -227,33 +231,6 @@ class OpenAIEngine(Engine):
 
     def _safe(self, text: str) -> str:
         return redact(text, self._key)
-
-
-class _End:
-    """What a stream has said, and how it ended."""
-
-    def __init__(self) -> None:
-        self.finish: FinishReason = "stop"
-        self.tokens = (0, 0)
-        self._pieces: list[str] = []
-
-    def note(self, pieces: Iterator[str]) -> Iterator[str]:
-        """The pieces, kept as they go by."""
-        for piece in pieces:
-            self._pieces.append(piece)
-            yield piece
-
-    def texts(self) -> tuple[str, str]:
-        """(thinking, answer), told apart as in a whole answer."""
-        thought = "".join(piece for piece in self._pieces if isinstance(piece, Thought))
-        said = "".join(piece for piece in self._pieces if not isinstance(piece, Thought))
-        answer, inside = texts_of({"content": said, "reasoning_content": thought})
-        return inside, answer
-
-    def count(self, usage: Any) -> None:
-        """Note the usage of the last event that has one."""
-        if isinstance(usage, dict):
-            self.tokens = (usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
 
 
 class _Job:
@@ -300,23 +277,6 @@ class _Job:
 def _asked(body: dict[str, Any]) -> str:
     """All text of a request, to tell the service's words from the user's."""
     return "\n".join(parts_of(message.get("content"))[0] for message in body["messages"])
-
-
-def _pieces_of(delta: dict[str, Any]) -> Iterator[str]:
-    said, thought = parts_of(delta.get("content"))
-    beside = delta.get("reasoning_content") or delta.get("reasoning")
-    if thought := thought or (beside if isinstance(beside, str) else ""):
-        yield Thought(thought)
-    if said:
-        yield said
-
-
-def _noted(lines: Iterator[str], seen: list[str]) -> Iterator[str]:
-    """The lines, of which those that are no events are kept."""
-    for line in lines:
-        if line.strip() and not line.startswith(("data:", ":", "event:", "id:", "retry:")):
-            seen.append(line)
-        yield line
 
 
 def _take(done: queue.Queue[Reply]) -> Reply:

@@ -117,9 +117,20 @@ def turn_of(item: Any, number: int) -> Message:
     return Message(role, content, reasoning, calls, images=images, learnt=_learnt(left, number), **fields, extra=left)
 
 
+def _one_of(left: dict[str, Any], names: tuple[str, str], number: int) -> Any:
+    """What stands under either name, popped.
+
+    Raises:
+        DataError: if two things do.
+    """
+    one, two = (left.pop(name, None) for name in names)
+    if one is not None and two is not None and one != two:
+        raise DataError(f"第 {number} 轮既有 {names[0]} 又有 {names[1]}，不一样", found=f"{one} / {two}"[:60])
+    return two if one is None else one
+
+
 def _speaker(left: dict[str, Any], number: int) -> tuple[Role, str]:
-    said = left.pop("role", None)
-    said = left.pop("from", None) if said is None else said
+    said = _one_of(left, ("role", "from"), number)
     said = said.strip().lower() if isinstance(said, str) else str(said)
     if said not in ROLES:
         close = nearest(said, ROLES)
@@ -129,8 +140,7 @@ def _speaker(left: dict[str, Any], number: int) -> tuple[Role, str]:
 
 
 def _content(left: dict[str, Any], number: int) -> tuple[str, tuple[str, ...]]:
-    content = left.pop("content", None)
-    content = left.pop("value", None) if content is None else content
+    content = _one_of(left, ("content", "value"), number)
     if not isinstance(content, list):
         return text_of(content, f"第 {number} 轮的内容"), ()
     parts = [_part(part, number) for part in content]

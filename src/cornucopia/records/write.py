@@ -125,7 +125,8 @@ def _sharegpt(record: Record) -> dict[str, Any]:
             row["from"] = "function_call"  # what the turn says is a call, in a form of its own
     made = _with_rejected("conversations", rows, record, _sharegpt_turn)
     pictures = [image for turn in record.messages for image in turn.images]
-    _check_pictures(record)
+    if pictures:
+        _check_pictures(record)
     return made | _tools_text(record) | ({"images": pictures} if pictures else {}) | _passages(record)
 
 

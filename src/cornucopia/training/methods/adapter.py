@@ -52,6 +52,10 @@ class AdapterMethod:
         """The adapter's parameters."""
         return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
+    def rate(self, name: str) -> float:
+        """One for all."""
+        return 1.0
+
     def save(self, model: Any, folder: Path) -> None:
         """The adapter, naming its base as the user did; the base's embeddings never go with it."""
         model.peft_config["default"].base_model_name_or_path = public_name(self.recipe.base)

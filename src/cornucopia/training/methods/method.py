@@ -54,6 +54,10 @@ class Method(Protocol):
         """The parameters that change, by name."""
         ...
 
+    def rate(self, name: str) -> float:
+        """Factor of the learning rate of a trained parameter."""
+        ...
+
     def save(self, model: Any, folder: Path) -> None:
         """Write what `load` needs, exactly: a checkpoint."""
         ...

@@ -46,6 +46,10 @@ class WeightsMethod:
         """The parameters that change, by name."""
         return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
+    def rate(self, name: str) -> float:
+        """One for all."""
+        return 1.0
+
     def save(self, model: Any, folder: Path) -> None:
         """The whole model, each tensor in the type it has in training."""
         model.save_pretrained(str(folder))

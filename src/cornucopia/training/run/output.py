@@ -15,6 +15,7 @@ from typing import Any
 from cornucopia.core.console import warn
 from cornucopia.core.errors import ConfigError, CornucopiaError, reason
 from cornucopia.core.jsonl import write_json
+from cornucopia.training.methods import METHODS
 
 MANIFEST = "manifest.json"  # names of what a run wrote; of texts that people edit with their digest
 IDENTITY = "identity.json"
@@ -29,7 +30,7 @@ _MODEL = ("config.json", "generation_config.json", "model.safetensors", "model.s
           "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")  # fmt: skip
 _HARMLESS = {".DS_Store", ".gitkeep", ".gitignore", LOCK}
 _EDITED = ("README.md",)
-_FULL = ("No space left", "os error 28", "Disk quota", "PytorchStreamWriter", "file write failed")
+_FULL = ("No space left", "os error 28", "Disk quota", "PytorchStreamWriter", "inline_container")
 
 
 def is_run(output: Path) -> bool:
@@ -153,10 +154,11 @@ def _written(output: Path) -> dict[str, str]:
     if not is_run(output):
         return {}
     try:  # a run from before there was a manifest
-        method = json.loads((output / IDENTITY).read_text(encoding="utf-8")).get("method")
-    except (OSError, ValueError, AttributeError):
-        method = None
-    own = dict.fromkeys([*ALWAYS, *(_MODEL if method == "full" else _ADAPTER)], "")
+        method = json.loads((output / IDENTITY).read_text(encoding="utf-8"))["method"]
+        whole = METHODS[method].leaves == "model"
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    own = dict.fromkeys([*ALWAYS, *(_MODEL if whole else _ADAPTER)], "")
     readme = output / "README.md"
     blank = readme.is_file() and "[More Information Needed]" in readme.read_text(encoding="utf-8", errors="replace")
     return own | ({"README.md": _digest(readme)} if blank else {})
