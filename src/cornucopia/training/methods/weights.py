@@ -17,6 +17,8 @@ class WeightsMethod:
 
     Settings: type[Config] = Config
     quantised = False
+    packs = True
+    recomputes = True
     leaves: Literal["adapter", "model"] = "model"
 
     def __init__(self, recipe: Any) -> None:
