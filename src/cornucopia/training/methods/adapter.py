@@ -22,6 +22,8 @@ class AdapterMethod:
 
     Settings: type[Config] = Config
     quantised = True
+    packs = True
+    recomputes = True
     leaves: Literal["adapter", "model"] = "adapter"
 
     def __init__(self, recipe: Any) -> None:
