@@ -76,12 +76,12 @@ class ObjectiveTrainer(Trainer):
         loss = self._objective.loss(model, inputs, num_items_in_batch) * self.args.world_size
         return (loss, {}) if return_outputs else loss
 
-    def _run_epoch(self, **arguments: Any) -> None:
+    def _run_epoch(self, *arguments: Any, **named: Any) -> None:
         """One pass; none where the checkpoint is of the last step, which the Trainer would train beyond."""
         if self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
             return
-        super()._run_epoch(**arguments)
+        super()._run_epoch(*arguments, **named)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
