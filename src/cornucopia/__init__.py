@@ -8,17 +8,16 @@ Importing the package loads nothing heavy: the names of `cornucopia.api` are fet
 stage is a sub-package (see docs/architecture.md).
 """
 
-from typing import TYPE_CHECKING, Any
-
 from cornucopia.core.version import __version__
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which would cost a command's start its import
 if TYPE_CHECKING:
     from cornucopia.api import Chat, CornucopiaError, Model, compare, load, train
 
 __all__ = ["Chat", "CornucopiaError", "Model", "__version__", "compare", "load", "train"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from cornucopia import api

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornucopia.inference.completion import NoAnswer, read_completion
+from cornucopia.inference.completion import NoAnswer, read_completion, text_of_body
 
 
 def body(content, why="stop", **message):
@@ -95,3 +95,16 @@ def test_any_success_is_an_answer_or_none(text):
         assert isinstance(read_completion(text).answer, str)
     except NoAnswer as error:
         assert error.refusal.what
+
+
+@pytest.mark.parametrize("content", ["", None, [], [{"type": "image_url"}], " \n"])
+def test_tokens_that_came_to_nothing_are_no_answer(content):
+    with pytest.raises(NoAnswer):
+        read_completion(body(content))
+
+
+def test_a_body_of_another_encoding_is_read_by_its_header_or_not_at_all():
+    assert text_of_body("能退".encode("gbk"), "gbk") == text_of_body("能退".encode(), "gbk") == "能退"
+    for charset in (None, "utf-8", "no-such-charset"):
+        with pytest.raises(NoAnswer, match="UTF-8"):
+            text_of_body("能退".encode("gbk"), charset)

@@ -22,6 +22,7 @@ CONTENT = [
     (403, {"error": {"message": "输入内容没有通过审核，含有敏感信息", "type": "api_error", "code": "10013"}}),
     (200, {"code": 10014, "message": "内容合规检查未通过", "sid": "x"}),
     (400, {"error": {"message": "the input contains unsafe words，内容安全拦截", "code": "336104"}}),
+    (200, {"error_code": 336003, "error_msg": "the content is illegal"}),
     (451, "Unavailable For Legal Reasons"),
     (403, "prompt was flagged by moderation"),
     (500, {"error": {"message": "Your request was rejected by our safety system"}}),

@@ -7,6 +7,7 @@ error objects with status 200, pages of HTML.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,10 +61,23 @@ def read_completion(text: str, prompt: str = "") -> Completion:
     usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
     prompt_tokens, completion_tokens = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
     finish = finish_of(why)
-    if not (answer or thought or calls or completion_tokens) and finish != "length":
+    silent = completion_tokens == 1  # the end of sequence alone: the model chose to say nothing
+    if not (answer or thought or calls or silent) and finish != "length":
         refusal = judge(200, body.get("error") or "空的回答", prompt)
         raise NoAnswer(refusal)
     return Completion(answer, thought, finish, prompt_tokens, completion_tokens, calls)
+
+
+def text_of_body(body: bytes, charset: str | None) -> str:
+    """The text of a success's body: UTF-8, or what its header says.
+
+    Raises:
+        NoAnswer: it is neither; an answer with characters made up would pass for a real one.
+    """
+    for name in ("utf-8", charset or ""):
+        with suppress(UnicodeDecodeError, LookupError):
+            return body.decode(name)
+    raise NoAnswer(Refusal("junk", f"不是 UTF-8 文字：{body[:60]!r}", 200))
 
 
 def finish_of(why: Any) -> FinishReason:

@@ -18,7 +18,7 @@ import httpx
 
 from cornucopia.core.errors import EndpointError
 from cornucopia.core.jsonl import mended
-from cornucopia.inference.completion import Completion, NoAnswer, finish_of, parts_of, read_completion
+from cornucopia.inference.completion import Completion, NoAnswer, finish_of, parts_of, read_completion, text_of_body
 from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling
 from cornucopia.inference.event_stream import Streamed, events, noted, pieces_of
 from cornucopia.inference.pace import Pace, Patience, wait_seconds
@@ -148,7 +148,7 @@ class OpenAIEngine(Engine):
                 parts.append(part)
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("no end of the answer")
-        return read_completion(b"".join(parts).decode("utf-8", "replace"), _asked(body))
+        return read_completion(text_of_body(b"".join(parts), response.charset_encoding), _asked(body))
 
     def _pieces(self, body: dict[str, Any], end: Streamed) -> Iterator[str]:
         with Patience(self.endpoint) as patience:

@@ -32,7 +32,7 @@ _ACCOUNT_CODES = {
 }  # fmt: skip
 _CONTENT_WORDS = re.compile(
     r"content[ _-]?(polic|filter|management|moderation|exists risk|security|safety)|exists risk|flagged|moderat"
-    r"|high risk|inappropriate|sensitive|safety system|data.?inspection|prohibited content|usage polic"
+    r"|high risk|inappropriate|sensitive|illegal|safety system|data.?inspection|prohibited content|usage polic"
     r"|内容(安全|审核|风险|过滤|合规|违规)|敏感|违规|不安全|不当内容|审核(不|未)|未通过.{0,6}审核|风控",
     re.IGNORECASE,
 )
@@ -154,7 +154,8 @@ def message_of(body: Any) -> str:
     if isinstance(body, str):
         return " ".join(body.split())[:300]
     error = body.get("error", body) if isinstance(body, dict) else body
-    text = (error.get("message") or error.get("msg")) if isinstance(error, dict) else error
+    names = ("message", "msg", "error_msg")
+    text = next((error[name] for name in names if error.get(name)), None) if isinstance(error, dict) else error
     return " ".join(str(text or body).split())[:300]
 
 

@@ -125,8 +125,9 @@ def check_writable(output: Path) -> None:
         with tempfile.TemporaryFile(dir=place):
             return
     except OSError as error:
-        found, fix = f"{place}：{reason(error)}", "换 --output-dir，或改权限"
-        raise ConfigError("输出目录写不进去", where=str(output), found=found, fix=fix) from None
+        where = str(output) if place == output else f"{output}（{place}）"
+        fix = "换 --output-dir，或改权限"
+        raise ConfigError("输出目录写不进去", where=where, found=reason(error), fix=fix) from None
 
 
 def room(output: Path) -> int:
