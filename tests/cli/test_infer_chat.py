@@ -169,6 +169,16 @@ def test_an_adapter_given_as_the_model_is_told_with_the_right_option(model, data
         assert "--adapter" in capsys.readouterr().err
 
 
+def test_a_script_gets_the_answer_without_thoughts_whose_opening_nobody_saw(capsys):
+    from servers import chat_server
+
+    message = {"role": "assistant", "content": "先看条款</think>\n能退。"}
+    thinking = (200, {}, {"choices": [{"message": message, "finish_reason": "stop"}]})
+    with chat_server(script=[thinking]) as server:
+        assert chat.run(["-q", "能退吗", "--model", f"{server.url}#m"]) == 0
+    assert capsys.readouterr().out == "能退。\n"
+
+
 def test_infer_and_chat_ask_an_endpoint_and_resume(data, tmp_path, capsys, monkeypatch):
     from servers import chat_server
 

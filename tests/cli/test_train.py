@@ -157,7 +157,7 @@ def test_damaged_bases_are_told(small, questions, tmp_path, capsys):
 
 
 def test_the_command_module_knows_its_summary():
-    assert "LoRA" in command.SUMMARY and "--dry-run" in command.EXAMPLES
+    assert "--method" in command.SUMMARY and "--dry-run" in command.EXAMPLES
 
 
 def test_nothing_given_starts_nothing(capsys):

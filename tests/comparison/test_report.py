@@ -19,7 +19,7 @@ from cornucopia.comparison.table import escape, markdown, markdown_scores, show_
 from cornucopia.core.errors import ModelError
 from cornucopia.records.schema import Message, Passage, Record
 
-EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028{{ 7*7 }}"
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028{{ 'inner' ~ 'most' }}"
 
 
 def made(tmp_path, records, **answers):
@@ -60,10 +60,7 @@ def test_answers_cannot_become_markup(tmp_path):
     comparison, summary = made(tmp_path, [record] * 2, **{EVIL: lambda q: EVIL, "坏": ModelError(EVIL)})
     page = page_of(tmp_path, comparison, summary)
     assert (
-        page.count("<script") == 2
-        and page.count("</script>") == 2
-        and "<img" not in page
-        and "49" not in page.split("<main")[0]
+        page.count("<script") == 2 and page.count("</script>") == 2 and "<img" not in page and "innermost" not in page
     )
     assert data_of(page)["rows"][0]["cells"][0]["answer"] == EVIL
 

@@ -24,6 +24,7 @@ def body(content, why="stop", **message):
     (body("<think>想</think>能退"), "想", "能退"),
     (body("能退", reasoning_content="想"), "想", "能退"),
     (body("写作 </think> 的标记", reasoning_content="想"), "想", "写作 </think> 的标记"),
+    (body(None, refusal="这个不能说"), "", "这个不能说"),
     (body("半个\ud83d字"), "", "半个\ufffd字"),
     (body("\ud83d\ude00"), "", "😀"),
 ])  # fmt: skip

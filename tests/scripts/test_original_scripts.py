@@ -159,16 +159,16 @@ def test_variables_choose_and_further_flags_win(echo):
     )
     recipe, _ = parse(TrainRecipe, words[1:], prog="cornucopia train", summary="", positional="recipe")
     assert words[0] == "train" and NANO_LINE not in said
-    assert (recipe.base_model, recipe.data_path, recipe.output_dir) == (
+    assert (recipe.base, recipe.data_path, recipe.output_dir) == (
         "我的 模型",
         ["自己的 数据.json"],
         "runs/自己的",
     )
-    assert (recipe.prompt_template_name, recipe.num_epochs, recipe.micro) == ("alpaca", 1, 8)
+    assert (recipe.template, recipe.num_epochs, recipe.micro) == ("alpaca", 1, 8)
 
     words, said = echo("./scripts/infer.sh", "--use_lora", "False", **chosen, LORA_WEIGHTS="某 LoRA")
     config, _ = parse(InferConfig, words[1:], prog="cornucopia infer", summary="", positional="data")
-    assert (config.model, config.data, config.adapter) == ("我的 模型", "自己的 数据.json", "某 LoRA")
+    assert (config.base, config.data, config.adapter) == ("我的 模型", "自己的 数据.json", "某 LoRA")
     assert config.active_adapter() is None and config.template == "alpaca" and NANO_LINE not in said
 
     words, _ = echo("./scripts/comparison_test.sh", **chosen, LORA_WEIGHTS="某 LoRA", QUESTIONS="题 1.json")

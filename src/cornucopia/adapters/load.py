@@ -175,10 +175,11 @@ def check_base(meta: ModelMeta, base: Base, folder: Path) -> None:
 
 def _check_keys(model: Any, name: str, result: Any, weights: dict[str, Any], folder: Path, base: Base) -> None:
     """Every tensor of the file must have found its place, and every LoRA tensor of the model its value."""
-    unexpected = list(getattr(result, "unexpected_keys", []))
+    prompt = {"prompt_embeddings"} if model.peft_config[name].is_prompt_learning else set()  # has gone to the encoder
+    unexpected = [key for key in getattr(result, "unexpected_keys", []) if key not in prompt]
     if unexpected:
         raise _mismatch(folder, base, f"模型里没有 {unexpected[0]} 等 {len(unexpected)} 个张量的位置")
-    expected = sum(1 for key, _ in model.named_parameters() if ".lora_" in key and f".{name}." in key)
+    expected = sum(1 for key, _ in model.named_parameters() if ".lora_" in key and f".{name}." in f"{key}.")
     given = sum(1 for key in weights if ".lora_" in key)
     if expected != given:
         raise _mismatch(folder, base, f"模型需要 {expected} 个 LoRA 张量，文件里有 {given} 个")

@@ -89,19 +89,27 @@ def _read(name: str) -> str:
 
 
 def _one(engine: Engine, record: Record, sampling: Sampling) -> int:
-    """Stream one answer to standard output; 1 when there is none."""
-    said = False
+    """One answer to standard output; 1 when there is none.
+
+    A terminal sees it as it is made. A file or a pipe gets it when it is over: only then is it certain what of it was
+    thought, where a model's opening mark was its template's.
+    """
+    live, pieces, answer = sys.stdout.isatty(), list[str](), None
+    stream = _said(engine.stream(record, sampling))
     try:
-        for piece in _said(engine.stream(record, sampling)):
-            said = said or bool(piece.strip())
-            print(_plain(piece) if sys.stdout.isatty() else mended(piece), end="", flush=True)
+        while True:
+            pieces.append(next(stream))
+            if live:
+                print(_plain(pieces[-1]), end="", flush=True)
+    except StopIteration as end:
+        answer = end.value
     except KeyboardInterrupt:
-        print()
         raise Interrupted("已停住这个回答") from None
-    if said:
-        print()
-        return 0
-    return 1
+    finally:
+        text = "".join(pieces) if answer is None else answer
+        if text.strip():
+            print("" if live else mended(text), flush=True)
+    return 0 if text.strip() else 1
 
 
 class Terminal:

@@ -7,10 +7,12 @@ import os
 from cornucopia.core.console import say
 from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
+from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
 
-SUMMARY = """训练：在任何 decoder-only 基座上做 LoRA 指令微调（或继续预训练）。
-先打印计划（配方、数据、内存），再训练；Ctrl-C 会保存，--resume 接着练。"""
+SUMMARY = """训练：在任何 decoder-only 基座上做指令微调或继续预训练（--objective），
+训适配器、几个块或全部参数（--method）。
+先打印计划（配方、数据、内存、磁盘），再训练；Ctrl-C 会保存，--resume 接着练。"""
 EXAMPLES = """  cornucopia train recipes/quickstart.yaml
   cornucopia train recipes/llama-7b-24g.yaml --data-path 我的数据.json --output-dir runs/mine
   cornucopia train --base_model base_models/llama-7b-hf --data_path a.json --lora_r 16 --dry-run"""
@@ -49,7 +51,7 @@ def run(argv: list[str]) -> int:
     first, last = result.get("loss_first"), result.get("loss_last")
     losses = f"，损失 {first:.3f} → {last:.3f}" if first is not None and last is not None else ""
     say(f"训练完成：{result['steps']} 步，{result['seconds']:.0f} 秒{losses}")
-    if recipe.method == "full":
+    if METHODS[recipe.method].leaves == "model":
         say(f"模型在 {recipe.output_dir}；接着：cornucopia chat --model {recipe.output_dir}")
     else:
         say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base} --adapter {recipe.output_dir}")

@@ -84,9 +84,10 @@ def texts_of(message: dict[str, Any]) -> tuple[str, str]:
     """(answer, thinking) of a message.
 
     Thinking stands in `reasoning_content` (DeepSeek, Qwen), `reasoning` (OpenRouter), parts of the content (Mistral),
-    or before `</think>` in the text, whose opening mark a template may have kept for itself.
+    or before `</think>` in the text, whose opening mark a template may have kept for itself. A model that declines in
+    `refusal` (OpenAI) has said that.
     """
-    said, thought = parts_of(message.get("content"))
+    said, thought = parts_of(message.get("content") or message.get("refusal"))
     beside = message.get("reasoning_content") or message.get("reasoning") or ""
     thought = thought or (beside if isinstance(beside, str) else parts_of(beside)[0])
     inside, answer = split_reasoning(said, opened=not thought and CLOSE in said)

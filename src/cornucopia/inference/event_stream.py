@@ -56,7 +56,7 @@ def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 def pieces_of(delta: dict[str, Any]) -> Iterator[str]:
     """What one event adds: thinking as Thought, then text."""
-    said, thought = parts_of(delta.get("content"))
+    said, thought = parts_of(delta.get("content") or delta.get("refusal"))
     beside = delta.get("reasoning_content") or delta.get("reasoning")
     if thought := thought or (beside if isinstance(beside, str) else ""):
         yield Thought(thought)

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
-
-DEFAULT_NEW_TOKENS = 512  # when neither the command nor the model's generation_config says
+from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
+from cornucopia.models.load import DEFAULT_NEW_TOKENS
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,11 @@ def _generate(model: Any, rows: Sequence[Row], settings: Settings, device: Any) 
     with torch.inference_mode(), torch.random.fork_rng():
         if rows[0].random is not None:
             torch.manual_seed(rows[0].random.initial_seed())
-        output = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+        inputs: dict[str, Any] = {"attention_mask": mask}
+        if has_prefix(model):
+            ids = behind_filler(model, ids)
+            model, inputs = behind_prefix(model, inputs, settings.num_beams)
+        output = model.generate(input_ids=ids, generation_config=config, **inputs)
     for row, tokens in zip(rows, output[:, ids.shape[1] :].tolist(), strict=True):
         end = next((index for index, token in enumerate(tokens) if token in settings.eos), None)
         row.tokens = tokens if end is None else tokens[: end + 1]

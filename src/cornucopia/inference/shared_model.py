@@ -6,6 +6,8 @@ import inspect
 from threading import RLock
 from typing import Any
 
+from cornucopia.inference.prefix import behind_prefix, has_prefix
+
 CACHE_NAMES = ("past_key_values", "cache")  # of a model's key/value cache: until Transformers 5.23, and from 5.24
 CACHE_BYTES = 2 * 1024**3  # keys and values of one batch when no budget is given: 4096 tokens of LLaMA-7B in 16 bits
 
@@ -52,10 +54,12 @@ class SharedModel:
 
         The key/value cache comes as `past_key_values` and goes by the name that the model has for it.
         """
-        if "past_key_values" in inputs and self.cache_name:
-            inputs[self.cache_name] = inputs.pop("past_key_values")
         with self.lock:
             model = self.use(adapter)
+            if "past_key_values" not in inputs and has_prefix(model):
+                model, inputs = behind_prefix(model, inputs)
+            if "past_key_values" in inputs and self.cache_name:
+                inputs[self.cache_name] = inputs.pop("past_key_values")
             return model(**{name: value for name, value in inputs.items() if name in self.accepts})
 
 

@@ -131,7 +131,7 @@ def patch_lora(layer: torch.nn.Module) -> Callable[[], None]:
     frozen_of(lora.base_layer)
     off = lora.merged or lora.disable_adapters or len(names) != 1
     if off or lora.lora_variant.get(names[0]) or lora.lora_B[names[0]].bias is not None:
-        raise ValueError("not a plain LoRA layer")
+        raise ValueError("不是普通的 LoRA（如 DoRA）")
     lora.forward = MethodType(_lora_forward, lora)
     return lambda: lora.__dict__.pop("forward", None)
 

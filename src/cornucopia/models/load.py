@@ -12,6 +12,8 @@ from cornucopia.core.device import cpu_has_fast_bfloat16
 from cornucopia.core.errors import ModelError, first_line
 from cornucopia.models.spec import ResolvedModel
 
+DEFAULT_NEW_TOKENS = 512  # of an answer, when neither the command nor the model's generation_config says
+
 
 @dataclass
 class Base:

@@ -139,6 +139,12 @@ def shape_from_config(config: dict[str, Any]) -> Shape:
 
 def lora_parameters(shape: Shape, rank: int, targets: list[str]) -> int:
     """Trained parameters of LoRA adapters: rank x (in + out) for each adapted map."""
+    names = LLAMA_MAPS if "all-linear" in targets else targets
+    return shape.layers * sum(rank * sum(map_sizes(shape, name)) for name in names)
+
+
+def map_sizes(shape: Shape, name: str) -> tuple[int, int]:
+    """Inputs and outputs of a block's linear map; one of another name is taken as square."""
     maps = {
         "q_proj": (shape.hidden, shape.q),
         "k_proj": (shape.hidden, shape.kv),
@@ -149,8 +155,7 @@ def lora_parameters(shape: Shape, rank: int, targets: list[str]) -> int:
         "down_proj": (shape.mlp, shape.hidden),
         "query_key_value": (shape.hidden, shape.q + 2 * shape.kv),
     }
-    names = LLAMA_MAPS if "all-linear" in targets else targets
-    return shape.layers * sum(rank * sum(maps.get(name, (shape.hidden, shape.hidden))) for name in names)
+    return maps.get(name, (shape.hidden, shape.hidden))
 
 
 def estimate(shape: Shape, step: Step) -> MemoryEstimate:

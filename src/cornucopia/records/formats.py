@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
@@ -145,28 +146,40 @@ def parse_columns(words: Iterable[str]) -> dict[str, str]:
 
 def _canonical(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
     """The row under known key names; a column that a mapping pushes aside is kept under another name."""
-    own = {name: known for known, name in columns.items() if name in row}
-    renamed: dict[str, Any] = {}
-    for key, value in row.items():
+    return dict(zip(_names(tuple(row), tuple(columns.items())), row.values(), strict=True))
+
+
+@lru_cache(1024)
+def _names(keys: tuple[Any, ...], columns: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The known name of each key of a row; the rows of a file mostly have the same keys."""
+    own = {name: known for known, name in columns if name in keys}
+    names: list[str] = []
+    for key in keys:
         name = str(key).strip()
         known = _ALIASES.get(name.lower(), name.lower())
         if key in own:
-            renamed[own[key]] = value
+            names.append(own[key])
         elif name in own.values():
-            renamed[f"{name}（原列）"] = value
-        elif known in _KNOWN_KEYS and known not in row and known not in own.values() and known not in renamed:
-            renamed[known] = value
+            names.append(f"{name}（原列）")
+        elif known in _KNOWN_KEYS and known not in keys and known not in own.values() and known not in names:
+            names.append(known)
         else:
-            renamed[name] = value
-    return renamed
+            names.append(name)
+    return tuple(names)
 
 
 def _detect(row: dict[str, Any], columns: Mapping[str, str]) -> Format | None:
-    mapped = [known for known in FORMATS if columns and any(key in columns for key in known.keys)]
-    for known in [*mapped, *FORMATS]:
-        if all(row.get(key) is not None for key in known.keys) and known.applies(row):
+    for known in _candidates(tuple(row), tuple(columns)):
+        if all(row[key] is not None for key in known.keys) and known.applies(row):
             return None if known.name == "text" and row.get("type") == "text" else known
     return None
+
+
+@lru_cache(1024)
+def _candidates(keys: tuple[str, ...], mapped: tuple[str, ...]) -> tuple[Format, ...]:
+    """The formats whose keys are all there, those that name a mapped column first."""
+    known = [one for one in FORMATS if all(key in keys for key in one.keys)]
+    return tuple(sorted(known, key=lambda one: not any(key in mapped for key in one.keys)))
 
 
 def _unknown(row: Mapping[str, Any]) -> DataError:

@@ -266,18 +266,18 @@ def _record(row: rows.Row, columns: Mapping[str, str], objective: str, told: set
 
 def _flaw(value: Any) -> str:
     """What in a row's values could not be written again as UTF-8 JSON, or ''. No recursion: rows may be deep."""
-    stack = [(value, 0)]
+    stack: list[tuple[Any, int]] = [([value], -1)]
     while stack:
-        item, depth = stack.pop()
-        if isinstance(item, str):
-            bad = None if item.isascii() and "\0" not in item else _BAD_TEXT.search(item)
-            if bad:
-                return "含 NUL 字符" if bad.group() == "\0" else "含残缺的字符（不是合格的 UTF-8 文字）"
-        elif isinstance(item, Repeated):
-            return f"键 {item.key or '（空）'} 出现了两次，值不一样：不知该用哪一个"
-        elif isinstance(item, (dict, list, tuple)):
-            if depth >= _MAX_DEPTH:
-                return f"嵌套超过 {_MAX_DEPTH} 层"
-            parts = [*item.keys(), *item.values()] if isinstance(item, dict) else item
-            stack += [(part, depth + 1) for part in parts]
+        container, depth = stack.pop()
+        if depth >= _MAX_DEPTH:
+            return f"嵌套超过 {_MAX_DEPTH} 层"
+        for item in container if isinstance(container, (list, tuple)) else [*container.keys(), *container.values()]:
+            if isinstance(item, str):
+                bad = None if item.isascii() and "\0" not in item else _BAD_TEXT.search(item)
+                if bad:
+                    return "含 NUL 字符" if bad.group() == "\0" else "含残缺的字符（不是合格的 UTF-8 文字）"
+            elif isinstance(item, Repeated):
+                return f"键 {item.key or '（空）'} 出现了两次，值不一样：不知该用哪一个"
+            elif isinstance(item, (dict, list, tuple)):
+                stack.append((item, depth + 1))
     return ""

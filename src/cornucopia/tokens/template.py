@@ -72,6 +72,11 @@ class PromptTemplate:
     response_split: str
 
     @property
+    def text(self) -> dict[str, str]:
+        """What decides the rendering, as cornucopia.json keeps it."""
+        return {key: getattr(self, key) for key in _KEYS}
+
+    @property
     def stop_strings(self) -> list[str]:
         """Text that shows the model has begun to ask itself the next question."""
         head = self.prompt_no_input.split("{instruction}")[0].strip().splitlines()

@@ -118,6 +118,8 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
         if self.base_bits and not METHODS[self.method].quantised:
             able = "、".join(name for name, kind in METHODS.items() if kind.quantised)
             raise ValueError(f"method {self.method} 不能用量化的基座：去掉 bits，或改用 method {able}")
+        if self.gradient_checkpointing and not METHODS[self.method].recomputes:
+            raise ValueError(f"method {self.method} 不能重算激活：去掉 gradient_checkpointing，改小 micro_batch_size")
         if self.reasoning_column and not OBJECTIVES[self.objective].reasons:
             raise ValueError(f"objective {self.objective} 没有思考过程：去掉 reasoning_column，或改用 objective sft")
         return self

@@ -124,7 +124,10 @@ def test_a_second_training_in_the_folder_is_refused_and_a_dead_one_holds_nothing
 FULL = [
     SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
     RuntimeError("[enforce fail at inline_container.cc:820] . PytorchStreamWriter failed writing file data/0"),
+    RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 28681600 vs 28681488"),
     OSError(errno.ENOSPC, "No space left on device"),
+    SafetensorError("Error while serializing: I/O error: File too large (os error 27)"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
 ]
 
 

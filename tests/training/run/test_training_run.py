@@ -130,6 +130,18 @@ def test_ctrl_c_saves_this_very_step_and_resumes_to_the_same_bits(recipe, stop_a
     assert steps == list(range(1, 11))
 
 
+def test_a_run_stopped_at_its_last_step_trains_none_beyond_it(recipe, stop_at, tmp_path):
+    part_of_an_epoch = {"max_steps": 3, "num_epochs": 2}
+    train(recipe("whole", **part_of_an_epoch))
+    back = stop_at(3, error=None)
+    with pytest.raises(Interrupted):
+        train(recipe("broken", **part_of_an_epoch))
+    back()
+    result = train(recipe("broken", **part_of_an_epoch, resume=True))
+    assert result["steps"] == 3 and result["finished"]
+    assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_sigint_to_the_command_exits_130_and_leaves_an_adapter(recipe, small, questions, tmp_path):
     words = [

@@ -7,5 +7,6 @@ from typing import Any
 from cornucopia.training.methods.freeze import Freeze
 from cornucopia.training.methods.full import Full
 from cornucopia.training.methods.lora import Lora
+from cornucopia.training.methods.prefix import Prefix
 
-METHODS: dict[str, Any] = {"lora": Lora, "full": Full, "freeze": Freeze}
+METHODS: dict[str, Any] = {"lora": Lora, "full": Full, "freeze": Freeze, "prefix": Prefix}

@@ -22,6 +22,8 @@ class AdapterMethod:
 
     Settings: type[Config] = Config
     quantised = True
+    packs = True
+    recomputes = True
     leaves: Literal["adapter", "model"] = "adapter"
 
     def __init__(self, recipe: Any) -> None:
@@ -51,6 +53,10 @@ class AdapterMethod:
     def trained(self, model: Any) -> dict[str, Any]:
         """The adapter's parameters."""
         return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+    def rate(self, name: str) -> float:
+        """One for all."""
+        return 1.0
 
     def save(self, model: Any, folder: Path) -> None:
         """The adapter, naming its base as the user did; the base's embeddings never go with it."""

@@ -19,12 +19,16 @@ class Method(Protocol):
         about: a few Chinese words for the help text.
         Settings: the method's own settings; they become part of every recipe, and decide only its own runs.
         quantised: the base may be quantised.
+        packs: documents may share a row without padding.
+        recomputes: activations may be recomputed in the backward pass.
         leaves: what its output folder is.
     """
 
     about: str
     Settings: type[Config]
     quantised: bool
+    packs: bool
+    recomputes: bool
     leaves: Literal["adapter", "model"]
 
     def begin_from(self, adapter: Path) -> dict[str, Any]:
@@ -52,6 +56,10 @@ class Method(Protocol):
 
     def trained(self, model: Any) -> dict[str, Any]:
         """The parameters that change, by name."""
+        ...
+
+    def rate(self, name: str) -> float:
+        """Factor of the learning rate of a trained parameter."""
         ...
 
     def save(self, model: Any, folder: Path) -> None:

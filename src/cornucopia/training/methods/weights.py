@@ -17,6 +17,8 @@ class WeightsMethod:
 
     Settings: type[Config] = Config
     quantised = False
+    packs = True
+    recomputes = True
     leaves: Literal["adapter", "model"] = "model"
 
     def __init__(self, recipe: Any) -> None:
@@ -27,7 +29,7 @@ class WeightsMethod:
         raise ConfigError(
             f"{self.recipe.method} 训练的是模型自己的权重，不能以适配器为起点",
             where=str(adapter),
-            fix="改用 --method lora；或先把适配器合并进基座，再以它为基座",
+            fix="改用 --method lora；或先 cornucopia export 把适配器合并进基座，再以它为基座",
         )
 
     def apply_start(self, base: Base, adapter: Path) -> Any:
@@ -45,6 +47,10 @@ class WeightsMethod:
     def trained(self, model: Any) -> dict[str, Any]:
         """The parameters that change, by name."""
         return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+    def rate(self, name: str) -> float:
+        """One for all."""
+        return 1.0
 
     def save(self, model: Any, folder: Path) -> None:
         """The whole model, each tensor in the type it has in training."""

@@ -49,7 +49,7 @@ def make_trainer(
 
     from cornucopia.training.run.trainer import ObjectiveTrainer
 
-    packed = recipe.packing and _speed_up(recipe, output, plan, model, objective)
+    packed = recipe.packing and _speed_up(recipe, output, plan, model, objective, method)
     _point_trackers(recipe, output)
     trainer = ObjectiveTrainer(
         objective=objective,
@@ -72,13 +72,15 @@ def _dataset(examples: TokenStore) -> Any:
     return Filled(examples) if ranks.world() > 1 else examples
 
 
-def _speed_up(recipe: TrainRecipe, output: Path, plan: DataPlan, model: Any, objective: Objective) -> bool:
+def _speed_up(
+    recipe: TrainRecipe, output: Path, plan: DataPlan, model: Any, objective: Objective, method: Method
+) -> bool:
     """Switch the model to the fast step as far as it can take it; returns whether batches are to be packed."""
     from cornucopia.training.run.fast import EXTRAS, extras, left_out, speed_up, speed_up_layers, switch_off
     from cornucopia.training.run.ways import settle, ways_of
 
-    reason = "这个目标要逐条的批次"
-    if objective.packs:
+    reason = "这个目标要逐条的批次" if method.packs else "虚拟词元在每一行的开头，不在每条的开头"
+    if objective.packs and method.packs:
         ways, tried_in = ways_of(recipe, output, plan, model)
         if ways.compiled:
             say("编译逐元素的运算：约 20 秒，只在第一次")

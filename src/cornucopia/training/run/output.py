@@ -15,6 +15,7 @@ from typing import Any
 from cornucopia.core.console import warn
 from cornucopia.core.errors import ConfigError, CornucopiaError, reason
 from cornucopia.core.jsonl import write_json
+from cornucopia.training.methods import METHODS
 
 MANIFEST = "manifest.json"  # names of what a run wrote; of texts that people edit with their digest
 IDENTITY = "identity.json"
@@ -29,7 +30,10 @@ _MODEL = ("config.json", "generation_config.json", "model.safetensors", "model.s
           "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")  # fmt: skip
 _HARMLESS = {".DS_Store", ".gitkeep", ".gitignore", LOCK}
 _EDITED = ("README.md",)
-_FULL = ("No space left", "os error 28", "Disk quota", "PytorchStreamWriter", "file write failed")
+_FULL = (
+    "No space left", "os error 28", "Disk quota", "os error 122", "File too large", "os error 27",
+    "PytorchStreamWriter", "inline_container",
+)  # fmt: skip
 
 
 def is_run(output: Path) -> bool:
@@ -131,7 +135,7 @@ def room(output: Path) -> int:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error of the system, of safetensors or of PyTorch says that the disk is full."""
+    """Whether an error of the system, of safetensors or of PyTorch says that the disk, a quota or a limit is full."""
     return any(word in str(error) for word in _FULL)
 
 
@@ -139,7 +143,9 @@ def disk_full(output: Path, checkpoint: str) -> CornucopiaError:
     """The error when the disk filled up during a run."""
     begin = f"加 --resume 从 {checkpoint} 接着练" if checkpoint else "再运行一次（还没有完整的检查点）"
     fix = f"腾出空间，或调小 --save-total-limit、调大 --save-steps，然后{begin}"
-    return CornucopiaError("磁盘满了，训练已停下，写好的检查点没有动", where=str(output), fix=fix)
+    return CornucopiaError(
+        "磁盘满了（或到了配额、文件大小的上限），训练已停下，写好的检查点没有动", where=str(output), fix=fix
+    )
 
 
 def _written(output: Path) -> dict[str, str]:
@@ -153,10 +159,11 @@ def _written(output: Path) -> dict[str, str]:
     if not is_run(output):
         return {}
     try:  # a run from before there was a manifest
-        method = json.loads((output / IDENTITY).read_text(encoding="utf-8")).get("method")
-    except (OSError, ValueError, AttributeError):
-        method = None
-    own = dict.fromkeys([*ALWAYS, *(_MODEL if method == "full" else _ADAPTER)], "")
+        method = json.loads((output / IDENTITY).read_text(encoding="utf-8"))["method"]
+        whole = METHODS[method].leaves == "model"
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    own = dict.fromkeys([*ALWAYS, *(_MODEL if whole else _ADAPTER)], "")
     readme = output / "README.md"
     blank = readme.is_file() and "[More Information Needed]" in readme.read_text(encoding="utf-8", errors="replace")
     return own | ({"README.md": _digest(readme)} if blank else {})

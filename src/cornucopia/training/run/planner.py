@@ -66,7 +66,7 @@ def step_of(recipe: TrainRecipe, plan: DataPlan, compute_bytes: int) -> Step:
         compute_bytes=compute_bytes,
         bits=recipe.base_bits,
         checkpointing=recipe.gradient_checkpointing,
-        packed=recipe.packing,
+        packed=_packs(recipe),
         accumulates=recipe.micro < recipe.batch_size,
     )
 
@@ -130,9 +130,13 @@ def _largest_pass(recipe: TrainRecipe, plan: DataPlan) -> tuple[int, int]:
         order = iter(sampler)
         while batch := list(islice(order, recipe.micro)):
             longest = max(lengths[i] for i in batch)
-            tokens = sum(lengths[i] for i in batch) if recipe.packing else longest * len(batch)
+            tokens = sum(lengths[i] for i in batch) if _packs(recipe) else longest * len(batch)
             best = max(best, (tokens, batch))
     return best[0], sum(plan.train[i].supervised for i in best[1])
+
+
+def _packs(recipe: TrainRecipe) -> bool:
+    return recipe.packing and METHODS[recipe.method].packs
 
 
 def fit(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: int, free: int) -> TrainRecipe:
@@ -149,7 +153,7 @@ def fit(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: int, f
         ConfigError: if not even one document at a time with recomputation fits.
     """
     limit = int(free * MARGIN)
-    for checkpointing in sorted({recipe.gradient_checkpointing, True}):
+    for checkpointing in sorted({recipe.gradient_checkpointing, METHODS[recipe.method].recomputes}):
         for micro in _smaller(recipe, recipe.micro):
             tried = with_choice(recipe, micro, checkpointing)
             peak = memory_of(tried, plan, shape, compute_bytes).peak
@@ -163,7 +167,7 @@ def too_small(recipe: TrainRecipe, found: str) -> ConfigError:
     """The error when the smallest portions do not fit either."""
     quantise = "" if recipe.base_bits == 4 or not METHODS[recipe.method].quantised else "--bits 4（量化基座）、"
     return ConfigError(
-        "内存不够：每次只算一条、并重算激活，也放不下",
+        f"内存不够：每次只算一条{'、并重算激活' if METHODS[recipe.method].recomputes else ''}，也放不下",
         where=recipe.device,
         found=found,
         fix=f"{quantise}调小 --cutoff-len，或换小一些的基座",
@@ -216,7 +220,8 @@ def step_down(recipe: TrainRecipe, failures: int) -> TrainRecipe | None:
     if failures >= TRIES or ranks.world() > 1:  # the other ranks would wait forever
         return None
     if recipe.micro == 1:
-        return None if recipe.gradient_checkpointing else with_choice(recipe, 1, True)
+        last = recipe.gradient_checkpointing or not METHODS[recipe.method].recomputes
+        return None if last else with_choice(recipe, 1, True)
     target = max(recipe.micro // {1: 2, 2: 4}.get(failures, recipe.micro), 1)
     return with_choice(recipe, _smaller(recipe, target)[0], recipe.gradient_checkpointing)
 

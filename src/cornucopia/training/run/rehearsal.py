@@ -32,10 +32,12 @@ def rehearse(recipe: TrainRecipe, scratch: Path) -> ResolvedModel:
         resolved = resolve(spec)
     except ModelError:
         entry = find(recipe.base.removeprefix("base_models/"))
-        if entry is None or entry.parameters is None:
+        if entry is None or not (entry.config or entry.parameters):
             raise
-        warn(f"{entry.name} 不在本地：形状按目录里的参数量（{entry.parameters:g} B）估计，下载后以 config.json 为准")
-        (scratch / "config.json").write_text(json.dumps(_config(entry.parameters * 1e9)), encoding="utf-8")
+        known = "记的" if entry.config else f"里的参数量（{entry.parameters:g} B）估计"
+        warn(f"{entry.name} 不在本地：形状按目录{known}，下载后以 config.json 为准")
+        config = entry.config or _config((entry.parameters or 0) * 1e9)
+        (scratch / "config.json").write_text(json.dumps(config), encoding="utf-8")
         resolved = resolve(spec.model_copy(update={"base": str(scratch), "revision": None}))
     try:
         resolved.tokenizer  # noqa: B018  read here, so that its absence is met here

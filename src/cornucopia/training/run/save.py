@@ -49,13 +49,7 @@ def make_meta(
     recipe: TrainRecipe, template: Template, folder: Path, plan: DataPlan, base_fingerprint: Any
 ) -> ModelMeta:
     """What an adapter says of itself: template, base, data, recipe, versions."""
-    text = None
-    if isinstance(template, PromptTemplate):
-        text = {
-            "prompt_input": template.prompt_input,
-            "prompt_no_input": template.prompt_no_input,
-            "response_split": template.response_split,
-        }
+    text = template.text if isinstance(template, PromptTemplate) else None
     return ModelMeta(
         template=template.name,
         template_text=text,

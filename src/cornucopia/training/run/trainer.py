@@ -55,12 +55,33 @@ class ObjectiveTrainer(Trainer):
         items = sum(self._objective.items(batch) for batch in batch_samples).to(device)
         return self.accelerator.reduce(items, "sum").clamp(min=1)
 
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The Trainer's, with parameters of another rate in groups of their own, behind those of the usual one."""
+        if self.optimizer is not None:
+            return self.optimizer
+        optimizer: Any = super().create_optimizer(model)
+        rates = {id(p): self._method.rate(name) for name, p in self._method.trained(self.model).items()}
+        groups = []
+        for rate in sorted(set(rates.values()), key=lambda rate: (rate != 1, rate)):
+            for group in optimizer.param_groups:
+                chosen = [p for p in group["params"] if rates[id(p)] == rate]
+                groups += [{**group, "params": chosen, "lr": group["lr"] * rate}] if chosen else []
+        optimizer.param_groups[:] = groups
+        return optimizer
+
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The objective's; times the processes, over which gradients are averaged."""
         loss = self._objective.loss(model, inputs, num_items_in_batch) * self.args.world_size
         return (loss, {}) if return_outputs else loss
+
+    def _run_epoch(self, *arguments: Any, **named: Any) -> None:
+        """One pass; none where the checkpoint is of the last step, which the Trainer would train beyond."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*arguments, **named)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
