@@ -72,7 +72,7 @@ def test_the_size_of_the_pieces_changes_nothing(folder, data, suffix, chunk):
 def test_text_in_pieces_is_the_whole_text(folder, text, encoding, chunk):
     """What the whole file says, with the line ends that a whole file decides."""
     # Enough Chinese for GB18030 to be told by; UTF-16 is told by the zeros in it.
-    text = f"twenty letters or so {'基金' * 100}{text}".replace("\0", "")
+    text = f"{'twenty letters or so ' * 3}{'基金' * 50}{text}".replace("\0", "")
     path = folder / "a.txt"
     path.write_bytes(text.encode(encoding, "ignore"))
     whole = path.read_bytes().decode(encoding).replace("\r\n", "\n")
