@@ -27,6 +27,10 @@ OPTIONS = {
     "lists": {"choices": [[k, v] for k, v in zip("ABC", TEXTS, strict=True)]},
     "JSON text": {"choices": json.dumps(TEXTS, ensure_ascii=False)},
     "JSON mapping": {"options": json.dumps(dict(zip("ABC", TEXTS, strict=True)))},
+    "lines of one text": {"options": "A. 央行\nB. 券商\nC. 基金公司"},
+    "one line": {"options": "A、央行 B、券商 C、基金公司"},
+    "a single name": {"option": dict(zip("ABC", TEXTS, strict=True))},
+    "a capital": {"Choices": TEXTS},
     "columns": dict(zip("ABC", TEXTS, strict=True)) | {"D": ""},
     "named columns": {"选项A": "央行", "选项B": "券商", "选项C": "基金公司"},
     "numbered columns": {"option1": "央行", "option2": "券商", "option3": "基金公司"},
@@ -41,7 +45,7 @@ def test_every_shape_of_options_and_answer(options, answer):
     assert not record.extra
 
 
-@pytest.mark.parametrize("key", ["answerKey", "correct_answer", "answer_idx", "output", "答案"])
+@pytest.mark.parametrize("key", ["answerKey", "AnswerKey", "correct_answer", "answer_idx", "output", "答案", "label"])
 def test_the_answer_under_its_names(key):
     assert to_record({"question": "谁发行？", "choices": TEXTS, key: "C"})[0].golden == "C"
 
@@ -89,3 +93,13 @@ def test_anything_is_read_or_refused(options, answer):
     except DataError:
         return
     assert record.messages[0].content.startswith("问")
+
+
+def test_options_in_one_text_that_cannot_be_told_apart_are_refused():
+    with pytest.raises(DataError, match="options 里的选项读不懂"):
+        to_record({"question": "谁发行？", "options": "央行，券商，基金公司", "answer": "B"})
+
+
+@pytest.mark.parametrize("label", ["宏观", True, "easy"])
+def test_a_label_that_points_at_no_option_is_no_answer(label):
+    assert to_record({"question": "谁发行？", "choices": TEXTS, "label": label})[0].golden == ""

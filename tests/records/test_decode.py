@@ -68,3 +68,16 @@ def test_a_folder_says_what_it_leaves_out(tmp_path):
     assert len(result.records) == 2 and not result.rejects
     told = "\n".join(result.notes)
     assert all(name in told for name in ("dataset_info.json", "more.jsonl.gz", "表.xlsx"))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("投資信託は多くの人から集めたお金を運用する商品です。", "euc-jp"),
+        ("은행 예금과 펀드의 차이는 무엇입니까 알려 주세요", "euc-kr"),
+    ],
+)
+def test_other_eastern_encodings_are_not_taken_for_chinese(tmp_path, text, encoding):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(f'{{"text": "{text}"}}\n'.encode(encoding) * 3)
+    assert [reject.line for reject in scan_records(path).rejects] == [1, 2, 3]

@@ -71,7 +71,8 @@ def test_the_size_of_the_pieces_changes_nothing(folder, data, suffix, chunk):
 @given(st.text(max_size=60), st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]), st.integers(1, 9))
 def test_text_in_pieces_is_the_whole_text(folder, text, encoding, chunk):
     """What the whole file says, with the line ends that a whole file decides."""
-    text = f"twenty letters or so 金融{text}".replace("\0", "")  # UTF-16 is told by the zeros in it
+    # Enough Chinese for GB18030 to be told by; UTF-16 is told by the zeros in it.
+    text = f"{'twenty letters or so ' * 3}{'基金' * 50}{text}".replace("\0", "")
     path = folder / "a.txt"
     path.write_bytes(text.encode(encoding, "ignore"))
     whole = path.read_bytes().decode(encoding).replace("\r\n", "\n")

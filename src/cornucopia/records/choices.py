@@ -19,12 +19,16 @@ from cornucopia.core.errors import DataError
 from cornucopia.records.turns import kind_name, text_of
 
 LETTERS = string.ascii_uppercase
-ANSWER_KEYS = ("answerKey", "answer_key", "correct_answer", "correct_option", "answer_idx", "answer_index", "gold")
+_ANSWER_KEYS = ("answerkey", "answer_key", "correct_answer", "correct_option", "answer_idx", "answer_index", "gold")
 FROM_ZERO = "选项的序号答案按从 0 数起读（0 是 A，MMLU 的写法）；你的数据若从 1 数起，请先改成字母"
-_KEYS = ("choices", "options", "选项", "候选项")
+_KEYS = ("choices", "options", "option", "选项", "候选项")
 _COLUMN = re.compile(r"(?:选项|option[_ ]?|choice[_ ]?)([A-Ja-j1-9])|([A-J])", re.I)
 _HEAD = re.compile(r"\s*[(（\[【]?([A-Za-z]|\d)\s*[)）\]】.．、:：]\s*(?=\S)")
+_NEXT = re.compile(
+    r"\s*\n\s*|[\s;；|]+(?=[(（\[【]?[A-Za-z]\s*[)）\]】.．、:：])"
+)  # between options that stand in one text
 _SEVERAL = re.compile(r"[A-Z](?:[\s,，、;；/和及与]*[A-Z])*")
+_POINTS = re.compile(r"\d{1,2}|[A-Za-z]")  # a label that points at an option, unlike the name of a class
 _TEXTS, _LABELS = ("text", "texts", "value", "content"), ("label", "labels", "key", "id", "letter", "option")
 
 
@@ -56,6 +60,19 @@ def pop_options(row: dict[str, Any]) -> list[Option]:
     key = _key(row)
     assert key is not None
     return _options(_unpacked(row.pop(key)), key)
+
+
+def answer_key(row: dict[str, Any], others: Sequence[str]) -> str | None:
+    """The key that holds the answer to a row with options.
+
+    Args:
+        row: the row.
+        others: names that any answer has; they come after those of choices, and before a `label` that points.
+    """
+    filled = [key for key in row if row[key] not in (None, "", [])]
+    own = next((key for key in filled if key.strip().lower() in _ANSWER_KEYS), None)
+    label = "label" if _POINTS.fullmatch(str(row.get("label"))) else None
+    return own or next((key for key in others if key in filled), None) or label
 
 
 def letters_of(value: Any, options: Sequence[Option], key: str, told: set[str]) -> str:
@@ -98,13 +115,13 @@ def _filled(value: Any) -> bool:
 
 
 def _key(row: dict[str, Any]) -> str | None:
-    return next((key for key in _KEYS if _is_options(_unpacked(row.get(key)))), None)
+    return next((key for key in row if key.strip().lower() in _KEYS and _is_options(_unpacked(row[key]))), None)
 
 
 def _is_options(value: Any) -> bool:
     if isinstance(value, dict):
         return any(isinstance(value.get(name), list) for name in _TEXTS) or any(len(str(key)) == 1 for key in value)
-    return isinstance(value, list) and bool(value)
+    return isinstance(value, (list, str)) and bool(value)
 
 
 def _unpacked(value: Any) -> Any:
@@ -123,7 +140,7 @@ def _options(value: Any, key: str) -> list[Option]:
         if isinstance(texts, list):
             return _labelled(_first(value, _LABELS) or [""] * len(texts), texts, key)
         return _labelled(list(value), list(value.values()), key)
-    pairs = [_pair(item, key) for item in value]
+    pairs = [_pair(item, key) for item in (_NEXT.split(value.strip()) if isinstance(value, str) else value)]
     heads = [_HEAD.match(text) for label, text in pairs if not label]
     if len(heads) == len(pairs) and all(heads) and _run([head.group(1) for head in heads if head]):
         pairs = [(h.group(1), text[h.end() :]) for h, (_, text) in zip(heads, pairs, strict=True) if h]

@@ -14,7 +14,8 @@ from pathlib import Path
 CHUNK = 2**20  # bytes read at a time
 _GB, _BIG5, _BROKEN = "gb18030", "big5hkscs", "broken"
 _SAMPLE = 2**16  # bytes beyond UTF-8 by which the encoding is told
-_LEAST = 0.04  # share of everyday characters in Chinese text of any kind; in text decoded wrongly it is near 0
+_LEAST = 0.15  # share of everyday characters in Chinese text of any kind; in text decoded wrongly it is below 0.1
+_KANA = 0.25  # share from which text read as GB18030 is Japanese (EUC-JP has its kana where GB18030 has them)
 # The commonest characters of Chinese (both scripts) and of finance, and its marks.
 _EVERYDAY = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同"
@@ -163,7 +164,7 @@ def _other_than_utf8(path: Path, start: int) -> str:
                 break
     shares = {name: _everyday(bytes(sample), name) for name in (_GB, _BIG5)}
     best = max(shares, key=lambda name: shares[name])
-    if shares[best] >= _LEAST:
+    if shares[best] >= _LEAST and not _is_japanese(bytes(sample)):
         return best
     return _GB if _beyond_ascii(bytes(sample), _GB) < 20 else ""  # too little to tell
 
@@ -173,6 +174,11 @@ def _everyday(sample: bytes, encoding: str) -> float:
     text = sample.decode(encoding, "replace")
     beyond = [char for char in text if char > "\x7f"]
     return sum(char in _EVERYDAY for char in beyond) / max(len(beyond), 1)
+
+
+def _is_japanese(sample: bytes) -> bool:
+    text = sample.decode(_GB, "replace")
+    return sum("\u3040" <= char <= "\u30ff" for char in text) >= _KANA * sum(char > "\x7f" for char in text)
 
 
 def _beyond_ascii(sample: bytes, encoding: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
 from cornucopia.records.beside import pop_passages, pop_tools, with_images
-from cornucopia.records.choices import ANSWER_KEYS, has_options, letters_of, pop_options
+from cornucopia.records.choices import answer_key, has_options, letters_of, pop_options
 from cornucopia.records.preference import Turns, answer_turns, pop_label, pop_pair, without_question
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.turns import is_switch, kind_name, list_of, text_of, turn_of, without_thought
@@ -29,7 +29,9 @@ _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
     "领域": "domain", "来源": "source", "completion": "response",
-    "reasoning_content": "reasoning", "思考": "reasoning", "conversation": "conversations", "license": "licence",
+    "reasoning_content": "reasoning", "思考": "reasoning", "thinking": "reasoning", "thought": "reasoning",
+    "题目": "question", "题干": "question", "systemprompt": "system",
+    "conversation": "conversations", "license": "licence",
     "system_prompt": "system", "system_message": "system", "系统提示": "system", "系统提示词": "system",
     "response_chosen": "chosen", "chosen_response": "chosen", "chosen_answer": "chosen",
     "response_rejected": "rejected", "rejected_response": "rejected", "rejected_responses": "rejected",
@@ -280,7 +282,7 @@ def _chosen(row: dict[str, Any], lead: list[Message], question: str, passages: t
     if not all(option.text in question and f"{option.letter}" in question for option in options):
         question = "\n".join([question, *lines])
     turns = [*lead, Message("user", question)]
-    named = next((key for key in (*ANSWER_KEYS, *_ANSWERS) if row.get(key) not in (None, "", [])), None)
+    named = answer_key(row, _ANSWERS)
     if named:
         letters = letters_of(row.pop(named), options, named, told)
         turns.append(_thinking(row, Message("assistant", letters)))

@@ -10,6 +10,7 @@ import re
 
 from cornucopia.core.errors import UsageError
 from cornucopia.records.schema import Record
+from cornucopia.records.turns import said_of_learning
 
 OBJECTIVES = ("sft", "pretrain", "preference", "kto")
 CHOSEN_LEARNT = "有偏好数据（chosen / rejected）：只学 chosen，rejected 不用；要两边都学请用偏好训练"
@@ -49,8 +50,20 @@ def _demonstration(record: Record) -> str:
         return "标了 label: false（KTO 数据里的坏回答），不能当示范来学；要用它请做 KTO 训练"
     if not record.answer:
         return "没有答案（训练需要答案）"
+    hidden = _hidden(record)
+    if hidden:
+        return f"整行标了不学（{hidden}）"
     answers = [message for message in record.messages if message.role == "assistant"]
     return "" if any(m.learnt is not False for m in answers) else "每一轮回答都标了不学（weight / loss / train）"
+
+
+def _hidden(record: Record) -> str:
+    """The row's own mark that nothing of it is to be learnt, or ''.
+
+    A number counts under `weight` alone: under other names (`loss`) it may be a figure of the matter itself.
+    """
+    marks = {key: value for key, value in record.extra.items() if isinstance(value, (bool, str)) or key == "weight"}
+    return next((key for key, learnt in said_of_learning(marks).items() if not learnt), "")
 
 
 def _media(record: Record) -> str:

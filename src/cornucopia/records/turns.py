@@ -20,10 +20,16 @@ ROLES: dict[str, Role] = {
     "model": "assistant", "system": "system", "developer": "system", "function_call": "assistant",
     "observation": "tool", "tool": "tool", "function": "tool", "function_response": "tool",
 }  # fmt: skip
-REASONING = ("reasoning_content", "reasoning", "思考")  # names of the thinking, in a turn or a row
+REASONING = ("reasoning_content", "reasoning", "thinking", "thought", "思考")  # names of it, in a turn or a row
 PICTURE = "<image>"  # stands in a turn's text where a picture stands
-_MARKS = ("weight", "loss", "train", "trainable", "training")  # names of "this turn is (not) learnt"
-_YES, _NO = (True, 1, "true", "1", "yes"), (False, 0, "false", "0", "no")
+# Names of "this is (not) learnt", as OpenAI, ms-swift, axolotl and others write it; those of the second say when not.
+_LEARNT = (
+    "weight", "loss", "train", "trainable", "training", "learn", "loss_weight", "is_train", "is_trained",
+    "compute_loss",
+)  # fmt: skip
+_HIDDEN = ("mask", "masked", "is_masked", "ignore", "ignore_loss", "no_loss", "skip_loss")
+_UNSURE = re.compile(r"loss|train|mask|learn|weight", re.I)  # in the name of a mark of a meaning that is not known
+_YES, _NO = (1, "true", "yes", "是"), (0, "false", "no", "否")
 _SWITCH = re.compile(
     r"on|off|true|false|yes|no|none|null|nan|n/?a|auto|low|medium|high|enabled?|disabled?|[\d.]*|[开关是否有无]", re.I
 )
@@ -77,6 +83,8 @@ def _parsed(text: str, key: str) -> Any:
 
 def is_switch(value: Any) -> bool:
     """Whether what stands under a name for thinking only says that there is some: on, off, high, true, 0 ..."""
+    if isinstance(value, list):
+        return not value
     return not isinstance(value, str) or bool(_SWITCH.fullmatch(value.strip()))
 
 
@@ -206,19 +214,36 @@ def _learnt(left: dict[str, Any], number: int) -> bool | None:
     Raises:
         DataError: if it is neither yes nor no, or two marks disagree.
     """
-    found: dict[str, bool] = {}
-    for key in _MARKS:
-        value = left.get(key)
-        value = value.strip().lower() if isinstance(value, str) else value
-        if isinstance(value, (bool, int, float, str)) and value in (*_YES, *_NO):
-            found[key] = value in _YES
-        elif isinstance(value, (int, float)):
+    found = said_of_learning(left)
+    for key, value in left.items():
+        if key not in found and _is_mark(key) and isinstance(value, (int, float)):
             raise DataError(f"第 {number} 轮的 {key} 应是 0 或 1", found=str(value))
+        if key not in found and _UNSURE.search(key) and _truth(value) is not None:
+            raise DataError(f"第 {number} 轮的 {key} 像是学不学的标记，读不懂", fix="请改写成 weight：0 不学，1 学")
     if len(set(found.values())) > 1:
         raise DataError(f"第 {number} 轮的 {'、'.join(found)} 互相矛盾")
     for key in found:
         del left[key]
     return next(iter(found.values()), None)
+
+
+def said_of_learning(values: Mapping[str, Any]) -> dict[str, bool]:
+    """What each mark among the keys of a turn or a row says: whether it is to be learnt."""
+    said = {key: _truth(value) for key, value in values.items() if _is_mark(key)}
+    return {key: one is not (key.strip().lower() in _HIDDEN) for key, one in said.items() if one is not None}
+
+
+def _is_mark(key: str) -> bool:
+    return key.strip().lower() in (*_LEARNT, *_HIDDEN)
+
+
+def _truth(value: Any) -> bool | None:
+    """Yes or no, however it is written; None for anything else."""
+    try:
+        plain = float(value) if isinstance(value, (str, int, float)) else value
+    except ValueError:
+        plain = value.strip().lower()
+    return True if plain in _YES else False if plain in _NO else None
 
 
 def turn_dict(message: Message, content: str) -> dict[str, Any]:
