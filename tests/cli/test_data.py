@@ -83,3 +83,10 @@ def test_rephrase_adds_wordings_and_says_when_none_fits(tmp_path, capsys):
     assert [row["id"] for row in rows] == ["a", "a~1"] and {row["output"] for row in rows} == {"答"}
     asked.write_text(json.dumps({"id": "b", "ask": ["又问"]}) + "\n", encoding="utf-8")
     assert main(words) == 1 and "没有一条的 id" in capsys.readouterr().err
+
+
+def test_an_empty_path_is_refused_and_reads_no_folder(tmp_path, monkeypatch, capsys):
+    (tmp_path / "别的.jsonl").write_text('{"instruction": "甲？", "output": "乙。"}\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "check", ""]) == 1
+    assert "是空的" in capsys.readouterr().err

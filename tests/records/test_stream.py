@@ -155,3 +155,11 @@ def test_parquet_in_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "PARQUET_ROWS", 7)
     assert outcome(tmp_path / "a.parquet", 1) == whole
     assert [record.origin for record in whole[0]] == [f"a.parquet:{n}" for n in range(1, 51)]
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "别的.jsonl").write_text('{"instruction": "甲？", "output": "乙。"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="空的路径"):
+        RecordStream("")
+    assert RecordStream(".").path.is_dir()

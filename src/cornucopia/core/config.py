@@ -146,6 +146,8 @@ class Config(BaseModel):
             return value
         if get_origin(field.annotation) is list and not _holds_models(field.annotation):
             return split_words([value], how_split(field))
+        if not value and field.annotation is Path:  # Path("") is the current folder
+            raise ConfigError(f"{name} 是空的", where=name, fix="写文件名；当前文件夹写 .；变量可能没有设值")
         numbers = {str(choice): choice for choice in get_args(field.annotation) if type(choice) is int}
         return numbers.get(value, value)
 

@@ -13,10 +13,16 @@ _RAISED = str.maketrans({raised: f"^{digit}" for digit, raised in enumerate("⁰
 _MINUS = str.maketrans("−‐‑‒–﹣⁻⁄∕", "-------//")  # minus signs, dashes and slashes of one meaning
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _DASH = re.compile(r"(?<=[\d%‰])\s*[—―]+\s*(?=\d)")  # a range
-# Always kept: what compares, counts or names a currency. Beside a digit also what signs, ranges, divides or multiplies.
-_KEPT = r"<>≤≥=≠≈±+%‰‱¥$€£₩×÷√"
+# Always kept: signs of mathematics (what compares, adds, points, joins) and currencies. Beside a digit also what signs,
+# ranges, divides or multiplies; brackets around a number with a unit are an accountant's minus.
+_KEPT = "%‰‱" + "".join(
+    re.escape(sign)
+    for sign in map(chr, range(0x10000))
+    if unicodedata.category(sign) in ("Sc", "Sm") and sign not in "~|^-"
+)
 _POINT = r"[.,、/:](?=\d)(?<=\d.)|(?<!\w)\.(?=\d)"
 _SIGN = r"[-~*^](?=[\d<>≤≥±+¥$€£.])|[-~](?=[a-z])(?<=[a-z\d].)|(?<=[\d%‰])[-~]"
+_SIGN += r"|\((?=[\d.]+\)(?:[万亿千百元%]))|(?<=[a-z])#"
 _DROPPED = re.compile(rf"(?!{_POINT}|{_SIGN})[^\w{_KEPT}]|_")
 _SPACE = re.compile(r"\s+")
 

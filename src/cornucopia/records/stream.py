@@ -61,6 +61,8 @@ class RecordStream:
         columns: Mapping[str, str] | None = None,
         objective: str = "",
     ) -> None:
+        if not str(path):  # Path("") is the current folder: a variable that is not set would read all of it
+            raise DataError("没有给数据文件", found="空的路径", fix="写文件名；当前文件夹写 .")
         self.path, self._strict, self._columns = Path(path), strict, columns or {}
         self._objective = objective
         self._told: set[str] = set()
