@@ -72,7 +72,8 @@ def how_to_get(name: str) -> str:
     entry = catalogue.find(plain) or catalogue.find(last)
     if entry:
         return f"cornucopia models pull {entry.replaced_by or entry.name}"
-    here = nearest(last.lower(), names())
+    same = (one for one in names() if one != last and one.lower() == last.lower())
+    here = next(same, "") or nearest(last.lower(), names())
     known = nearest(last, [one.name for one in catalogue.entries() if not one.gone])
     ways = [f"本地最接近的是 {here}"] if here else []
     ways += [f"目录里最接近的是 {known}（cornucopia models pull {known}）"] if known else []
