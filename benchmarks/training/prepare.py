@@ -22,7 +22,8 @@ from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import Example, encode
-from cornucopia.tokens.template import Template, resolve_template
+from cornucopia.tokens.segments import Template
+from cornucopia.tokens.template import resolve_template
 
 PACK_DOCUMENTS, UPDATE_DOCUMENTS, PADDED_BATCH = 6, 12, 4
 DOCUMENTS, AS_THEY_ARE = 156, 36

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from cornucopia.export.chat_template import as_jinja, chat_template
 from cornucopia.records.schema import Message, Passage, Record
+from cornucopia.tokens.chat_template import ChatTemplate
 from cornucopia.tokens.render import encode_prompt
-from cornucopia.tokens.template import TEMPLATES, ChatTemplate, PromptTemplate, resolve_template
+from cornucopia.tokens.template import TEMPLATES, PromptTemplate, resolve_template
 from tiny_models import make_tokenizer
 
 NAMES = sorted(path.stem for path in TEMPLATES.glob("*.json"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Message, Passage, Record
+from cornucopia.tokens.chat_template import ChatTemplate
 from cornucopia.tokens.render import IGNORE, encode, encode_many, encode_prompt, encode_text
 from cornucopia.tokens.template import resolve_template
 
@@ -116,7 +117,7 @@ def test_a_template_whose_prompt_opens_the_thought_can_be_trained(thought, token
 
 def test_the_empty_thought_is_learnt_or_only_read(tokenizer):
     own = with_template(tokenizer, QWEN)
-    learnt, read = (resolve_template("chat", own, empty_thought=how) for how in ("learn", "read"))
+    learnt, read = (ChatTemplate(own, how) for how in ("learn", "read"))
     one, two = (encode(talk("问", "答"), template, own, 999) for template in (learnt, read))
     assert one.input_ids == two.input_ids
     trained = [own.decode([i for i in example.labels if i != IGNORE]) for example in (one, two)]

@@ -19,7 +19,7 @@ from cornucopia.records.objectives import fits
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Record
 from cornucopia.tokens.render import IGNORE, Example, encode, encode_document
-from cornucopia.tokens.template import Template
+from cornucopia.tokens.segments import Template
 
 _CUT = {"": "", "prompt": "，问题或材料已截短", "answer": "，回答已截断（没有结束符）"}
 

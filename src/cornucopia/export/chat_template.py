@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 from cornucopia.tokens.render import starts_with_bos
-from cornucopia.tokens.template import PromptTemplate, Template, with_material
+from cornucopia.tokens.segments import Template, with_material
+from cornucopia.tokens.template import PromptTemplate
 
 _SLOT = re.compile(r"(\{instruction\}|\{input\})")
 _FORM = """\

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from cornucopia.core.errors import ConfigError
 from cornucopia.inference.engine import Sampling
 from cornucopia.records.schema import Message, Record
-from cornucopia.tokens.template import spoken
+from cornucopia.tokens.segments import spoken
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, firs
 from cornucopia.records.schema import Record
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
-from cornucopia.tokens.template import Template
+from cornucopia.tokens.segments import Template
 
 MOST = 64  # rows of a batch
 ROUNDS = 4  # batches answered as one group, rows of the later ones entering as places become free

@@ -21,7 +21,8 @@ from cornucopia.models.fingerprint import files_fingerprint, weights_fingerprint
 from cornucopia.models.memory import Shape, read_shape
 from cornucopia.models.meta import ModelMeta, read_meta
 from cornucopia.models.tokenizer import load_tokenizer
-from cornucopia.tokens.template import Template, resolve_template
+from cornucopia.tokens.segments import Template
+from cornucopia.tokens.template import resolve_template
 
 TemplateSource = Literal["given", "adapter", "folder", "tokenizer", "default"]
 

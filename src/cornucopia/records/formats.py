@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
 from cornucopia.records.beside import pop_passages, pop_tools, with_images
-from cornucopia.records.choices import answer_key, has_options, letters_of, pop_options
-from cornucopia.records.preference import Turns, answer_turns, pop_label, pop_pair, without_question
-from cornucopia.records.schema import Message, Passage, Record
-from cornucopia.records.turns import is_switch, kind_name, list_of, text_of, turn_of, without_thought
+from cornucopia.records.choices import has_options
+from cornucopia.records.preference import pop_label
+from cornucopia.records.schema import Message, Record
+from cornucopia.records.shapes import (
+    ANSWERS,
+    MATERIALS,
+    Parts,
+    asked_under,
+    from_batch,
+    from_document,
+    from_pair,
+    from_summary,
+    turns_under,
+)
+from cornucopia.records.turns import is_switch
 
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
-_ANSWERS = ("output", "response", "answer", "target")
-_MATERIALS = ("input", "context")
 _BESIDE = ("reasoning", "system", "history")
 _META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
-_NO_MATERIAL = ("<noinput>", "nan", "null", "none")  # how alpaca's authors and spreadsheets write that there is none
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
@@ -37,18 +45,6 @@ _ALIASES = {
     "response_rejected": "rejected", "rejected_response": "rejected", "rejected_responses": "rejected",
     "rejected_answer": "rejected",
 }  # fmt: skip
-
-
-@dataclass
-class Parts:
-    """What a format makes of a row: turns, or a plain document, and fields it decides itself."""
-
-    messages: list[Message] = field(default_factory=list)
-    text: str = ""
-    passages: tuple[Passage, ...] = ()
-    rejected: tuple[Turns, ...] = ()
-    fields: dict[str, str] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)  # what the user should know of how it was read
 
 
 @dataclass(frozen=True)
@@ -201,129 +197,6 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
 
 
-def _lead(row: dict[str, Any]) -> list[Message]:
-    """The system text and the earlier turns that a row may carry beside its question."""
-    system = text_of(row.pop("system", None), "system")
-    turns = [Message("system", system)] if system.strip() else []
-    for number, item in enumerate(list_of(row.pop("history", None), "history"), 1):
-        if isinstance(item, dict):
-            turns.append(turn_of(item, number))
-        elif isinstance(item, (list, tuple)) and len(item) == 2:
-            question, answer = (text_of(side, f"history 第 {number} 轮") for side in item)
-            turns += [Message("user", question), Message("assistant", answer)]
-        else:
-            raise DataError("history 的每一轮应是 [问, 答]", found=f"{kind_name(item)} {str(item)[:40]}")
-    return turns
-
-
-def _answered(row: dict[str, Any], asked: list[Message], passages: tuple[Passage, ...] = ()) -> Parts:
-    """The question with its answer under whatever name; of a pair or ranking, the best one, and the others."""
-    key = next((name for name in _ANSWERS if row.get(name) not in (None, "", [])), None)
-    value = row[key] if key else None
-    if key and isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
-        row["chosen"], *row["rejected"] = row.pop(key)
-        key = None
-    chosen, rejected = pop_pair(row)
-    if key and not chosen:
-        chosen = answer_turns(row.pop(key), key)
-    for name in _ANSWERS:
-        if row.get(name) in (None, "", []):
-            row.pop(name, None)
-    if not chosen or chosen[-1].is_blank:
-        row |= {"rejected": [turn.content for turns in rejected for turn in turns]} if rejected else {}
-        return Parts(asked, passages=passages)
-    lead, answer = without_question(chosen, tuple(asked))
-    others = tuple(without_question(turns, lead)[1] for turns in rejected)
-    return Parts([*lead, *answer[:-1], _thinking(row, answer[-1])], passages=passages, rejected=others)
-
-
-def _thinking(row: dict[str, Any], answer: Message) -> Message:
-    """The answer with the row's thinking, which is not said twice."""
-    thought = text_of(row.pop("reasoning", None), "reasoning").strip()
-    if not thought or answer.reasoning:
-        return answer
-    return replace(answer, content=without_thought(answer.content, thought), reasoning=thought)
-
-
-def _asked(key: str) -> Callable[[dict[str, Any]], Parts]:
-    """A converter for `question under key, options, material, answer, system, history`."""
-
-    def convert(row: dict[str, Any]) -> Parts:
-        asked = row.pop(key)
-        lead = _lead(row)
-        name = next((name for name in _MATERIALS if _is_material(row.get(name))), None)
-        passages = _passages(row.pop(name), name) if name else ()
-        if isinstance(asked, list):
-            turns = [turn_of(item, n) for n, item in enumerate(asked, 1)]
-            return _answered(row, [*lead, *turns], passages)
-        question = text_of(asked, key)
-        if not question.strip() and passages:
-            question, passages = "\n\n".join(passage.text for passage in passages), ()
-        if has_options(row):
-            return _chosen(row, lead, question, passages)
-        return _answered(row, [*lead, Message("user", question)], passages)
-
-    return convert
-
-
-def _is_material(value: Any) -> bool:
-    return value not in (None, "", []) and not (isinstance(value, str) and value.strip().lower() in _NO_MATERIAL)
-
-
-def _passages(value: Any, key: str) -> tuple[Passage, ...]:
-    texts = value if isinstance(value, list) else [value]
-    return tuple(Passage(text_of(text, key)) for text in texts if text not in (None, ""))
-
-
-def _chosen(row: dict[str, Any], lead: list[Message], question: str, passages: tuple[Passage, ...]) -> Parts:
-    """A multiple-choice question: the options are put under the question, the answer is letters."""
-    options, told = pop_options(row), set[str]()
-    lines = [f"{option.letter}. {option.text}" for option in options]
-    if not all(option.text in question and f"{option.letter}" in question for option in options):
-        question = "\n".join([question, *lines])
-    turns = [*lead, Message("user", question)]
-    named = answer_key(row, _ANSWERS)
-    if named:
-        letters = letters_of(row.pop(named), options, named, told)
-        turns.append(_thinking(row, Message("assistant", letters)))
-    return Parts(turns, passages=passages, fields={} if row.get("kind") else {"kind": "choice"}, told=told)
-
-
-def _conversation(key: str) -> Callable[[dict[str, Any]], Parts]:
-    """A converter for a list of turns (role/content or from/value) under `key`."""
-
-    def convert(row: dict[str, Any]) -> Parts:
-        turns = [turn_of(item, number) for number, item in enumerate(list_of(row.pop(key), key), 1)]
-        lead = [] if turns and turns[0].role == "system" else _lead(row)
-        if not turns or turns[-1].role != "assistant":
-            return _answered(row, [*lead, *turns])
-        chosen, rejected = pop_pair(row)
-        if chosen and chosen[-1].content.strip() != turns[-1].content.strip():
-            raise DataError(f"{key} 以助手的回答结尾，chosen 却是另一个回答", found=chosen[-1].content[:40])
-        others = tuple(without_question(answer, tuple(turns[:-1]))[1] for answer in rejected)
-        return Parts([*lead, *turns[:-1], _thinking(row, turns[-1])], rejected=others)
-
-    return convert
-
-
-def _batch(row: dict[str, Any]) -> Parts:
-    body = row.pop("body")
-    if not isinstance(body, dict) or "messages" not in body:
-        raise DataError("OpenAI Batch 的 body 里应有 messages", found=kind_name(body))
-    parts = _conversation("messages")({"messages": body["messages"]})
-    # Parameters of the request stay together: none of them is a column of the row, whatever its name.
-    row["body"] = {key: value for key, value in body.items() if key != "messages"}
-    parts.fields = {"id": text_of(row.pop("custom_id"), "custom_id"), "kind": "openai_batch"}
-    return parts
-
-
-def _document(row: dict[str, Any]) -> Parts:
-    text = text_of(row.pop("text"), "text")
-    if not text.strip():
-        raise DataError("text 是空的")
-    return Parts(text=text)
-
-
 def _checked(messages: list[Message]) -> list[Message]:
     """The turns without an empty last answer.
 
@@ -342,33 +215,25 @@ def _checked(messages: list[Message]) -> list[Message]:
     return messages
 
 
-def _summary(row: dict[str, Any]) -> Parts:
-    row["answer"] = row.pop("summary")
-    return _asked("content")(row)
-
-
-def _pair(row: dict[str, Any]) -> Parts:
-    return _answered(row, _lead(row))
-
-
 _CHOICE = '{"question", "A", "B", …, "answer"} 或 {"question", "choices" / "options", "answer" / "answerKey"}'
+_BATCH = '{"custom_id", "method", "url", "body": {"messages": […]}}'
 _ALPACA = '{"instruction", "input", "output"[, "system", "history"]}'
 
 FORMATS: tuple[Format, ...] = (
-    Format("openai_batch", ("custom_id", "body"), '{"custom_id", "method", "url", "body": {"messages": […]}}', _batch),
-    Format("openai", ("messages",), '{"messages": [{"role", "content"}]}', _conversation("messages")),
-    Format("sharegpt", ("conversations",), '{"conversations": [{"from", "value"}]}', _conversation("conversations")),
-    Format("alpaca", ("instruction",), _ALPACA, _asked("instruction")),
-    Format("prompt_response", ("prompt",), '{"prompt", "response"[, "history"]}', _asked("prompt")),
-    Format("choice", ("question",), _CHOICE, _asked("question"), has_options),
-    Format("question_answer", ("question",), '{"question", "answer"[, "context"]}', _asked("question")),
-    Format("query_response", ("query",), '{"query", "response"[, "history"]}', _asked("query")),
-    Format("content_summary", ("content", "summary"), '{"content", "summary"}', _summary),
-    Format("context_target", ("context", "target"), '{"context", "target"}', _asked("context")),
-    Format("input_output", ("input", "output"), '{"input", "output"}', _asked("input")),
-    Format("preference", ("chosen", "rejected"), '{"chosen": [轮…], "rejected": [轮…]}', _pair),
-    Format("text", ("text",), '{"text"}', _document),
+    Format("openai_batch", ("custom_id", "body"), _BATCH, from_batch),
+    Format("openai", ("messages",), '{"messages": [{"role", "content"}]}', turns_under("messages")),
+    Format("sharegpt", ("conversations",), '{"conversations": [{"from", "value"}]}', turns_under("conversations")),
+    Format("alpaca", ("instruction",), _ALPACA, asked_under("instruction")),
+    Format("prompt_response", ("prompt",), '{"prompt", "response"[, "history"]}', asked_under("prompt")),
+    Format("choice", ("question",), _CHOICE, asked_under("question"), has_options),
+    Format("question_answer", ("question",), '{"question", "answer"[, "context"]}', asked_under("question")),
+    Format("query_response", ("query",), '{"query", "response"[, "history"]}', asked_under("query")),
+    Format("content_summary", ("content", "summary"), '{"content", "summary"}', from_summary),
+    Format("context_target", ("context", "target"), '{"context", "target"}', asked_under("context")),
+    Format("input_output", ("input", "output"), '{"input", "output"}', asked_under("input")),
+    Format("preference", ("chosen", "rejected"), '{"chosen": [轮…], "rejected": [轮…]}', from_pair),
+    Format("text", ("text",), '{"text"}', from_document),
 )
 
-COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*_ANSWERS, *_MATERIALS, *_META, *_BESIDE})
+COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*ANSWERS, *MATERIALS, *_META, *_BESIDE})
 _KNOWN_KEYS = {*COLUMN_NAMES, "chosen", "rejected"}

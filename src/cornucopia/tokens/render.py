@@ -14,7 +14,7 @@ from typing import Any
 from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Passage, Record
 from cornucopia.tokens.control import guarded
-from cornucopia.tokens.template import Segment, Template
+from cornucopia.tokens.segments import Segment, Template
 
 IGNORE = -100
 _READ, _TRAINED, _NEVER = range(3)  # what becomes of a character: _NEVER is not trained with the inputs either

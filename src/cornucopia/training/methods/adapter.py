@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cornucopia.adapters.load import attach, read_weights
-from cornucopia.core.config import Config
 from cornucopia.models.load import Base
-from cornucopia.models.memory import MemoryEstimate, Shape, Step
+from cornucopia.training.methods.method import MethodBase
 
 
 def public_name(base: str) -> str:
@@ -17,25 +16,11 @@ def public_name(base: str) -> str:
     return path.name if path.is_absolute() or ".." in path.parts else base
 
 
-class AdapterMethod:
+class AdapterMethod(MethodBase):
     """A `Method` but for `begin_from`, `apply` and `memory`."""
 
-    Settings: type[Config] = Config
     quantised = True
-    packs = True
-    recomputes = True
-    leaves: Literal["adapter", "model"] = "adapter"
-
-    def __init__(self, recipe: Any) -> None:
-        self.recipe = recipe
-
-    def apply(self, model: Any) -> Any:
-        """The model with a new adapter."""
-        raise NotImplementedError
-
-    def memory(self, shape: Shape, step: Step) -> MemoryEstimate:
-        """Memory of a step."""
-        raise NotImplementedError
+    leaves = "adapter"
 
     def apply_start(self, base: Base, adapter: Path) -> Any:
         """The base with the adapter, whose own parameters are trained further."""
@@ -49,14 +34,6 @@ class AdapterMethod:
         """Let gradients reach the lowest adapter where activations are recomputed: nothing below it asks for any."""
         if self.recipe.gradient_checkpointing:
             model.enable_input_require_grads()
-
-    def trained(self, model: Any) -> dict[str, Any]:
-        """The adapter's parameters."""
-        return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-    def rate(self, name: str) -> float:
-        """One for all."""
-        return 1.0
 
     def save(self, model: Any, folder: Path) -> None:
         """The adapter, naming its base as the user did; the base's embeddings never go with it."""

@@ -77,3 +77,35 @@ class Method(Protocol):
     def memory(self, shape: Shape, step: Step) -> MemoryEstimate:
         """Memory of a step; of `step` only what the method decides is not filled in."""
         ...
+
+
+class MethodBase:
+    """What most methods have in common.
+
+    Args:
+        recipe: the run's.
+    """
+
+    Settings: type[Config] = Config
+    packs = True
+    recomputes = True
+    leaves: Literal["adapter", "model"]
+
+    def __init__(self, recipe: Any) -> None:
+        self.recipe = recipe
+
+    def apply(self, model: Any) -> Any:
+        """See `Method`."""
+        raise NotImplementedError
+
+    def memory(self, shape: Shape, step: Step) -> MemoryEstimate:
+        """See `Method`."""
+        raise NotImplementedError
+
+    def trained(self, model: Any) -> dict[str, Any]:
+        """What requires a gradient."""
+        return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+    def rate(self, name: str) -> float:
+        """The recipe's learning rate for every parameter."""
+        return 1.0

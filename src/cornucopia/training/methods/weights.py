@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from cornucopia.core.config import Config
 from cornucopia.core.device import choose_dtype
 from cornucopia.core.errors import ConfigError
 from cornucopia.models.load import Base
-from cornucopia.models.memory import MemoryEstimate, Shape, Step
+from cornucopia.training.methods.method import MethodBase
 
 
-class WeightsMethod:
+class WeightsMethod(MethodBase):
     """A `Method` but for `apply` and `memory`. What is trained is held in float32."""
 
-    Settings: type[Config] = Config
     quantised = False
-    packs = True
-    recomputes = True
-    leaves: Literal["adapter", "model"] = "model"
-
-    def __init__(self, recipe: Any) -> None:
-        self.recipe = recipe
+    leaves = "model"
 
     def begin_from(self, adapter: Path) -> dict[str, Any]:
         """Refuse: an adapter changes no weight of the model."""
@@ -35,22 +28,6 @@ class WeightsMethod:
     def apply_start(self, base: Base, adapter: Path) -> Any:
         """Refuse, as `begin_from`."""
         return self.begin_from(adapter)
-
-    def apply(self, model: Any) -> Any:
-        """The model with what is trained switched on."""
-        raise NotImplementedError
-
-    def memory(self, shape: Shape, step: Step) -> MemoryEstimate:
-        """Memory of a step."""
-        raise NotImplementedError
-
-    def trained(self, model: Any) -> dict[str, Any]:
-        """The parameters that change, by name."""
-        return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-    def rate(self, name: str) -> float:
-        """One for all."""
-        return 1.0
 
     def save(self, model: Any, folder: Path) -> None:
         """The whole model, each tensor in the type it has in training."""

@@ -13,7 +13,7 @@ from cornucopia.core.config import Config
 from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Record
 from cornucopia.tokens.render import IGNORE, Example
-from cornucopia.tokens.template import PromptTemplate, Template
+from cornucopia.tokens.segments import Template
 from cornucopia.training.data.settings import DataSettings
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class NextToken:
         return [
             type(self).__qualname__,
             *(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources if path.is_file()),
-            repr(template) if isinstance(template, PromptTemplate) else template.name,
+            repr(template),
             tokenizer.backend_tokenizer.to_str(),
             repr((tokenizer.bos_token_id, tokenizer.eos_token, tokenizer.chat_template)),
             *(version(name) for name in ("tokenizers", "transformers")),

@@ -10,7 +10,8 @@ from cornucopia.core.jsonl import write_text
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.models.meta import ModelMeta, library_versions, write_meta
-from cornucopia.tokens.template import PromptTemplate, Template
+from cornucopia.tokens.segments import Template
+from cornucopia.tokens.template import PromptTemplate
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods.method import Method
 from cornucopia.training.recipe import TrainRecipe
