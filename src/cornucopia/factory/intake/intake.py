@@ -1,0 +1,52 @@
+"""One source of records: what every kind of source in `intake/` has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cornucopia.core.config import Config, option
+from cornucopia.records.rejects import Reject
+from cornucopia.records.schema import Record
+
+
+class IntakeConfig(Config):
+    """What every source may say of its records; a record that says it itself keeps its own."""
+
+    name: str = option("", "这个来源的名字，进入每条记录的编号和报告；留空按种类和序号起名")
+    domain: str = option("", "领域，如 保险、股票；记录里自己有的不改")
+    licence: str = option("", "许可证，如 CC BY 4.0；记录里自己有的不改")
+    as_of: str = option("", "事实核对到哪天：YYYY-MM 或 YYYY-MM-DD；记录里自己有的不改")
+    weight: float = option(1.0, "混合时的权重", gt=0)
+    limit: int | None = option(None, "最多取多少条", gt=0)
+
+
+class Intake(ABC):
+    """A kind of source.
+
+    Class attributes: `kind` as in recipes; `summary`, one Chinese sentence; `settings`, its IntakeConfig; `version`,
+    counted up when the same input would give other records.
+    """
+
+    kind: ClassVar[str]
+    summary: ClassVar[str]
+    settings: ClassVar[type[IntakeConfig]]
+    version: ClassVar[int] = 1
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    def inputs(self) -> list[Path]:
+        """Files and folders that the records are made of: their contents belong to the resume key."""
+        return []
+
+    @abstractmethod
+    def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
+        """All records in an order that depends on the input and the seed alone.
+
+        Args:
+            folder: the source's own folder, kept between runs (pages fetched so far ...).
+            seed: of the run.
+        """

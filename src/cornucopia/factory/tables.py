@@ -1,0 +1,7 @@
+"""Which stages and sources there are: name -> "module:class". Adding one is a file and a row here."""
+
+from __future__ import annotations
+
+STAGES: dict[str, str] = {}
+
+INTAKES: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""The outside world -> Document or raw row. Needs no model."""

@@ -1,0 +1,55 @@
+"""A record written by `pack` is the same record when read back, whatever it holds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cornucopia.core.errors import DataError
+from cornucopia.records.native import pack, unpack
+from cornucopia.records.schema import Message, Passage, Record, ToolCall
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+CALLS = st.builds(ToolCall, TEXT, TEXT, TEXT)
+MESSAGES = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=TEXT,
+    reasoning=TEXT,
+    tool_calls=st.lists(CALLS, max_size=2).map(tuple),
+    tool_call_id=TEXT,
+    name=TEXT,
+    images=st.lists(TEXT, max_size=2).map(tuple),
+    learnt=st.sampled_from([None, True, False]),
+    extra=st.dictionaries(TEXT, TEXT, max_size=2),
+)
+TURNS = st.lists(MESSAGES, max_size=3).map(tuple)
+RECORDS = st.builds(
+    Record,
+    messages=TURNS,
+    text=TEXT,
+    tools=st.lists(st.dictionaries(TEXT, TEXT, max_size=2), max_size=2).map(tuple),
+    passages=st.lists(st.builds(Passage, TEXT, TEXT), max_size=2).map(tuple),
+    rejected=st.lists(TURNS, max_size=2).map(tuple),
+    label=st.sampled_from([None, True, False]),
+    id=TEXT,
+    domain=TEXT,
+    span=TEXT,
+    complete=st.booleans(),
+    extra=st.dictionaries(TEXT, st.one_of(TEXT, st.integers(0, 9), st.lists(TEXT, max_size=2)), max_size=2),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(RECORDS)
+def test_nothing_is_lost(record):
+    line = pack(record)
+    assert b"\n" not in line
+    assert unpack(line) == record
+
+
+@pytest.mark.parametrize("line", [b"", b"[]", b'{"instruction": "a"}', b'{"messages": [1]}', b'{"passages": [["a"]]}'])
+def test_another_line_is_refused(line):
+    with pytest.raises(DataError):
+        unpack(line)
