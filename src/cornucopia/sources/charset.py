@@ -7,6 +7,9 @@ import re
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding=["']([\w.:-]+)|<meta[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
+_OF_PAGES = re.compile(
+    r"utf-8|utf-16(?:-[lb]e)?|gb18030|big5(?:hkscs)?|euc_(?:jp|kr)|shift_jis|cp(?:125\d|932|949|950)|iso8859-\d+|koi8-[ru]"
+)
 _HEAD = 4096  # bytes of a page within which its declaration stands (the HTML standard looks at 1024)
 _SAMPLE = 2**17  # bytes by which an undeclared encoding is told
 # What pages call GBK or Big5 is in fact its superset: the WHATWG encoding standard reads them so.
@@ -42,12 +45,13 @@ def decode(data: bytes, declared: str = "", *, page: bool = False) -> tuple[str,
 
 
 def _known(name: str) -> str:
-    name = name.strip().lower()
+    """Python's name of an encoding that pages are in, or ''."""
+    name = _SUPERSETS.get(name.strip().lower(), name.strip().lower())
     try:
-        found = codecs.lookup(_SUPERSETS.get(name, name))
+        found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return ""
-    return found.name if getattr(found, "_is_text_encoding", True) else ""  # base64, zip ... are no text
+    return found if _OF_PAGES.fullmatch(found) else ""
 
 
 def _told(data: bytes) -> str:

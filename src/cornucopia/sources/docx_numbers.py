@@ -24,7 +24,9 @@ class Numbers:
     """
 
     def __init__(self, document: Any) -> None:
-        self._levels: dict[str, dict[int, tuple[str, str, int]]] = {}  # number of a list -> level -> format, text, start
+        self._levels: dict[
+            str, dict[int, tuple[str, str, int]]
+        ] = {}  # number of a list -> level -> format, text, start
         self._lists: dict[str, str] = {}
         self._counts: dict[str, dict[int, int]] = defaultdict(dict)
         self._styles: dict[str, tuple[str, int]] = {}

@@ -95,7 +95,7 @@ def _captions(cells: list[Cell], width: int) -> tuple[list[str], list[Cell]]:
 
 
 def _header_depth(cells: Sequence[Cell]) -> int:
-    """Rows of the header: two where one of its cells stands over several columns and another beside it over two rows."""
+    """Rows of the header: two where a cell stands over several columns beside one over two rows."""
     first = [cell for cell in cells if cell.row == cells[0].row]
     wide = any(cell.columns > 1 for cell in first)
     return max((cell.rows for cell in first), default=1) if wide and len(first) > 1 else 1

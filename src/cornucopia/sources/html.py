@@ -16,12 +16,16 @@ from cornucopia.sources.charset import decode
 from cornucopia.sources.document import Document, Page
 from cornucopia.sources.grid import Cell, cell_text, table_text
 
-_NO_TEXT = "script style noscript template svg iframe object button select textarea canvas video audio head".split()
-_ASIDE = "nav footer aside".split()
-_BLOCKS = frozenset(
-    "address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4"
-    " h5 h6 header hr html li main nav ol p pre section summary table tbody td th tr ul".split()
-)
+_NO_TEXT = (
+    "script", "style", "noscript", "template", "svg", "iframe", "object", "button", "select", "textarea", "canvas",
+    "video", "audio", "head",
+)  # fmt: skip
+_ASIDE = ("nav", "footer", "aside")
+_BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset",
+    "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "html", "li", "main",
+    "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "th", "tr", "ul",
+))  # fmt: skip
 _AROUND = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|menu|footer|foot|breadcrumbs?|crumbs?|sidebar|share|copyright|friendlinks?|login|search"
     r"|banner|adv?|ads|qrcode|toolbar|pagination|pager|related|recommend)(?:$|[\s_-])",
@@ -94,7 +98,7 @@ def _told(html: str) -> dict[str, Any]:
     except ImportError:
         raise DataError("读网页要先装 trafilatura", fix='pip install "cornucopia-fin[data]"') from None
     try:
-        found = trafilatura.bare_extraction(
+        found: Any = trafilatura.bare_extraction(
             html, with_metadata=True, include_comments=False, date_extraction_params={"extensive_search": False}
         )
     except Exception:  # a page that its rules stumble over is rendered whole

@@ -6,6 +6,7 @@ The formats are those of ECMA-376 part 1, 18.8.31: sections by sign, digits, sca
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
@@ -33,6 +34,8 @@ def shown(value: object, form: str = "General") -> str:
         return _date(value, form)
     if isinstance(value, datetime.timedelta):
         return _span(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
     if isinstance(value, (int, float)):
         try:
             return _number(value, form)
@@ -45,8 +48,6 @@ def _general(value: int | float) -> str:
     if isinstance(value, int):
         return str(value)
     number = Decimal(f"{value:.{_MOST_DIGITS}g}")
-    if not number.is_finite():
-        return ""
     if number and not -7 < number.adjusted() < 21:
         return f"{value:.{_MOST_DIGITS}g}"
     text = f"{number:f}"
@@ -73,6 +74,7 @@ def _number(value: int | float, form: str) -> str:
     number = number.scaleb(2 * section.count("%") - 3 * scale)
     body = _digits(number, pattern.rstrip(","))
     sign = "-" if value < 0 and index == 0 and re.search("[1-9]", body) else ""
+    tail = re.sub("[#?0,.]", "", tail)
     return (sign + _literal(section[: digits.start()], literals) + body + _literal(tail, literals)).strip()
 
 
@@ -113,7 +115,6 @@ def _sections(form: str) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _literal(text: str, literals: tuple[str, ...]) -> str:
-    text = re.sub("[#?0,](?![^\ue000-\uf8ff]*\ue000)", "", text)
     return "".join(
         literals[ord(char) - 0xE000] if 0xE000 <= ord(char) < 0xE000 + len(literals) else char for char in text
     )

@@ -209,7 +209,11 @@ def _notes(raw: Sequence[dict[str, Any]], left_out: int) -> list[str]:
 def _title(told: str, pages: Sequence[Page]) -> str:
     """The document's own title, unless a program put its file name there; else the first heading."""
     told = cell_text(told)
-    if told and told.lower() != "untitled" and not re.search(r"\.(docx?|pdf|wps|tmp|xlsx?)$|^Microsoft Word", told, re.I):
+    if (
+        told
+        and told.lower() != "untitled"
+        and not re.search(r"\.(docx?|pdf|wps|tmp|xlsx?)$|^Microsoft Word", told, re.I)
+    ):
         return told
     heading = next((line for page in pages[:3] for line in page.text.split("\n") if line.startswith("#")), "")
     return heading.lstrip("# ").strip()

@@ -40,9 +40,7 @@ def describe(path: str) -> dict[str, Any]:
     return {"pages": len(document), "title": told.get("Title", ""), "created": told.get("CreationDate", "")}
 
 
-def read_page(
-    path: str, number: int, ocr: str, hint: Sequence[float] = (), tables: bool = True
-) -> dict[str, Any]:
+def read_page(path: str, number: int, ocr: str, hint: Sequence[float] = (), tables: bool = True) -> dict[str, Any]:
     """Lines and tables of a page.
 
     Args:
@@ -132,7 +130,11 @@ def _chars(text: Any) -> Iterator[tuple[str, float, float, float, float, bool, i
 
     rect = pdfium.FS_RECTF()
     pointer, raw = ctypes.byref(rect), text.raw
-    unicode_of, loose, angle_of = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox, pdfium.FPDFText_GetCharAngle
+    unicode_of, loose, angle_of = (
+        pdfium.FPDFText_GetUnicode,
+        pdfium.FPDFText_GetLooseCharBox,
+        pdfium.FPDFText_GetCharAngle,
+    )
     space, high = False, 0
     for index in range(text.count_chars()):
         code = unicode_of(raw, index)
@@ -150,7 +152,7 @@ def _chars(text: Any) -> Iterator[tuple[str, float, float, float, float, bool, i
             continue
         angle = angle_of(raw, index)
         quarter = round(angle / (math.pi / 2))
-        turn = quarter % 4 if abs(angle - quarter * math.pi / 2) < _UPRIGHT else -1
+        turn = -quarter % 4 if abs(angle - quarter * math.pi / 2) < _UPRIGHT else -1
         yield char, rect.left, rect.bottom, rect.right, rect.top, space, turn
         space = False
 

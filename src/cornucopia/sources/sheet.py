@@ -11,6 +11,7 @@ import itertools
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from cornucopia.core.errors import DataError, first_line, nearest
@@ -42,9 +43,12 @@ class Book:
         except ImportError:
             raise DataError("读 Excel 要先装 openpyxl", fix=_NEEDED) from None
         try:
-            self._book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            self._file = Path(file).open("rb") if isinstance(file, str) else file
+            self._book = openpyxl.load_workbook(self._file, read_only=True, data_only=True)
         except Exception as error:  # openpyxl lets fly whatever a broken file makes of its parsers
-            raise DataError("Excel 文件损坏或加了密，打不开", found=first_line(error, 80), fix="重新另存为 .xlsx") from None
+            raise DataError(
+                "Excel 文件损坏或加了密，打不开", found=first_line(error, 80), fix="重新另存为 .xlsx"
+            ) from None
         self.sheets: dict[str, bool] = {s.title: s.sheet_state != "visible" for s in self._book.worksheets}
         if not self.sheets:
             self._book.close()
@@ -87,7 +91,7 @@ class Book:
                     left, top = _column(c0), int(r0) - 1
                     found.append((top, left, int(r1) - top, _column(c1) - left + 1))
                 last = rest.rfind(b"<")
-                rest = rest[last:] if 0 <= last and len(rest) - last < 200 else rest[-100:]
+                rest = rest[last:] if last >= 0 and len(rest) - last < 200 else rest[-100:]
         return found
 
     def __enter__(self) -> Book:
@@ -95,6 +99,7 @@ class Book:
 
     def __exit__(self, *_: object) -> None:
         self._book.close()
+        self._file.close()
 
 
 def _column(letters: bytes) -> int:
@@ -216,8 +221,6 @@ def read_csv(path: str) -> dict[str, Any]:
     Raises:
         DataError: it is too large, or its quotes do not match.
     """
-    from pathlib import Path
-
     data = Path(path).read_bytes()
     text, encoding = decode(data)
     first = text.split("\n", 1)[0]

@@ -130,4 +130,3 @@ def scanned(path, picture, before=("文字层的第一页。",)):
     canvas.drawImage(ImageReader(held), 0, 0, *A4)
     canvas.save()
     return path
-
