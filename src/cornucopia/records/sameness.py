@@ -29,9 +29,19 @@ _SPACE = re.compile(r"\s+")
 
 def normalized(text: str) -> str:
     """The text as it is compared; one of nothing but punctuation stays as it is."""
-    folded = unicodedata.normalize("NFKC", text.translate(_RAISED)).translate(_MINUS).casefold()
+    folded = unified(text)
     folded = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), _DASH.sub("-", folded))
     return _DROPPED.sub("", _SPACE.sub("", folded)) or text.strip()
+
+
+def unified(text: str) -> str:
+    """Characters of one meaning made one: width, case, signs of minus. What `normalized` begins with."""
+    return unicodedata.normalize("NFKC", text.translate(_RAISED)).translate(_MINUS).casefold()
+
+
+def is_kept(char: str) -> bool:
+    """Whether `normalized` keeps this character, however it is surrounded."""
+    return not _DROPPED.match(char)
 
 
 def comparable(record: Record) -> str:
