@@ -173,16 +173,16 @@ def _kind(char: str) -> int:
     return kind | _SIGNED * (char.isdecimal() or char in "<>≤≥±+¥$€£.")
 
 
-def keys(folded: Folded, salts: Hashes | None = None) -> Hashes:
-    """A hash of each text: equal for equal texts of equal salt; 0 for an empty text, and for no other."""
+def keys(folded: Folded) -> Hashes:
+    """A hash of each text; 0 for an empty text, and for no other."""
     view = memoryview(np.ascontiguousarray(folded.points)).cast("B")
-    bounds = zip((folded.starts * 4).tolist(), (folded.ends * 4).tolist(), strict=True)
-    digests = b"".join(
-        blake2b(view[start:end], digest_size=8).digest() if start < end else bytes(8) for start, end in bounds
-    )
-    found = np.frombuffer(digests, "<u8")
-    salted = found if salts is None else mixed(found ^ salts)
-    return np.where(folded.starts == folded.ends, 0, np.maximum(salted, 1)).astype(np.uint64)
+    filled = np.flatnonzero(folded.starts < folded.ends)
+    bounds = zip((folded.starts[filled] * 4).tolist(), (folded.ends[filled] * 4).tolist(), strict=True)
+    digests = [blake2b(view[start:end], digest_size=8).digest() for start, end in bounds]
+    hashes = np.frombuffer(b"".join(digests), "<u8")
+    found = np.zeros(len(folded.ends), np.uint64)
+    found[filled] = np.maximum(hashes, np.uint64(1))
+    return found
 
 
 def mixed(values: Hashes) -> Hashes:

@@ -110,3 +110,11 @@ class Stage(ABC):
     @abstractmethod
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         """Work on one shard."""
+
+    def finish(self, context: Context) -> None:
+        """Once all shards are done: put together for the user what `apply` left in `context.folder`. May run twice.
+
+        Args:
+            context: its `shard` means nothing here.
+        """
+        return None
