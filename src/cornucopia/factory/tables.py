@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-STAGES: dict[str, str] = {}
+STAGES: dict[str, str] = {
+    "reviewed": "cornucopia.factory.review.stage:Reviewed",
+}
 
 INTAKES: dict[str, str] = {}
