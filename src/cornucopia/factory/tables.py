@@ -6,4 +6,6 @@ STAGES: dict[str, str] = {
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
-INTAKES: dict[str, str] = {}
+INTAKES: dict[str, str] = {
+    "handbook": "cornucopia.factory.intake.handbook:Handbook",
+}
