@@ -10,7 +10,8 @@ from cornucopia.core.errors import DataError
 from cornucopia.factory.intake.handbook import Handbook, HandbookConfig
 from cornucopia.records.evidence import evidence_of
 
-FRONT = "---\ntitle: {title}\ndomain: 存款\nsources:\n  - {{name: 《条例》, number: 第1号, date: 2015-02}}\nas_of: 2025-06\n---\n"
+SOURCES = "sources:\n  - {{name: 《条例》, number: 第1号, date: 2015-02}}\n"
+FRONT = "---\ntitle: {title}\ndomain: 存款\n" + SOURCES + "as_of: 2025-06\n---\n"
 BODY = "本金和利息都保。\n\n## 保多少\n\n每人每家银行50万元。\n\n## 谁出钱\n\n银行交，储户不用交。\n"
 
 
@@ -20,10 +21,11 @@ def handbook(tmp_path):
     folder.mkdir(parents=True)
     (folder / "01-safe.md").write_text(FRONT.format(title="存款保险") + BODY, encoding="utf-8")
     start = BODY.index("每人")
+    span = f"wealth/01-safe 第{start + 1}-{start + 11}字"
     rows = [
-        {"instruction": "最多赔多少？", "output": "50万元。", "span": f"wealth/01-safe 第{start + 1}-{start + 11}字", "id": "a"},
+        {"instruction": "最多赔多少？", "output": "50万元。", "span": span, "id": "a"},
         {"instruction": "要交钱吗？", "output": "不用。", "id": "b"},
-    ]  # fmt: skip
+    ]
     questions = tmp_path / "questions.json"
     questions.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return {"path": str(tmp_path / "handbook"), "questions": str(questions)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -130,7 +131,7 @@ def _bounds(text: str) -> list[tuple[int, int]]:
     """Where the sections lie, each with its heading; the text before the first heading is one too."""
     starts = [match.start() for match in _SECTION.finditer(text)]
     edges = [0, *starts, len(text)]
-    return [(low, high) for low, high in zip(edges, edges[1:], strict=False) if text[low:high].strip()]
+    return [(low, high) for low, high in pairwise(edges) if text[low:high].strip()]
 
 
 def _document(article: Document, name: str, text: str) -> Record:
