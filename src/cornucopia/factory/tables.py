@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-STAGES: dict[str, str] = {}
+STAGES: dict[str, str] = {
+    "reviewed": "cornucopia.factory.review.stage:Reviewed",
+}
 
-INTAKES: dict[str, str] = {}
+INTAKES: dict[str, str] = {
+    "handbook": "cornucopia.factory.intake.handbook:Handbook",
+}
