@@ -26,8 +26,11 @@ def stages(monkeypatch, tmp_path):
 def data(tmp_path):
     """90 questions, of which 30 come twice; 3 bad lines."""
     path = tmp_path / "qa.jsonl"
-    rows = [{"id": f"own{n % 60}", "instruction": f"第{n % 60}个问题怎么办？", "output": f"先看合同{n % 60}。" + "再问客服。" * (n % 3)}
-            for n in range(90)]  # fmt: skip
+    rows = [
+        {"id": f"own{n % 60}", "instruction": f"第{n % 60}个问题怎么办？",
+         "output": f"先看合同{n % 60}。" + "再问客服。" * (n % 3)}
+        for n in range(90)
+    ]  # fmt: skip
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     lines[10:10] = ["{broken", '{"unknown": 1}', "什么"]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -53,11 +56,9 @@ def notes(tmp_path):
 def test_every_record_is_kept_or_told_of(tmp_path, data):
     built = build(recipe(tmp_path, data))
     out = tmp_path / "out"
-    kept, dropped, rejects = (
-        rows(out) + rows(out, "valid.jsonl"),
-        rows(out, "dropped.jsonl"),
-        rows(out, "rejects.jsonl"),
-    )
+    kept = rows(out) + rows(out, "valid.jsonl")
+    dropped, rejects = rows(out, "dropped.jsonl"), rows(out, "rejects.jsonl")
+    passed = len(kept)
     assert len(kept) + len(dropped) == 90 and len(rejects) == built.rejects == 3
     assert len({row["messages"][0]["content"] for row in kept}) == 60
     assert {row["id"] for row in kept} | {row["record"]["id"] for row in dropped} == {
@@ -66,7 +67,7 @@ def test_every_record_is_kept_or_told_of(tmp_path, data):
     assert {(row["stage"], row["rule"]) for row in dropped} == {("2-once", "exact")}
     assert [row["where"].rpartition(":")[2] for row in rejects] == ["11", "12", "13"]
     assert [(stage["label"], stage["in"], stage["out"]) for stage in built.stages] == [
-        ("1-trim", 90, 90), ("2-once", 90, 90 - len(dropped)), ("3-part", len(kept), len(kept)), ("output", len(kept), len(kept)),
+        ("1-trim", 90, 90), ("2-once", 90, passed), ("3-part", passed, passed), ("output", passed, passed),
     ]  # fmt: skip
     assert {row["split"] for row in rows(out, "valid.jsonl")} == {"valid"} and all(row["scores"] for row in kept)
 

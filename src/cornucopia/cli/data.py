@@ -24,6 +24,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
     "build": ("cornucopia.cli.data_build", "run", "数据工厂：按配方从来源做出训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
+    "review": ("cornucopia.cli.data_review", "run", "在浏览器里逐条审：来源在旁边，按键采纳、修改、不要"),
 }
 
 _MOST_PAIRS = 10_000  # near-duplicate pairs in the JSON report

@@ -140,7 +140,10 @@ def open_engine(name: str, workers: int) -> Engine:
         name: processes or ray.
         workers: number of processes, 0 for one a core.
     """
-    count = (
-        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
-    )
+    count = workers or _cores()
     return Processes(count) if count > 1 else InProcess()
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

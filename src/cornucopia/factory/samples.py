@@ -46,7 +46,7 @@ class Samples:
         return rows
 
     def _wanted(self, rule: str, key: int) -> bool:
-        held = self._rules.get(rule, ())
+        held = self._rules.get(rule, [])
         return len(held) < MOST or key < held[-1][0]
 
     def _put(self, rule: str, key: int, row: dict[str, str]) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 from cornucopia.core.errors import ConfigError, nearest
 
-STAGES: dict[str, str] = {}
+STAGES: dict[str, str] = {
+    "reviewed": "cornucopia.factory.review.stage:Reviewed",
+}
 
 INTAKES: dict[str, str] = {
+    "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 
@@ -28,7 +31,7 @@ def named(table: Mapping[str, str], name: Any, what: str, where: str) -> str:
     Raises:
         ConfigError: if there is none; names the nearest.
     """
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
     close = nearest(str(name), table)
     fix = f"最接近的是 {close}" if close else "可用：" + "、".join(table)

@@ -1,6 +1,7 @@
 """A Record as one line of JSON that holds every field, and back: what the factory's stages hand each other.
 
-`openai`, `alpaca` and the other formats are for other programs; this one is read only by `unpack`, and fast.
+`openai`, `alpaca` and the other formats are for other programs; this one is read only by `unpack`, and fast. A line
+that begins with a space holds numbers that a float or 64 bits would change, and is read by the slower decoder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 
 from cornucopia.core.errors import DataError, first_line
+from cornucopia.records.json_values import STRICT, Number, written
 from cornucopia.records.schema import Message, Passage, Record, ToolCall
 
 _EMPTY_MESSAGE = Message("user", "")
@@ -32,7 +34,10 @@ def pack(record: Record) -> bytes:
         value = getattr(record, name)
         if value != getattr(_EMPTY_RECORD, name):
             row[name] = value
-    return orjson.dumps(row)
+    try:
+        return orjson.dumps(row, default=_as_float)
+    except TypeError:
+        return f" {written(row)}".encode()
 
 
 def unpack(line: bytes) -> Record:
@@ -42,7 +47,7 @@ def unpack(line: bytes) -> Record:
         DataError: if the line is none that `pack` wrote.
     """
     try:
-        row = orjson.loads(line)
+        row = STRICT.decode(line.decode().strip()) if line[:1] == b" " else orjson.loads(line)
         if "messages" in row:
             row["messages"] = tuple(_unpacked(message) for message in row["messages"])
         if "passages" in row:
@@ -73,3 +78,14 @@ def _unpacked(row: dict[str, Any]) -> Message:
     if "images" in row:
         row["images"] = tuple(row["images"])
     return Message(**row)
+
+
+def _as_float(value: Any) -> float:
+    """A number read from a file as a float, where that is written in the same digits.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if isinstance(value, Number) and repr(float(value)) == value.text:
+        return float(value)
+    raise TypeError(value)
