@@ -35,7 +35,7 @@ from cornucopia.records.turns import is_switch
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 EXTRA = "_extra"  # column of a table that holds, as the JSON text of an object, what a table has no type for
 _BESIDE = ("reasoning", "system", "history")
-_META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
+META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
@@ -125,7 +125,7 @@ def _unfold(left: dict[str, Any]) -> None:
 
 def _fields(left: dict[str, Any], parts: Parts, *, batch: bool) -> dict[str, Any]:
     """Everything of a record but its turns, text and extra keys; popped from what is left of the row."""
-    fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in _META if _is_scalar(left.get(key))}
+    fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in META if _is_scalar(left.get(key))}
     if left.get("complete") in (False, "false", "False"):  # CSV holds it as text
         del left["complete"]
         fields["complete"] = False
@@ -255,5 +255,5 @@ FORMATS: tuple[Format, ...] = (
     Format("text", ("text",), '{"text"}', from_document),
 )
 
-COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*ANSWERS, *MATERIALS, *_META, *_BESIDE})
+COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*ANSWERS, *MATERIALS, *META, *_BESIDE})
 _KNOWN_KEYS = {*COLUMN_NAMES, "chosen", "rejected"}

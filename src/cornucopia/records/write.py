@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
-from cornucopia.records.formats import EXTRA, to_record
+from cornucopia.records.formats import EXTRA, META, to_record
 from cornucopia.records.json_values import written
 from cornucopia.records.native import native_row
 from cornucopia.records.reduce import reduced
@@ -110,7 +110,7 @@ def row_of(record: Record, to: str, sink: Sink | None = None) -> dict[str, Any]:
     if to == "record":
         return row
     cells = sink is not None and sink.cells
-    row |= _provenance(record) | (_extra_cells(record) if cells else record.extra)
+    row |= (_extra_cells(record) if cells else record.extra) | _provenance(record)
     if sink is not None and cells:
         row = {key: _cell(key, value) for key, value in row.items()}
         sink.check(row)
@@ -158,7 +158,12 @@ def _check(record: Record, row: dict[str, Any], to: str) -> None:
     same = replace(back, id=back.id or record.id, origin=record.origin)
     if same == record:
         return
+    blanks = {key: value for key, value in record.extra.items() if value not in (None, "")}
+    trimmed = {name: getattr(record, name).strip() for name in META}
+    record = replace(record, extra=blanks, **trimmed)  # what reading leaves out says nothing
     changed = [name for name in Record.__dataclass_fields__ if getattr(same, name) != getattr(record, name)]
+    if not changed:
+        return
     if changed == ["extra"]:
         keys = same.extra.items() ^ record.extra.items() if _hashable(same, record) else record.extra
         changed = ["其他的键 " + "、".join(sorted({key if isinstance(key, str) else key[0] for key in keys}))[:60]]
