@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 STAGES: dict[str, str] = {
+    "ask": "cornucopia.factory.write.ask:Ask",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
