@@ -15,21 +15,23 @@ from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.stage import Context, Outcome, Stage
 
 PAGES = {
-    1: "一、申请条件\n申请人应年满18周岁，并在本行开立个人结算账户满6个月。首次申请还须提交收入证明，证明由所在单位盖章。",
+    1: "一、申请条件\n申请人应年满18周岁，并在本行开立结算账户满6个月。首次申请还须提交收入证明，由所在单位盖章。",
     2: "二、额度与利率\n单户授信额度最高50万元，年利率为4.35%，按月计息。逾期部分在原利率基础上加收50%罚息。",
-    3: "三、提前还款\n放款满3个月后可以提前还款，须提前10个工作日书面申请。放款不满3个月的，按提前还款金额的1%收取违约金。",
+    3: "三、提前还款\n放款满3个月后可以提前还款，须提前10个工作日申请。放款不满3个月的，按提前还款额的1%收取违约金。",
 }
 
 
 def document(name: str = "制度/个人贷款.pdf", pages: dict[int, str] = PAGES) -> list[Record]:
     """A record a page, each with its place."""
-    return [
-        Record(
-            passages=(Passage(text, f"个人贷款办法 第{number}页"),), id=f"{name}#{number}", domain="贷款", source="个人贷款办法",
-            licence="内部", as_of="2026-05", extra={KEY: [Evidence(name, text, number, 0, len(text)).to_dict()]},
-        )
-        for number, text in pages.items()
-    ]  # fmt: skip
+    return [_page(name, number, text) for number, text in pages.items()]
+
+
+def _page(name: str, number: int, text: str) -> Record:
+    place = Evidence(name, text, number, 0, len(text))
+    return Record(
+        passages=(Passage(text, f"个人贷款办法 第{number}页"),), id=f"{name}#{number}", domain="贷款",
+        source="个人贷款办法", licence="内部", as_of="2026-05", extra={KEY: [place.to_dict()]},
+    )  # fmt: skip
 
 
 def pair(question: str, answer: str, **fields: Any) -> Record:

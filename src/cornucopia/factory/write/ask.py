@@ -60,7 +60,7 @@ class AskConfig(WriteConfig):
         ["brief=0.4", "reasons=0.35", "steps=0.25"], "答法各占多少：brief 一两句，reasons 结论加依据，steps 分步"
     )
     document_chars: int = option(12000, "跨全文的问题最多给模型看多少字", ge=500)
-    alike: float = option(0.8, "同一份文件里，两个问题按字相似到这个程度就只留前一个（数字不同、一个说“不”的不算）", gt=0, le=1)
+    alike: float = option(0.8, "同一份文件里，两个问题按字这么相似就只留前一个（数字不同、一个说不的不算）", gt=0, le=1)
     with_material: bool = option(False, "记录里带上材料（阅读理解）；否则只有问题和回答")
     check_facts: bool = option(
         True, "回答里的数、日期、法规名、引语要在材料或问题里有（算出来的数要有对的算式），否则丢掉"
