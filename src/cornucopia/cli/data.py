@@ -12,6 +12,7 @@ from cornucopia.core.errors import UsageError, nearest
 from cornucopia.core.jsonl import to_json
 from cornucopia.core.options import parse
 from cornucopia.core.paths import spare_input
+from cornucopia.factory.tables import STAGES, load
 from cornucopia.records.formats import parse_columns
 from cornucopia.records.read import read_records, scan_records
 from cornucopia.records.schema import Record
@@ -21,6 +22,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("cornucopia.cli.data", "run_check", "逐行检查，列出坏行的 文件:行号 和原因"),
     "convert": ("cornucopia.cli.data", "run_convert", "转换格式：alpaca、sharegpt、openai、text"),
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
+    "build": ("cornucopia.cli.data_build", "run", "数据工厂：按配方从来源做出训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
     "review": ("cornucopia.cli.data_review", "run", "在浏览器里逐条审：来源在旁边，按键采纳、修改、不要"),
 }
@@ -64,19 +66,29 @@ class ConvertConfig(_Source):
 def run(argv: list[str]) -> int:
     """Look the sub-command up and run it."""
     if not argv or argv[0] in ("-h", "--help", "help"):
-        rows = [f"  {name:<10}{summary}" for name, (_, _, summary) in SUBCOMMANDS.items()]
+        rows = [f"  {name:<14}{summary}" for name, summary in _summaries().items()]
         print(
             "\n".join(
                 ["用法：cornucopia data 子命令 文件 [选项]", "", *rows, "", "选项：cornucopia data 子命令 --help"]
             )
         )
         return 0
+    if argv[0] in STAGES:
+        from cornucopia.cli import data_stage
+
+        return data_stage.run(argv)
     if argv[0] not in SUBCOMMANDS:
-        close = nearest(argv[0], SUBCOMMANDS)
+        close = nearest(argv[0], [*SUBCOMMANDS, *STAGES])
         fix = f"最接近的是 cornucopia data {close}" if close else "cornucopia data --help"
         raise UsageError("没有这个子命令", where="cornucopia data", found=argv[0], fix=fix)
     module, function, _ = SUBCOMMANDS[argv[0]]
     return getattr(importlib.import_module(module), function)(argv[1:])
+
+
+def _summaries() -> dict[str, str]:
+    """Every sub-command; each stage of the data factory is one."""
+    own = {name: summary for name, (_, _, summary) in SUBCOMMANDS.items()}
+    return own | {name: load(target).summary for name, target in STAGES.items()}
 
 
 def _parse(config: Any, argv: list[str], name: str, example: str) -> Any:

@@ -33,15 +33,28 @@ def write_records(path: str | Path, records: Iterable[Record], to: str) -> list[
     lines, rejects = [], []
     for record in records:
         try:
-            lines.append(written({**WRITERS[to](record), **_rest(record)}) + "\n")
+            lines.append(written(row_of(record, to)) + "\n")
         except DataError as error:
-            found = "：".join(part for part in (error.what, error.found) if part)
-            rejects.append(Reject(0, found, str(record.to_dict()), record.origin))
+            rejects.append(Reject(0, refusal(error), str(record.to_dict()), record.origin))
     try:
         write_text(path, "".join(lines))
     except OSError as error:
         raise DataError("写不了文件", where=str(path), found=reason(error), fix="换一个 --out") from None
     return rejects
+
+
+def row_of(record: Record, to: str) -> dict[str, Any]:
+    """The row of a record in a format of WRITERS.
+
+    Raises:
+        DataError: if the format cannot hold it.
+    """
+    return {**WRITERS[to](record), **_rest(record)}
+
+
+def refusal(error: DataError) -> str:
+    """Why a format cannot hold a record."""
+    return "：".join(part for part in (error.what, error.found) if part)
 
 
 def _rest(record: Record) -> dict[str, Any]:
