@@ -15,7 +15,7 @@ from cornucopia.core.jsonl import Appender, write_json
 from cornucopia.factory.engines import Engine, InProcess, open_engine
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.manifest import Totals
-from cornucopia.factory.outputs import write_joined, write_outputs
+from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
 from cornucopia.factory.plan import Planned, plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
 from cornucopia.factory.shards import DROPPED, REJECTS, SURVEY, Shards, read_done
@@ -34,6 +34,7 @@ class Built:
         folder: the output folder.
         outputs: {path, split, records, bytes, sha256} of each file.
         stages: {label, name, in, out, dropped, changed} of each step.
+        reports: label -> files that the step wrote for the user.
         rejects: bad rows of the input.
         seconds: of this run.
     """
@@ -41,6 +42,7 @@ class Built:
     folder: Path
     outputs: list[dict[str, Any]]
     stages: list[dict[str, Any]]
+    reports: dict[str, list[Path]]
     rejects: int
     seconds: float
 
@@ -108,6 +110,8 @@ class _Run:
         names = "、".join(step.label.partition("-")[2] for step in work.steps) or "读入"
         label = f"第 {number + 1}/{len(passes)} 遍 {names}"
         self._do(label, shards, [job for job in jobs if not shards.has(job.number)], total, work.local)
+        for step in work.steps:
+            opened(step.target, step.settings).finish(Context(step.folder, 0, self.recipe.seed))
         if work.survey:
             stage = opened(work.survey.target, work.survey.settings)
             surveys = [shards.path(n, SURVEY) for n in range(total)]
@@ -152,7 +156,8 @@ class _Run:
         stages = [
             {"label": label, "name": label.partition("-")[2], **totals.stages[label].counts()} for label in labels
         ]
-        return Built(self.folder, outputs, stages, rejects, time.monotonic() - self.began)
+        reports = write_reports(((s.label, Context(s.folder).report) for one in passes for s in one.steps), self.folder)
+        return Built(self.folder, outputs, stages, reports, rejects, time.monotonic() - self.began)
 
 
 def _source_jobs(work: Pass, sources: list[Sourced]) -> Iterator[Job]:

@@ -16,7 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from cornucopia.records.sameness import unified, is_kept, normalized
+from cornucopia.records.sameness import is_kept, normalized, unified
 
 Hashes = NDArray[np.uint64]
 Points = NDArray[np.uint32]
@@ -56,9 +56,9 @@ class Folded:
         last = np.cumsum(counts) - 1
         if counts.all():
             return Folded(self.points, self.ends[last])
-        at = np.where(last >= 0, self.ends[last] + 1, 0)[counts == 0]
-        added = np.cumsum(counts == 0)
-        return Folded(np.insert(self.points, at, np.uint32(END)), np.where(last >= 0, self.ends[last], -1) + added)
+        stops = np.concatenate([[-1], self.ends])[last + 1]
+        points = np.insert(self.points, (stops + 1)[counts == 0], np.uint32(END))
+        return Folded(points, stops + np.cumsum(counts == 0))
 
 
 def fold(texts: Sequence[str]) -> Folded:
@@ -175,7 +175,7 @@ def _kind(char: str) -> int:
 
 def keys(folded: Folded) -> Hashes:
     """A hash of each text; 0 for an empty text, and for no other."""
-    view = memoryview(np.ascontiguousarray(folded.points)).cast("B")
+    view = memoryview(folded.points.tobytes())
     filled = np.flatnonzero(folded.starts < folded.ends)
     bounds = zip((folded.starts[filled] * 4).tolist(), (folded.ends[filled] * 4).tolist(), strict=True)
     digests = [blake2b(view[start:end], digest_size=8).digest() for start, end in bounds]

@@ -70,6 +70,11 @@ class Context:
     shard: int = 0
     seed: int = 42
 
+    @property
+    def report(self) -> Path:
+        """Files put here by `finish` are given to the user beside the output."""
+        return self.folder / "report"
+
 
 class Stage(ABC):
     """One step.
@@ -112,7 +117,7 @@ class Stage(ABC):
         """Work on one shard."""
 
     def finish(self, context: Context) -> None:
-        """Once all shards are done: put together for the user what `apply` left in `context.folder`. May run twice.
+        """Once all shards are done: write to `context.report` what the user should read. May run twice.
 
         Args:
             context: its `shard` means nothing here.

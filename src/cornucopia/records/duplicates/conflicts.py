@@ -14,7 +14,6 @@ from cornucopia.finance.numbers import read_numbers
 from cornucopia.records.schema import Record
 
 PARTS = "conflicts"  # a file a shard, put together once all are there
-CONFLICTS = "conflicts.jsonl"
 _READ = 5_000  # characters of an answer in which numbers are looked for
 _SHOWN = 20  # differing numbers named for an answer
 
@@ -32,19 +31,19 @@ def answer_row(record: Record, decision: dict[str, Any]) -> dict[str, Any]:
     return row | {"answer": answer | {key: value for key, value in told.items() if value}}
 
 
-def put_together(folder: Path) -> int:
-    """Write the groups of all shards to one file, in the order of their first records; returns their number."""
-    out = folder / CONFLICTS
+def put_together(parts: Path, out: Path) -> None:
+    """Write the groups of all shards to one file, in the order of their first records; no file where there is none.
+
+    Args:
+        parts: folder with a file a shard.
+        out: the file.
+    """
     out.unlink(missing_ok=True)
-    places = sorted(_places(folder / PARTS))
-    count = 0
-    with Appender(out) as file:
-        for group in _groups(places):
-            count += 1
-            file.write(_shown(count, group))
-    if not count:
-        out.unlink()
-    return count
+    places = sorted(_places(parts))
+    if places:
+        with Appender(out) as file:
+            for count, group in enumerate(_groups(places), 1):
+                file.write(_shown(count, group))
 
 
 def _places(parts: Path) -> Iterator[tuple[int, Path, int]]:

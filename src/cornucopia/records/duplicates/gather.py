@@ -49,7 +49,7 @@ class Gathered:
     def signatures(self) -> NDArray[np.uint8]:
         """(n, bytes of a signature), read from disk where it is looked at."""
         path = self.folder / "signature"
-        return np.memmap(path, np.uint8, "r").reshape(len(self), -1)  # type: ignore[no-any-return]
+        return np.memmap(path, np.uint8, "r").reshape(len(self), -1)
 
     def names(self, rows: Rows) -> list[str]:
         """Where these records stand."""

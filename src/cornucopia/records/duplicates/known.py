@@ -8,6 +8,7 @@ from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,9 @@ def data_files(paths: Sequence[Path], name: str) -> list[Path]:
         data = [file for file in inside if file == path or file.suffix.lower() in DATA_SUFFIXES]
         data = data or [file for file in inside if file.suffix.lower() in TEXT_SUFFIXES]
         if not data:
-            raise ConfigError(f"{name} 里没有数据文件", where=str(path), found="空文件夹" if path.is_dir() else "不存在")
+            raise ConfigError(
+                f"{name} 里没有数据文件", where=str(path), found="空文件夹" if path.is_dir() else "不存在"
+            )
         found.update(dict.fromkeys(data))
     return list(found)
 
@@ -72,7 +75,8 @@ def _make(file: Path, config: DeduplicateConfig, folder: Path) -> None:
     stream = RecordStream(file)
     records = (item for item in stream if isinstance(item, Record))
     for number, some in enumerate(_batches(records)):
-        np.savez(new / f"{number:05}.npz", **survey(some, config))
+        arrays: dict[str, Any] = survey(some, config)
+        np.savez(new / f"{number:05}.npz", **arrays)
     if not stream.records:
         raise stream.nothing()
     if stream.rejects:

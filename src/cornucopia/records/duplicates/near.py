@@ -79,6 +79,8 @@ def near(all_: Gathered, by_rank: Rows, alive: NDArray[np.bool_], apart: Hashes 
 def _candidates(values: NDArray[np.uint32], alive: NDArray[np.bool_]) -> Hashes:
     """Sorted pairs of ranks that share a bucket."""
     ranks = np.flatnonzero(alive).astype(np.uint64)
+    if not len(ranks):
+        return ranks
     packed = values[alive].astype(np.uint64) << _WIDE | ranks
     packed.sort()
     bucket = packed >> _WIDE

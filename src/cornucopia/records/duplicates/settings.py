@@ -27,7 +27,9 @@ class DeduplicateConfig(Config):
         "all", "同题不同答留哪些：all 全留、first 最先的、longest 回答最长的、best 评分最高的；都列进冲突文件"
     )
     score: str = option("quality", "重复的几条里留评分最高的：用 extra.scores 里的哪一项；没有评分就留最先的")
-    against: list[Path] = option([], "已有的数据文件：与它们重复的也去掉（它们的指纹有缓存，再用时不重算）")
+    against: list[Path] = option(
+        [], "已有的数据文件：与它们重复的也去掉（它们的指纹有缓存，再用时不重算）", split="paths"
+    )
 
 
 def rows_a_band(threshold: float) -> int:

@@ -10,7 +10,7 @@ import orjson
 from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.duplicates.conflicts import PARTS, answer_row, put_together
-from cornucopia.records.duplicates.decide import decide, decision_file
+from cornucopia.records.duplicates.decide import CLUSTERS, decide, decision_file
 from cornucopia.records.duplicates.known import data_files, known_surveys
 from cornucopia.records.duplicates.settings import DeduplicateConfig
 from cornucopia.records.duplicates.survey import survey
@@ -67,4 +67,6 @@ class Deduplicate(Stage):
         return outcome
 
     def finish(self, context: Context) -> None:
-        put_together(context.folder)
+        context.report.mkdir(exist_ok=True)
+        put_together(context.folder / PARTS, context.report / "conflicts.jsonl")
+        (context.report / CLUSTERS).write_bytes((context.folder / CLUSTERS).read_bytes())

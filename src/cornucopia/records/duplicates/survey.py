@@ -33,7 +33,10 @@ _PARTS = {"question": [1], "question+answer": [1, 2], "answer": [2], "text": [0,
 def survey(records: Sequence[Record], config: DeduplicateConfig) -> Survey:
     """The arrays of some records. Works on a few at a time: that fits the processor's cache, and bounds memory."""
     parts = [_survey(some, config) for some in _few(records)] or [_survey([], config)]
-    found = {name: np.concatenate([part[name] for part in parts], axis=-2 if name == "signature" else -1) for name in parts[0]}
+    found = {
+        name: np.concatenate([part[name] for part in parts], axis=-2 if name == "signature" else -1)
+        for name in parts[0]
+    }
     return found | {"name_ends": np.cumsum(found["name_ends"])}
 
 
@@ -85,7 +88,9 @@ def _parts(record: Record, whole: bool) -> tuple[list[str], list[str], list[str]
         given += [f"{call.name} {call.arguments}" for call in answer.tool_calls]
     other = []
     if whole:
-        other = [text for m in record.messages for text in (m.content if m.role == "system" else "", m.reasoning) if text]
+        other = [
+            text for m in record.messages for text in (m.content if m.role == "system" else "", m.reasoning) if text
+        ]
     return other, question if all(question) else [text for text in question if text], given
 
 
