@@ -7,5 +7,6 @@ STAGES: dict[str, str] = {
 }
 
 INTAKES: dict[str, str] = {
+    "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
 }
