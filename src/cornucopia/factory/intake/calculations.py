@@ -1,4 +1,4 @@
-"""The bundled calculators as a source: problems in words with worked answers, also as calls of the calculator as a tool.
+"""The bundled calculators as a source: problems in words with worked answers, also as calls of a tool.
 
 No problem equals a held-out one: neither its question nor its calculator with the same inputs.
 """
