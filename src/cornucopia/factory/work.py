@@ -153,7 +153,7 @@ def _do(job: Job) -> int:
 
 def _records(job: Job, told: _Told) -> Iterator[Record]:
     if job.shard is not None:
-        yield from map(unpack, Shards(job.shard).lines(job.source_number))
+        yield from _kept(Shards(job.shard), job.source_number)
         return
     assert job.piece
     target, settings, piece = job.piece
@@ -162,6 +162,20 @@ def _records(job: Job, told: _Told) -> Iterator[Record]:
             told.add(REJECTS, reject_line(item))
         else:
             yield item
+
+
+def _kept(shards: Shards, number: int) -> Iterator[Record]:
+    """
+    Raises:
+        DataError: the shard does not hold what its summary says.
+    """
+    count = 0
+    for line in shards.lines(number):
+        count += 1
+        yield unpack(line)
+    if count != (shards.summary(number) or {}).get("out"):
+        where = str(shards.path(number, RECORDS))
+        raise DataError("中间结果不全", where=where, found=f"{count} 条", fix="加 --overwrite 重做")
 
 
 @lru_cache(64)
