@@ -10,10 +10,13 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "ask": "cornucopia.factory.write.ask:Ask",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
 INTAKES: dict[str, str] = {
+    "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
