@@ -148,7 +148,7 @@ class _Run:
                 records += told["records"]
                 bar.advance(1, f"{records / max(time.monotonic() - began, 1e-9):,.0f} 条/秒")
         if failed:
-            raise raised(failed[0])
+            raise raised(min(failed, key=lambda told: told["number"]))
         return records
 
     def _thin(self, work: Pass) -> None:

@@ -115,12 +115,13 @@ def do(job: Job) -> dict[str, Any]:
     try:
         return {"records": _do(job)}
     except CornucopiaError as error:
-        return {"what": error.what, "where": error.where, "found": error.found, "fix": error.fix}
+        told = {"what": error.what, "where": error.where, "found": error.found, "fix": error.fix}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        fix = "腾出空间，再运行同一条命令：做完的不会重做" if full else "再运行同一条命令：做完的不会重做"
-        found = reason(error)
-        return {"what": "读写文件没有成功", "where": str(error.filename or job.work.folder), "found": found, "fix": fix}
+        fix = f"{'腾出空间，' if full else ''}再运行同一条命令：做完的不会重做"
+        where = str(error.filename or job.work.folder)
+        told = {"what": "读写文件没有成功", "where": where, "found": reason(error), "fix": fix}
+    return {**told, "number": job.number}
 
 
 def raised(told: dict[str, Any]) -> CornucopiaError:
