@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ def write_outputs(last: Shards, count: int, settings: Any, folder: Path) -> list
     Returns:
         {path, split, records, bytes, sha256} of each.
     """
+    earlier = _earlier(folder)
     numbers: dict[str, list[tuple[int, int]]] = {}
     for number in range(count):
         for split, records in (last.summary(number) or {})["splits"].items():
@@ -37,7 +39,17 @@ def write_outputs(last: Shards, count: int, settings: Any, folder: Path) -> list
             path = folder / f"{name}.jsonl{SUFFIXES[settings.compress]}"
             parts = [last.path(number, f"{split}.part") for number, _ in held]
             rows.append({"path": path.name, "split": split, "records": sum(n for _, n in held), **_joined(path, parts)})
+    for name in earlier - {row["path"] for row in rows}:
+        (folder / name).unlink(missing_ok=True)
     return rows
+
+
+def _earlier(folder: Path) -> set[str]:
+    """Names of the output files of the run before."""
+    try:
+        return {Path(row["path"]).name for row in json.loads((folder / "manifest.json").read_bytes())["outputs"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _dealt(numbered: list[tuple[int, int]], per_file: int | None) -> list[list[tuple[int, int]]]:
