@@ -43,7 +43,7 @@ class Book:
         except ImportError:
             raise DataError("读 Excel 要先装 openpyxl", fix=_NEEDED) from None
         try:
-            self._file = Path(file).open("rb") if isinstance(file, str) else file
+            self._file = Path(file).open("rb") if isinstance(file, str) else file  # noqa: SIM115
             self._book = openpyxl.load_workbook(self._file, read_only=True, data_only=True)
         except Exception as error:  # openpyxl lets fly whatever a broken file makes of its parsers
             raise DataError(
