@@ -19,6 +19,7 @@ INTAKES: dict[str, str] = {
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "documents": "cornucopia.factory.intake.documents:Documents",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 
