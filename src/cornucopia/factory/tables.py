@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cornucopia.core.errors import ConfigError, nearest
+
 STAGES: dict[str, str] = {
+    "ask": "cornucopia.factory.write.ask:Ask",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
 INTAKES: dict[str, str] = {
+    "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
+
+
+def named(table: Mapping[str, str], name: Any, what: str, where: str) -> str:
+    """The row of a table.
+
+    Args:
+        table: STAGES or INTAKES.
+        name: as the recipe has it.
+        what: Chinese word for what is named: 步骤, 来源.
+        where: place in the recipe, for the error.
+
+    Raises:
+        ConfigError: if there is none; names the nearest.
+    """
+    if isinstance(name, str) and name in table:
+        return table[name]
+    close = nearest(str(name), table)
+    fix = f"最接近的是 {close}" if close else "可用：" + "、".join(table)
+    raise ConfigError(f"没有这种{what}", where=where, found=str(name), fix=fix)
+
+
+@lru_cache(None)
+def load(target: str) -> Any:
+    """The class of a row."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
