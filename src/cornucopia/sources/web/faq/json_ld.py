@@ -22,9 +22,14 @@ _DEEPEST = 60
 Node = dict[str, Any]
 
 
+def json_ld_nodes(root: Any) -> list[Node]:
+    """Every object in a page's JSON-LD, those within others too."""
+    return [node for script in root.iter("script") if _is_ld(script) for node in _nodes(_loaded(script.text or ""))]
+
+
 def json_ld_pairs(root: Any) -> list[Pair]:
     """The pairs of all scripts of this kind, in order."""
-    nodes = [node for script in root.iter("script") if _is_ld(script) for node in _nodes(_loaded(script.text or ""))]
+    nodes = json_ld_nodes(root)
     ids = {node["@id"]: node for node in nodes if isinstance(node.get("@id"), str) and len(node) > 1}
     pairs = (_pair(node, ids) for node in nodes if _is_a(node, "Question"))
     return [pair for pair in pairs if pair]
