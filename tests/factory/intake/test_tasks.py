@@ -22,6 +22,7 @@ from cornucopia.sources.task_templates import bundled_tasks, task_template
 def made(tmp_path, text, task, name="rows.jsonl", seed=1, **config):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
+    config = {key.rstrip("_"): value for key, value in config.items()}
     items = list(Tasks(TasksConfig.build({"path": str(path), "task": task, **config})).records(tmp_path, seed))
     return [i for i in items if isinstance(i, Record)], [i for i in items if isinstance(i, Reject)]
 
@@ -73,6 +74,7 @@ def test_a_header_is_told_from_rows(tmp_path):
 def test_lists_are_read_by_position(tmp_path, text):
     records, rejects = made(tmp_path, text, "sentiment", "list.json", forms=["word"])
     assert [(r.material, r.golden) for r in records] == [("跌了", "消极"), ("平了", "中性")] and not rejects
+    assert len({record.id for record in records}) == 2
 
 
 def test_a_broken_list_costs_no_good_one(tmp_path):
@@ -208,3 +210,21 @@ def test_any_file_gives_rows_or_problems(tmp_path_factory, text, suffix):
     path.write_text(text, encoding="utf-8")
     for row in raw_rows(path, ["text", "0"]):
         assert row.problem or isinstance(row.value, dict)
+
+
+def test_what_the_recipe_says_of_all_records_is_on_each(tmp_path):
+    records, _ = made(
+        tmp_path,
+        "x,1\ny,2\nz,0\n",
+        "sentiment",
+        "s.csv",
+        name_="s",
+        domain="股票",
+        licence="MIT",
+        as_of="2024-01",
+        limit=2,
+    )
+    assert [(r.id, r.domain, r.licence, r.as_of) for r in records] == [
+        ("s:s.csv:1", "股票", "MIT", "2024-01"),
+        ("s:s.csv:2", "股票", "MIT", "2024-01"),
+    ]

@@ -14,7 +14,7 @@ from random import Random
 
 from cornucopia.core.config import option
 from cornucopia.core.errors import DataError, UsageError, nearest
-from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.factory.intake.raw_rows import data_files, raw_rows, unfolded
 from cornucopia.factory.intake.task_fields import Fields, Reader, written
 from cornucopia.records.rejects import Reject
@@ -27,7 +27,7 @@ _SURVEYED = 5000  # rows in which labels are gathered
 class TasksConfig(IntakeConfig):
     """A labelled set."""
 
-    path: str = option(..., "文件或文件夹：JSON、JSONL、CSV、TSV、制表符分列的 .txt、Parquet")
+    path: Path = option(..., "文件或文件夹：JSON、JSONL、CSV、TSV、制表符分列的 .txt、Parquet")
     task: str = option(..., f"任务：{'、'.join(bundled_tasks())}；或自己的模板文件（.yaml）")
     columns: dict[str, list[str]] = option({}, "字段 -> 文件里的列名，可以给几个；没有表头的写列号，从 0 数起")
     labels: dict[str, str] = option({}, "类别在文件里的写法 -> 说法，盖过模板里的")
@@ -64,18 +64,23 @@ class Tasks(Intake):
 
     def inputs(self) -> list[Path]:
         own = [Path(self.config.task)] if self.config.task.endswith((".yaml", ".yml")) else []
-        return [Path(self.config.path), *own]
+        return [self.config.path, *own]
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
-        labels = self._labels()
+        return signed(self.config, self._items(seed))
+
+    def _items(self, seed: int) -> Iterator[Record | Reject]:
+        labels, before, again = self._labels(), ("", 0), 1
         for file, line, raw, found in self._rows():
             if isinstance(found, str):
                 yield Reject(line, found, raw, str(file))
                 continue
             if self._template.label and set(_labels_of(found, self._template)) & set(self.config.drop_labels):
                 continue
-            name = file.name if file == Path(self.config.path) else file.relative_to(self.config.path).as_posix()
-            yield from self._written(found, f"{name}:{line}", labels, seed)
+            name = file.name if file == self.config.path else file.relative_to(self.config.path).as_posix()
+            again = again + 1 if before == (name, line) else 1  # an array may stand on one line
+            before = (name, line)
+            yield from self._written(found, f"{name}:{line}" + (f".{again}" if again > 1 else ""), labels, seed)
 
     def _rows(self) -> Iterator[tuple[Path, int, str, Fields | str]]:
         for file in data_files(self.config.path):
@@ -103,7 +108,7 @@ class Tasks(Intake):
         asks = [ask for ask in self._template.asks if all(found.get(name) for name in ask.needs)]
         for number, ask in enumerate(random.sample(asks, min(self.config.phrasings, len(asks)))):
             record = self._record(found, ask, labels, random)
-            name = f"{self._task}/{place}" + (f"~{number}" if number else "")
+            name = place + (f"~{number}" if number else "")
             yield replace(record, id=name, origin=place)
 
     def _record(self, found: Fields, ask: Ask, labels: Sequence[str], random: Random) -> Record:
