@@ -16,6 +16,7 @@ STAGES: dict[str, str] = {
 
 INTAKES: dict[str, str] = {
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",

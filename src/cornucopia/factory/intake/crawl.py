@@ -10,7 +10,7 @@ from typing import Literal
 from cornucopia.core.config import option
 from cornucopia.core.console import warn
 from cornucopia.core.errors import ConfigError, DataError
-from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.records.evidence import KEY, Evidence
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Message, Record
@@ -26,9 +26,7 @@ class CrawlConfig(IntakeConfig, CrawlSettings):
     """Where the pages are, and what is made of them."""
 
     folder: Path | None = option(None, "cornucopia data crawl 抓好的文件夹：给了就只读它，不联网")
-    as_records: Literal["pairs", "text", "passages"] = option(
-        "pairs", "取什么：pairs 网页里的问答、text 整页正文、passages 一段一条的正文"
-    )
+    as_records: Literal["pairs", "text"] = option("pairs", "取什么：pairs 网页里的问答、text 整页正文")
     obey_reserved: bool = option(True, "网页声明不许用于训练（noai、tdm-reservation）的不取")
     shortest: int = option(2, "问答的回答至少多少字", ge=1)
 
@@ -60,14 +58,13 @@ class CrawlIntake(Intake):
         if self.config.folder is None:
             for host, why in crawl(self.config, place).items():
                 warn(f"{host}：{why}")
-        made = 0
         with Store(place, write=False) as store:
-            for page in distinct(store):
-                for item in self._of_page(store, page) if self._wanted(page.address) else ():
-                    if made == self.config.limit:
-                        return
-                    made += isinstance(item, Record)
-                    yield item
+            yield from signed(self.config, self._items(store))
+
+    def _items(self, store: Store) -> Iterator[Record | Reject]:
+        for page in distinct(store):
+            if self._wanted(page.address):
+                yield from self._of_page(store, page)
 
     def _wanted(self, address: str) -> bool:
         include, exclude = self.config.include, self.config.exclude
@@ -84,7 +81,7 @@ class CrawlIntake(Intake):
             if self.config.as_records == "pairs":
                 yield from self._pairs(asked(store, page))
             else:
-                yield from _texts(document_of_page(store, page), self.config.as_records == "passages")
+                yield _text(document_of_page(store, page))
         except DataError as error:
             yield Reject(0, error.what, "", page.address)
 
@@ -101,6 +98,7 @@ def _pair_record(document: Document, pair: Pair, number: int) -> Record:
     evidence = Evidence(document.id, pair.answer, 0, start, start + len(pair.answer) if there else 0)
     return Record(
         messages=(Message("user", pair.question), Message("assistant", pair.answer)),
+        id=f"{document.id}#{number}",
         kind="qa",
         source=document.source,
         span=evidence.span if there else f"第{number}问",
@@ -108,4 +106,17 @@ def _pair_record(document: Document, pair: Pair, number: int) -> Record:
         as_of=pair.date or document.as_of,
         origin=f"{document.id}:{number}",
         extra={**document.extra, "position": number, "shape": pair.shape, KEY: [evidence.to_dict()]},
+    )
+
+
+def _text(document: Document) -> Record:
+    return Record(
+        text=document.text,
+        id=document.id,
+        kind="document",
+        source=document.source,
+        licence=document.licence,
+        as_of=document.as_of,
+        origin=document.id,
+        extra=document.extra,
     )

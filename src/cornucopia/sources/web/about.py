@@ -63,7 +63,9 @@ def _publisher(nodes: list[dict[str, Any]], metas: dict[str, str]) -> str:
         name = publisher.get("name") if isinstance(publisher, dict) else publisher
         if isinstance(name, str) and name.strip():
             return plain_text(name)[:80]
-    named = (metas.get(name, "") for name in ("og:site_name", "sitename", "contentsource", "publisher", "application-name"))
+    named = (
+        metas.get(name, "") for name in ("og:site_name", "sitename", "contentsource", "publisher", "application-name")
+    )
     return next(filter(None, named), "")[:80]
 
 

@@ -70,20 +70,10 @@ def document_of_page(store: Store, page: Stored) -> Document:
     Raises:
         DataError: nothing in it, or it cannot be read.
     """
-    if page.media == "html":
-        from cornucopia.sources.html import page_document
-
-        text = _text(store, page)
-        document = page_document(text, page.address)
-        found = about_page(parse_html(text))
-        return _described(document, page, replace(found, title=found.title or document.title))
-    from cornucopia.sources.read import Unread, read_documents
-
-    store.body(page)  # raises where the file is not the one that was kept
-    read = next(iter(read_documents(store.file_of(page))), None)
-    if read is None or isinstance(read, Unread):
-        raise DataError(read.reason if read else "里面没有内容", where=page.address)
-    return _described(read, page, About(title=read.title))
+    found = asked(store, page)
+    if found is None or not found.document.text:
+        raise DataError("里面没有内容", where=page.address)
+    return found.document
 
 
 def _text(store: Store, page: Stored) -> str:

@@ -56,15 +56,22 @@ def _glued(blocks: Iterator[Block]) -> Iterator[Block]:
     for block in blocks:
         bare = _plain(block)
         if mark:
-            sign = "" if mark.text.rstrip()[-1:] in ":：" else "："
-            block, mark = (
-                replace(block, text=f"{mark.text.strip()}{sign}{bare}", element=mark.element, item=False),
-                None,
-            )
-        elif BARE_QUESTION.fullmatch(bare) or BARE_ANSWER.fullmatch(bare):
+            block, mark = _after(_plain(mark), bare, replace(block, element=mark.element)), None
+        elif _is_mark(bare):
             mark = block
             continue
+        elif block.lead and _is_mark(block.lead):
+            block = _after(block.lead, bare.removeprefix(block.lead), block)
         yield block
+
+
+def _is_mark(text: str) -> bool:
+    return bool(BARE_QUESTION.fullmatch(text) or BARE_ANSWER.fullmatch(text))
+
+
+def _after(mark: str, text: str, block: Block) -> Block:
+    """A block that reads `mark：text`."""
+    return replace(block, text=f"{mark.rstrip(':：')}：{text.lstrip(':： ')}", item=False)
 
 
 def _plain(block: Block) -> str:
