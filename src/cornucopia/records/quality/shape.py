@@ -38,7 +38,7 @@ _TAG = re.compile(
     re.I,
 )
 _BLANK_SLOT = re.compile(
-    r"[\[【（(](?:公司名称?|姓名|您?的名字|日期|金额|产品名称?|此处|插入|填写|待补充|占位)[^\]】）)\n]{0,10}[\]】）)]|(?<![A-Za-z\d])[Xx]{3,}(?![A-Za-z\d])|TODO"
+    r"[\[【（(](?:您的?|客户|贵|对方)?(?:公司名称?|姓名|名字|日期|金额|产品名称?|此处|插入|填写|待补充|占位)[^\]】）)\n]{0,10}[\]】）)]|(?<![A-Za-z\d])[Xx]{3,}(?![A-Za-z\d])|TODO"
 )
 _PLACES_ASKED = re.compile(
     r"模板|范文|合同|协议|邮件|信函|通知|公告|文案|写一[封篇份]|草拟|起草|样本|示例|[Xx]{3}|脚本|话术|对话|聊天|剧本|故事"
@@ -63,7 +63,7 @@ def repetition(said: Said) -> Finding | None:
     stutter = _STUTTER.search(text)
     if stutter and len(stutter[0]) >= 6 and stutter[0] not in said.asked:
         return Finding(0.1, f"反复说「{stutter[1]}」")
-    words = "".join(re.findall(r"[^\W\d_]+", text))  # numbers and marks of tables are alike without being repeated
+    words = "".join(re.findall(r"[^\W_]+", text))  # with their numbers, the lines of a schedule differ
     if len(words) < 60:
         return GOOD
     lines = [line.strip() for line in re.split(r"[\n。！？；]", text) if len(line.strip()) >= 12]

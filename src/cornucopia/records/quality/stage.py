@@ -55,7 +55,7 @@ class Score(Stage):
             flaws = {name: found.reason for name, found in findings.items() if found.score < 1}
             scores = {name: found.score for name, found in findings.items()}
             scores[QUALITY] = round(prod(scores.values()), 4)
-            outcome.counts.update(flaws)
+            outcome.counts.update(list(flaws))
             _note_examples(outcome, record, flaws)
             marked = with_scores(record, scores, flaws)
             rule = self._against(scores)
