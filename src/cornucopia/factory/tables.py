@@ -11,11 +11,14 @@ from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
     "score": "cornucopia.records.quality.stage:Score",
+    "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
 INTAKES: dict[str, str] = {
+    "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
