@@ -10,6 +10,8 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "score": "cornucopia.records.quality.stage:Score",
+    "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
@@ -17,6 +19,7 @@ STAGES: dict[str, str] = {
 INTAKES: dict[str, str] = {
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
     "triples": "cornucopia.factory.intake.triples:Triples",
+    "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
