@@ -11,10 +11,16 @@ from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
     "ask": "cornucopia.factory.write.ask:Ask",
+    "converse": "cornucopia.factory.write.converse:Converse",
+    "instruct": "cornucopia.factory.write.instruct:Instruct",
+    "judge": "cornucopia.factory.write.judge:Judge",
+    "polish": "cornucopia.factory.write.polish:Polish",
+    "prefer": "cornucopia.factory.write.prefer:Prefer",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
 INTAKES: dict[str, str] = {
+    "seeds": "cornucopia.factory.intake.seeds:Seeds",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
