@@ -102,6 +102,8 @@ def _has(annotation: Any, kind: type) -> bool:
 
 def _read(value: str | list[str], config: type[Config], name: str) -> Any:
     """A list's words as its values; 'none' is None where that may be."""
+    if "." in name:
+        return value
     field = config.model_fields[name]
     if isinstance(value, list):
         return split_words(value, how_split(field))

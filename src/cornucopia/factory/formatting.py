@@ -12,6 +12,7 @@ import orjson
 
 from cornucopia.core.console import ESCAPE
 from cornucopia.core.errors import DataError
+from cornucopia.factory.intake.naming import SOURCE_ID
 from cornucopia.factory.profile import Profile
 from cornucopia.records.json_values import written
 from cornucopia.records.native import pack
@@ -19,7 +20,6 @@ from cornucopia.records.schema import Record
 from cornucopia.records.stage import Dropped
 from cornucopia.records.write import refusal, row_of
 
-SOURCE_ID = "source_id"  # in Record.extra: the id that the data itself gave
 SPLIT = "split"  # in Record.extra: which file a record goes to
 WHOLE = "train"  # the split of a record that says none
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def write_outputs(last: Shards, count: int, settings: Any, folder: Path) -> list
     Returns:
         {path, split, records, bytes, sha256} of each.
     """
+    earlier = _earlier(folder)
     numbers: dict[str, list[tuple[int, int]]] = {}
     for number in range(count):
         for split, records in (last.summary(number) or {})["splits"].items():
@@ -37,7 +39,17 @@ def write_outputs(last: Shards, count: int, settings: Any, folder: Path) -> list
             path = folder / f"{name}.jsonl{SUFFIXES[settings.compress]}"
             parts = [last.path(number, f"{split}.part") for number, _ in held]
             rows.append({"path": path.name, "split": split, "records": sum(n for _, n in held), **_joined(path, parts)})
+    for name in earlier - {row["path"] for row in rows}:
+        (folder / name).unlink(missing_ok=True)
     return rows
+
+
+def _earlier(folder: Path) -> set[str]:
+    """Names of the output files of the run before."""
+    try:
+        return {Path(row["path"]).name for row in json.loads((folder / "manifest.json").read_bytes())["outputs"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _dealt(numbered: list[tuple[int, int]], per_file: int | None) -> list[list[tuple[int, int]]]:
@@ -58,6 +70,24 @@ def write_joined(passes: Sequence[tuple[Shards, int]], kind: str, path: Path) ->
         replace_file(path, _blocks(there))
     else:
         path.unlink(missing_ok=True)
+
+
+def write_reports(reports: Iterable[tuple[str, Path]], folder: Path) -> dict[str, list[Path]]:
+    """Copy what the steps wrote for the user to `folder` as LABEL.NAME; those of an earlier run go.
+
+    Args:
+        reports: (label, folder with the files) of each step.
+        folder: the output folder.
+    """
+    written = {}
+    for label, place in reports:
+        for old in folder.glob(f"{label}.*"):
+            old.unlink()
+        found = sorted(place.iterdir()) if place.is_dir() else []
+        for path in found:
+            replace_file(folder / f"{label}.{path.name}", _blocks([path]))
+        written[label] = [folder / f"{label}.{path.name}" for path in found]
+    return written
 
 
 def _joined(path: Path, parts: Sequence[Path]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -10,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import Progress
-from cornucopia.core.errors import ConfigError, Interrupted
+from cornucopia.core.errors import ConfigError, CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import Appender, write_json
 from cornucopia.factory.engines import Engine, InProcess, open_engine
 from cornucopia.factory.inputs import Fingerprints, key_of
-from cornucopia.factory.manifest import Totals
-from cornucopia.factory.outputs import write_joined, write_outputs
-from cornucopia.factory.plan import Planned, plan_passes, plan_steps
+from cornucopia.factory.manifest import write_manifest, write_report_data
+from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
+from cornucopia.factory.plan import plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
-from cornucopia.factory.shards import DROPPED, REJECTS, SURVEY, Shards, read_done
+from cornucopia.factory.shards import DROPPED, RECORDS, REJECTS, SURVEY, Shards, read_done
 from cornucopia.factory.sourcing import Sourced, prepare
-from cornucopia.factory.work import OUTPUT, Job, Pass, do, opened, raised
+from cornucopia.factory.totals import Totals
+from cornucopia.factory.work import OUTPUT, Job, Pass, Step, do, opened, raised
 from cornucopia.records.stage import Context
 
 _MOST_FAILED = 3  # shards that fail before no more are begun
+_WORTH_PROCESSES = 2  # shards from which on it pays to start processes
+_MADE = re.compile(r"(pass|step|source)-.*-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Built:
         folder: the output folder.
         outputs: {path, split, records, bytes, sha256} of each file.
         stages: {label, name, in, out, dropped, changed} of each step.
+        reports: label -> files that the step wrote for the user.
         rejects: bad rows of the input.
         seconds: of this run.
     """
@@ -41,6 +46,7 @@ class Built:
     folder: Path
     outputs: list[dict[str, Any]]
     stages: list[dict[str, Any]]
+    reports: dict[str, list[Path]]
     rejects: int
     seconds: float
 
@@ -60,8 +66,8 @@ def build(recipe: DataRecipe) -> Built:
     with Appender(folder / ".lock") as lock:
         if not lock.lock():
             raise ConfigError("另一个运行正在写这个文件夹", where=str(folder), fix="等它结束，或换 output_dir")
-        if recipe.overwrite and work.is_dir():
-            shutil.rmtree(work)
+        if recipe.overwrite:
+            _clear(work, set())
         engine = open_engine(recipe.engine, recipe.workers)
         try:
             built = _Run(recipe, folder, work, engine).run()
@@ -80,79 +86,121 @@ class _Run:
     """One run, step by step."""
 
     def __init__(self, recipe: DataRecipe, folder: Path, work: Path, engine: Engine) -> None:
-        self.recipe, self.folder, self.work, self.engine = recipe, folder, work, engine
-        self.began = time.monotonic()
+        self.recipe, self.folder, self.engine = recipe, folder, engine
+        self.began, self.times = time.monotonic(), list[dict[str, Any]]()
+        fingerprints = Fingerprints(work / "inputs.json")
+        self.steps = plan_steps(recipe, fingerprints)
+        self.sources = [prepare(recipe, part, fingerprints, work) for part in recipe.sources]
+        fingerprints.save()
+        self.passes = plan_passes(recipe, self.steps, key_of([source.key for source in self.sources]), work)
+        self.total = sum(source.count for source in self.sources)
+        self.work = work
 
     def run(self) -> Built:
-        fingerprints = Fingerprints(self.work / "inputs.json")
-        steps = plan_steps(self.recipe, fingerprints)
-        sources = [prepare(self.recipe, part, fingerprints, self.work) for part in self.recipe.sources]
-        fingerprints.save()
-        passes = plan_passes(self.recipe, steps, key_of([source.key for source in sources]), self.work)
-        total = sum(source.count for source in sources)
-        done = [read_done(one.folder) is not None for one in passes]
-        first = max((number + 1 for number, whole in enumerate(done) if whole), default=0)
-        for number in range(first, len(passes)):
-            self._pass(number, passes, sources, total)
-        return self._finish(steps, sources, passes, total)
+        """All passes that are not done, then the files."""
+        last = len(self.passes) - 1
+        done = [read_done(one.folder) or {} for one in self.passes]
+        usable = [number for number, told in enumerate(done) if told and (number == last or not told.get("thin"))]
+        first = max(usable, default=-1) + 1
+        for number in range(first, len(self.passes)):
+            if done[number]:  # its records were given up to save disk
+                shutil.rmtree(self.passes[number].folder)
+            self._pass(number)
+            if number and not self.recipe.keep_steps:
+                self._thin(self.passes[number - 1])
+        return self._finish()
 
-    def _pass(self, number: int, passes: list[Pass], sources: list[Sourced], total: int) -> None:
-        work = passes[number]
+    def _pass(self, number: int) -> None:
+        work, total = self.passes[number], self.total
         shards = Shards(work.folder)
-        shards.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (
+            work.folder,
+            *(step.folder for step in work.steps),
+            *([work.survey.folder] if work.survey else []),
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
         shards.sweep()
-        for step in [*work.steps, *([work.survey] if work.survey else [])]:
-            step.folder.mkdir(parents=True, exist_ok=True)
-        earlier = passes[number - 1].folder if number else None
-        jobs = (Job(work, n, earlier, n) for n in range(total)) if earlier else _source_jobs(work, sources)
+        earlier = self.passes[number - 1].folder if number else None
+        jobs = (Job(work, n, earlier, n) for n in range(total)) if earlier else _source_jobs(work, self.sources)
         names = "、".join(step.label.partition("-")[2] for step in work.steps) or "读入"
-        label = f"第 {number + 1}/{len(passes)} 遍 {names}"
-        self._do(label, shards, [job for job in jobs if not shards.has(job.number)], total, work.local)
+        began = time.monotonic()
+        label = f"第 {number + 1}/{len(self.passes)} 遍 {names}"
+        records = self._do(label, [job for job in jobs if not shards.has(job.number)], work.local)
+        for step in work.steps:
+            opened(step.target, step.settings).finish(Context(step.folder, 0, self.recipe.seed))
         if work.survey:
-            stage = opened(work.survey.target, work.survey.settings)
-            surveys = [shards.path(n, SURVEY) for n in range(total)]
-            stage.decide(surveys, Context(work.survey.folder, 0, self.recipe.seed))
+            _decide(work.survey, [shards.path(n, SURVEY) for n in range(total)], self.recipe.seed)
         write_json(work.folder / "done.json", {"shards": total})
-        if earlier and not self.recipe.keep_steps and not passes[number - 1].local:
-            self._thin(Shards(earlier), total)
+        seconds = round(time.monotonic() - began, 3)
+        self.times.append({"steps": names, "records": records, "seconds": seconds})
 
-    def _do(self, label: str, shards: Shards, jobs: list[Job], total: int, local: bool) -> None:
+    def _do(self, label: str, jobs: list[Job], local: bool) -> int:
+        """Do the jobs; how many records came in.
+
+        Raises:
+            CornucopiaError: the first of those that shards failed with, once the others under way were done.
+        """
         failed: list[dict[str, Any]] = []
-        engine = InProcess() if local or len(jobs) == 1 else self.engine
-        wanted = iter(jobs)
+        engine = InProcess() if local or len(jobs) < _WORTH_PROCESSES else self.engine
+        wanted = (job for job in jobs if len(failed) < _MOST_FAILED)
         began, records = time.monotonic(), 0
-        with Progress(label, total, total - len(jobs)) as bar:
-            taken = (job for job in wanted if len(failed) < _MOST_FAILED)
-            for told in engine.run(do, taken):
-                if told.get("what"):
+        with Progress(label, self.total, self.total - len(jobs)) as bar:
+            for told in engine.run(do, wanted):
+                if "what" in told:
                     failed.append(told)
                     continue
                 records += told["records"]
                 bar.advance(1, f"{records / max(time.monotonic() - began, 1e-9):,.0f} 条/秒")
         if failed:
-            raise raised(failed[0])
+            raise raised(min(failed, key=lambda told: told["number"]))
+        return records
 
-    def _thin(self, shards: Shards, total: int) -> None:
-        """Keep of a pass what the report needs."""
-        for number in range(total):
-            for kind in ("jsonl", SURVEY):
-                shards.path(number, kind).unlink(missing_ok=True)
+    def _thin(self, work: Pass) -> None:
+        """Keep of a pass what the report needs; what a model was asked for stays."""
+        if work.local:
+            return
+        write_json(work.folder / "done.json", {"shards": self.total, "thin": True})
+        for number in range(self.total):
+            for kind in (RECORDS, SURVEY):
+                Shards(work.folder).path(number, kind).unlink(missing_ok=True)
 
-    def _finish(self, steps: list[Planned], sources: list[Sourced], passes: list[Pass], total: int) -> Built:
-        labels = [step.label for step in steps] + [OUTPUT]
+    def _finish(self) -> Built:
+        labels = [*(step.label for step in self.steps), OUTPUT]
         totals = Totals(labels)
-        for one in passes:
-            shards = Shards(one.folder)
-            totals.add(shards.summary(number) or {} for number in range(total))
-        outputs = write_outputs(Shards(passes[-1].folder), total, self.recipe.output, self.folder)
-        write_joined([(Shards(one.folder), total) for one in passes], DROPPED, self.folder / "dropped.jsonl")
-        taken = [(Shards(s.folder), s.count) for s in sources if s.folder] + [(Shards(passes[0].folder), total)]
-        write_joined(taken, REJECTS, self.folder / "rejects.jsonl")
-        rejects = sum((shards.summary(n) or {}).get("rejects", 0) for shards, count in taken for n in range(count))
-        stages = [
-            {"label": label, "name": label.partition("-")[2], **totals.stages[label].counts()} for label in labels
-        ]
-        return Built(self.folder, outputs, stages, rejects, time.monotonic() - self.began)
+        held = [(Shards(one.folder), self.total) for one in self.passes]
+        for shards, count in held:
+            totals.add(shards.summary(number) or {} for number in range(count))
+        outputs = write_outputs(*held[-1], self.recipe.output, self.folder)
+        write_joined(held, DROPPED, self.folder / "dropped.jsonl")
+        bad = [*((Shards(one.folder), one.count) for one in self.sources if one.folder), held[0]]
+        write_joined(bad, REJECTS, self.folder / "rejects.jsonl")
+        sources = list(zip(self.sources, self._source_counts(), strict=True))
+        reports = write_reports(
+            ((s.label, Context(s.folder).report) for one in self.passes for s in one.steps), self.folder
+        )
+        write_report_data(self.folder, self.steps, self.passes, sources, totals, outputs, bad)
+        write_manifest(self.folder, self.recipe, self.steps, sources, totals, outputs)
+        seconds = time.monotonic() - self.began
+        self._write_timings(seconds, totals)
+        used = {path for one in self.passes for path in _folders(one)}
+        _clear(self.work, used | {source.folder for source in self.sources if source.folder})
+        stages = [{"label": label, **totals.stages[label].counts()} for label in labels]
+        rejects = sum(counts["rejects"] for _, counts in sources)
+        return Built(self.folder, outputs, stages, reports, rejects, seconds)
+
+    def _source_counts(self) -> Iterator[dict[str, int]]:
+        first = 0
+        for source in self.sources:
+            taken = [Shards(self.passes[0].folder).summary(n) or {} for n in range(first, first + source.count)]
+            read = [Shards(source.folder).summary(n) or {} for n in range(source.count)] if source.folder else taken
+            rejects = sum(one["rejects"] for one in read)
+            yield {"records": sum(one["in"] for one in taken), "rejects": rejects}
+            first += source.count
+
+    def _write_timings(self, seconds: float, totals: Totals) -> None:
+        work = {label: round(spent, 3) for label, spent in totals.seconds.items()}
+        times = {"seconds": round(seconds, 3), "passes": self.times, "work_seconds": work}
+        write_json(self.folder / "timings.json", times | {"engine": self.recipe.engine, "workers": self.recipe.workers})
 
 
 def _source_jobs(work: Pass, sources: list[Sourced]) -> Iterator[Job]:
@@ -160,3 +208,29 @@ def _source_jobs(work: Pass, sources: list[Sourced]) -> Iterator[Job]:
     for source in sources:
         yield from source.jobs(work, first)
         first += source.count
+
+
+def _decide(step: Step, surveys: list[Path], seed: int) -> None:
+    """
+    Raises:
+        ConfigError: the stage raised.
+    """
+    try:
+        opened(step.target, step.settings).decide(surveys, Context(step.folder, 0, seed))
+    except (CornucopiaError, OSError):
+        raise
+    except Exception as error:
+        found = f"{type(error).__name__}：{first_line(error)}"
+        raise ConfigError("一步在汇总时出错", where=f"步骤 {step.label}", found=found) from error
+
+
+def _folders(work: Pass) -> Iterator[Path]:
+    yield work.folder
+    yield from (step.folder for step in work.steps)
+
+
+def _clear(work: Path, used: set[Path]) -> None:
+    """Remove what other settings made; pages that were fetched and answers that were paid for stay."""
+    for path in work.iterdir() if work.is_dir() else ():
+        if path not in used and _MADE.fullmatch(path.name):
+            shutil.rmtree(path)

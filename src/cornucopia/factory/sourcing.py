@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.console import Progress
+from cornucopia.core.console import say
 from cornucopia.core.jsonl import write_json
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.intake.intake import Intake
+from cornucopia.factory.intake.naming import named
 from cornucopia.factory.recipe import DataRecipe, Part
 from cornucopia.factory.shards import RECORDS, REJECTS, Shards, read_done
 from cornucopia.factory.work import Job, Pass, reject_line
@@ -75,11 +76,13 @@ def _write_shards(recipe: DataRecipe, intake: Intake, shards: Shards, folder: Pa
     number, total = 0, 0
     folder.mkdir(parents=True, exist_ok=True)
     shards.folder.mkdir(parents=True, exist_ok=True)
-    with Progress(f"读 {intake.config.name}", 0) as bar:
-        for files, count in _cut(intake.records(folder, recipe.seed), recipe.shard_records, recipe.shard_mb * _MB):
-            shards.write(number, files, {"out": count, "rejects": files[REJECTS].count(b"\n")})
-            number, total = number + 1, total + count
-            bar.update(total)
+    shards.sweep()
+    items = named(intake.records(folder, recipe.seed), intake.config)
+    for files, count in _cut(items, recipe.shard_records, recipe.shard_mb * _MB):
+        shards.write(number, files, {"out": count, "rejects": files[REJECTS].count(b"\n")})
+        number, total = number + 1, total + count
+        if number > 1:
+            say(f"读 {intake.config.name}：{total:,} 条")
     done = {"shards": number, "records": total}
     write_json(shards.folder / "done.json", done)
     return done

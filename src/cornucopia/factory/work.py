@@ -115,12 +115,13 @@ def do(job: Job) -> dict[str, Any]:
     try:
         return {"records": _do(job)}
     except CornucopiaError as error:
-        return {"what": error.what, "where": error.where, "found": error.found, "fix": error.fix}
+        told = {"what": error.what, "where": error.where, "found": error.found, "fix": error.fix}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        fix = "腾出空间，再运行同一条命令：做完的不会重做" if full else "再运行同一条命令：做完的不会重做"
-        found = reason(error)
-        return {"what": "读写文件没有成功", "where": str(error.filename or job.work.folder), "found": found, "fix": fix}
+        fix = f"{'腾出空间，' if full else ''}再运行同一条命令：做完的不会重做"
+        where = str(error.filename or job.work.folder)
+        told = {"what": "读写文件没有成功", "where": where, "found": reason(error), "fix": fix}
+    return {**told, "number": job.number}
 
 
 def raised(told: dict[str, Any]) -> CornucopiaError:
@@ -153,7 +154,7 @@ def _do(job: Job) -> int:
 
 def _records(job: Job, told: _Told) -> Iterator[Record]:
     if job.shard is not None:
-        yield from map(unpack, Shards(job.shard).lines(job.source_number))
+        yield from _kept(Shards(job.shard), job.source_number)
         return
     assert job.piece
     target, settings, piece = job.piece
@@ -162,6 +163,20 @@ def _records(job: Job, told: _Told) -> Iterator[Record]:
             told.add(REJECTS, reject_line(item))
         else:
             yield item
+
+
+def _kept(shards: Shards, number: int) -> Iterator[Record]:
+    """
+    Raises:
+        DataError: the shard does not hold what its summary says.
+    """
+    count = 0
+    for line in shards.lines(number):
+        count += 1
+        yield unpack(line)
+    if count != (shards.summary(number) or {}).get("out"):
+        where = str(shards.path(number, RECORDS))
+        raise DataError("中间结果不全", where=where, found=f"{count} 条", fix="加 --overwrite 重做")
 
 
 @lru_cache(64)

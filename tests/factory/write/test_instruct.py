@@ -119,7 +119,7 @@ def test_the_bundled_seeds_are_many_different_and_right(tmp_path):
         assert all(equation.holds for equation in read_equations(seed.golden)), seed.golden
         if labels := seed.extra.get("labels"):
             assert seed.golden in labels
-        if limit := re.search(r"(\d+)个?字以内|(?<!每条)不超过(\d+)个?字", seed.question):
+        if limit := re.search(r"(\d+)个?字以内|(?<!每条)(?<!每项)不超过(\d+)个?字", seed.question):
             assert len(seed.golden) <= int(limit[1] or limit[2]), seed.question
 
 

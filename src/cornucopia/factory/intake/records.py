@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from cornucopia.core.config import option
-from cornucopia.factory.formatting import SOURCE_ID
 from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.intake.naming import under_source
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
 from cornucopia.records.stream import RecordStream
@@ -39,28 +38,19 @@ class RecordsIntake(Intake):
             if isinstance(item, Record):
                 again = again + 1 if item.origin == place else 1
                 place = item.origin
-                item = self._named(item, again)
+                item = self._placed(item, again)
                 left = None if left is None else left - 1
             yield item
             if left == 0:
                 return
 
-    def _named(self, record: Record, again: int) -> Record:
-        """The record under the source's name and its line; its own id goes to `extra`.
+    def _placed(self, record: Record, again: int) -> Record:
+        """The record under the source's name and its line.
 
         Args:
             record: as read.
             again: how many records the line has held so far, this one included.
         """
-        given, config = record.id, self.config
-        line = record.origin.removeprefix(f"{config.path.name}:") if config.path.is_file() else record.origin
-        number = line if again == 1 else f"{line}.{again}"
-        own = {} if given == record.origin else {SOURCE_ID: given}
-        return replace(
-            record,
-            id=f"{config.name}:{number}",
-            domain=record.domain or config.domain,
-            licence=record.licence or config.licence,
-            as_of=record.as_of or config.as_of,
-            extra=record.extra | own,
-        )
+        path = self.config.path
+        line = record.origin.removeprefix(f"{path.name}:") if path.is_file() else record.origin
+        return under_source(record, self.config, line if again == 1 else f"{line}.{again}")
