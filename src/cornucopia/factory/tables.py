@@ -10,6 +10,7 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "score": "cornucopia.records.quality.stage:Score",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "converse": "cornucopia.factory.write.converse:Converse",
@@ -23,6 +24,7 @@ STAGES: dict[str, str] = {
 INTAKES: dict[str, str] = {
     "seeds": "cornucopia.factory.intake.seeds:Seeds",
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
