@@ -15,10 +15,11 @@ import numpy as np
 from cornucopia.core.console import warn
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.paths import cache_folder
+from cornucopia.records.data_files import DATA_SUFFIXES, TEXT_SUFFIXES
 from cornucopia.records.duplicates.settings import DeduplicateConfig
 from cornucopia.records.duplicates.survey import survey
 from cornucopia.records.schema import Record
-from cornucopia.records.stream import DATA_SUFFIXES, TEXT_SUFFIXES, RecordStream
+from cornucopia.records.stream import RecordStream
 
 _AT_ONCE = 20_000  # records surveyed at a time: bounds memory
 _SHAPES = ("scope", "near", "threshold", "gram", "numbers", "score")  # settings that a survey depends on
