@@ -9,6 +9,7 @@ from typing import Literal
 from cornucopia.records.schema import Message, Passage, Record
 
 Place = Literal["system", "user", "assistant", "tool", "reasoning", "rejected", "passage", "text"]
+SEPARATOR = "\uffff"  # between texts that are looked at together: a noncharacter, of no text
 Change = Callable[[str, Place], str]
 
 

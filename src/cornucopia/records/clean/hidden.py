@@ -7,33 +7,40 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 _FIRST, _LAST = 0xF0000, 0xFFFFD  # plane 15, private use; one that stands in the text is hidden too
-_STARTS = re.compile(r"[`~$\\|<\[\U000F0000-\U0010FFFD]")
-_SPANS = re.compile(
-    "|".join(
-        (
-            r"^(?P<fence>`{3,}|~{3,})[\s\S]*?(?:^(?P=fence)|\Z)",
-            r"(?P<tick>`{1,2})(?!`)[^`\n]+(?P=tick)(?!`)",
-            r"\$\$[^$]+\$\$",
-            r"\\\[[\s\S]{1,2000}?\\\]|\\\([^\n]{1,500}?\\\)",
-            r"\\begin\{(?P<env>[a-z*]{1,20})\}[\s\S]{0,5000}?\\end\{(?P=env)\}",
-            r"\$(?![\s\d,.]+[^$\n]{0,3}[\u4e00-\u9fff])[^$\n\u4e00-\u9fff]{1,300}\$",
-            r"^[ \t]*\|[^\n]*\|[ \t]*$",
-            r"^[^\n|]{1,200}\|[^\n]*\n[ \t]*:?-{2,}:?[ \t]*\|[^\n]*(?:\n[^\n|]{0,200}\|[^\n]*)*",
-            r"<table[\s>][\s\S]*?(?:</table>|\Z)",
-            r"<\|[^|<>\n]{1,40}\|>|<[/]?(?:s|unk|pad|eos|bos|image|think|tool_call|tool_response|answer|tools)>",
-            r"\[/?INST\]|<</?SYS>>",
-            r"[\U000F0000-\U0010FFFD]+",
-        )
-    ),
-    re.MULTILINE,
+_PRIVATE = "[\U000f0000-\U0010fffd]+"
+_PRIVATE_SEARCH = re.compile(_PRIVATE).search
+# (what such a span holds for certain, the span)
+_KINDS: tuple[tuple[str, str], ...] = (
+    ("```", r"^[ \t]*(?P<fence>`{3,})[\s\S]*?(?:^[ \t]*(?P=fence)|\Z)"),
+    ("~~~", r"^[ \t]*(?P<waves>~{3,})[\s\S]*?(?:^[ \t]*(?P=waves)|\Z)"),
+    ("`", r"(?P<tick>`{1,2})(?!`)[^`\n]+(?P=tick)(?!`)"),
+    ("$$", r"\$\$[^$]+\$\$"),
+    ("\\[", r"\\\[[\s\S]{1,2000}?\\\]"),
+    ("\\(", r"\\\([^\n]{1,500}?\\\)"),
+    ("\\begin{", r"\\begin\{(?P<env>[a-z*]{1,20})\}[\s\S]{0,5000}?\\end\{(?P=env)\}"),
+    ("$", r"\$[^$\n\u4e00-\u9fff]{1,300}\$"),
+    ("-|", r"^[^\n|]{0,200}\|[^\n]*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*\|[^\n]*(?:\n[^\n|]{0,200}\|[^\n]*)*"),
+    ("- |", r"^[^\n|]{0,200}\|[^\n]*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*\|[^\n]*(?:\n[^\n|]{0,200}\|[^\n]*)*"),
+    ("|", r"^[ \t]*\|[^\n]*\|[ \t]*$"),
+    ("<table", r"<table[\s>][\s\S]*?(?:</table>|\Z)"),
+    ("<|", r"<\|[^|<>\n]{1,40}\|>"),
+    ("<", r"<[/]?(?:s|unk|pad|eos|bos|image|think|tool_call|tool_response|answer|tools)>|<</?SYS>>"),
+    ("INST]", r"\[/?INST\]"),
 )
+
+
+@lru_cache(maxsize=512)
+def _spans(kinds: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join((*dict.fromkeys(kinds), _PRIVATE)), re.MULTILINE)
 
 
 def hide(text: str) -> tuple[str, list[str]]:
     """The text with each protected span as one private character, and the spans in order."""
-    if not _STARTS.search(text):
+    kinds = tuple(span for mark, span in _KINDS if mark in text)
+    if not kinds and not _PRIVATE_SEARCH(text):
         return text, []
     spans: list[str] = []
 
@@ -43,7 +50,7 @@ def hide(text: str) -> tuple[str, list[str]]:
         spans.append(found.group())
         return chr(_FIRST + len(spans) - 1)
 
-    hidden = _SPANS.sub(put, text)
+    hidden = _spans(kinds).sub(put, text)
     return hidden, spans
 
 

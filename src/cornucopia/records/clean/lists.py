@@ -9,21 +9,27 @@ from cornucopia.records.clean.rule import PUBLISHED, Rule
 
 _ITEM = re.compile(r"^([ \t]*)(?:(\d{1,2})([.、．)）])(?!\d)|([(（])(\d{1,2})([)）]))", re.MULTILINE)
 _REFERS = re.compile(r"第\s*[\d一二三四五六七八九十]+\s*[点项条步种个款]|(?:上述|前述|见)第?\s*\d")
-_INLINE = re.compile(r"(?<![\d.．A-Za-z第+=*/:：_\-])(\d{1,2})([.、．)）])[ \t]*(?=[\u4e00-\u9fff“《「【A-Z*])")
+_INLINE = re.compile(r"[0-9]{1,2}[.、．)）][ \t]*(?=[\u4e00-\u9fff“《「【A-Z*])")
+_NO_ITEM_AFTER = re.compile(r"[\d.．A-Za-z第+=*/:：_\-]")
+_THIRD = re.compile(r"3[.、．)）]")
+_SECOND = re.compile(r"[(（]2[)）]|(?<![\d.])2[、.．)）]")  # a line that counts for itself
 _SHORTEST = 5  # characters of an item that a list glued into one line has at the least
 
 
 def _glued(text: str) -> tuple[int, list[int]] | None:
     """(number of the line, where its items begin) of the first line that holds three items without a break."""
     for index, line in enumerate(text.split("\n")):
-        if len(line) < 3 * _SHORTEST:
+        if len(line) < 3 * _SHORTEST or not _THIRD.search(line, 1):
             continue
         starts: list[int] = []
         mark = ""
         for found in _INLINE.finditer(line):
-            if int(found[1]) == len(starts) + 1 and (not starts or found[2] == mark):
-                starts.append(found.start())
-                mark = found[2]
+            at, number = found.start(), found.group().rstrip()
+            if at and (_NO_ITEM_AFTER.match(line[at - 1]) or line[at - 1].isdigit()):
+                continue
+            if int(number[:-1]) == len(starts) + 1 and (not starts or number[-1] == mark):
+                starts.append(at)
+                mark = number[-1]
         if len(starts) >= 3 and _stand_apart(line, starts):
             return index, starts
     return None
@@ -51,7 +57,11 @@ def _renumbered(text: str) -> str:
     while at < len(lines):
         end, run = _run(lines, at)
         numbers = [number for _, number, _ in run]
-        if len(run) >= 3 and (set(numbers) == {1} or _gaps(numbers)):
+        if (
+            len(run) >= 3
+            and not any(_SECOND.search(lines[line], found.end()) for line, _, found in run)
+            and (set(numbers) == {1} or _gaps(numbers))
+        ):
             for count, (line, _, found) in enumerate(run, 1):
                 which = 2 if found[2] else 5
                 lines[line] = f"{lines[line][: found.start(which)]}{count}{lines[line][found.end(which) :]}"
@@ -97,10 +107,26 @@ def _mended(text: str) -> str:
     return _renumbered(text)
 
 
+_HEAD = re.compile(r"\n[ \t]*[(（]?([0-9]{1,2})[.、．)）](?![0-9])").findall
+_MIDDLE = re.compile(
+    r"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第]3[.、．)）])|3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第][ ]3[.、．)）])"
+).search
+
+
+def _suspicious(text: str) -> bool:
+    """Whether the numbers at the heads of the lines do not go 1, 2, 3, or a third item stands within a line."""
+    last = 0
+    for number in map(int, _HEAD(text)):
+        if number != last + 1 and (number != 1 or last == 1) and last:
+            return True
+        last = number
+    return bool(_MIDDLE(text))
+
+
 LISTS = Rule(
     "lists",
     "修列表：挤在一行的条目分行，全是 1 或跳号的重新编号（正文引用了序号的不动）",
-    r"\n[ \t]*[(（]?[0-9]{1,2}[.、．)）]|2[.、．)）][ \t]*[\u4e00-\u9fff“《「【A-Z*]",
     _mended,
-    PUBLISHED,
+    check=_suspicious,
+    places=PUBLISHED,
 )

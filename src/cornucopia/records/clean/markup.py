@@ -59,7 +59,8 @@ def _without_tags(text: str) -> str:
 _ADDRESS = r"(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&*+,;=%]{3,2000}"
 _OFFICIAL = r"(?!\S{0,60}\b(?:gov|edu)\.cn\b)"
 _ALONE = re.compile(rf"^[ \t]*{_OFFICIAL}{_ADDRESS}[ \t]*$\n?", re.MULTILINE)
-_BRACKETED = re.compile(rf"(?<!\])[(（【]\s*{_OFFICIAL}{_ADDRESS}\s*[)）】]")
+_DEEP = r"(?:https?://|www\.)[A-Za-z0-9\-._:]{3,100}/[A-Za-z0-9\-._~:/?#@!$&*+,;=%]{1,2000}"  # a page, no site
+_BRACKETED = re.compile(rf"(?<!\])[ ]?[(（【]\s*{_OFFICIAL}{_DEEP}\s*[)）】]")
 _INTRODUCED = re.compile(
     rf"(?:[，,。；;]?\s*(?:更多[^，。；\n]{{0,10}}|详情|详见|原文)?(?:请?(?:见|看|点击|访问|戳))?"
     rf"(?:链接|网址|地址|原文|出处|来源)[：:]\s*){_OFFICIAL}{_ADDRESS}"
@@ -72,12 +73,12 @@ def _without_addresses(text: str) -> str:
     return _ALONE.sub("", text)
 
 
-ENTITIES = Rule("entities", "HTML 实体变回字符（&nbsp; &amp; &#8220; ...）", r"&[A-Za-z#]", _without_entities)
-TAGS = Rule("tags", "去掉残留的 HTML 标签，块变成换行；HTML 表格不动", r"<[/!A-Za-z]", _without_tags)
+ENTITIES = Rule("entities", "HTML 实体变回字符（&nbsp; &amp; &#8220; ...）", _without_entities, odd="&")
+TAGS = Rule("tags", "去掉残留的 HTML 标签，块变成换行；HTML 表格不动", _without_tags, odd="<")
 URLS = Rule(
     "urls",
     "去掉单独成行、括号里、「链接：」后面的网址；句子里要用到的、gov.cn 的不动",
-    r"https?://|www\.",
     _without_addresses,
-    PUBLISHED,
+    phrases=r"http|www\.",
+    places=PUBLISHED,
 )

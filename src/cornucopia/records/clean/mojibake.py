@@ -17,7 +17,6 @@ _COMMON = re.compile("[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef\u2010-\u203f]+") 
 _TELLTALE = "锛銆鐨鏄鍦涓浜鎴鍜鏈鐢鍥绗鍙鈥浠鍏璇鑲鏃缁佸閲闄鎶鍒鏉"
 _GBK = re.compile("[^\x00-\x7f]{3,}")
 _LOST = re.compile("锟斤拷|烫烫烫|屯屯屯|\ufffd|(?:\\?{4,}[^?\n]{0,20}){3}")
-_TRIGGER = f"[Â-ô¡-¿\x80-\x9f][{_WEST}]|锟斤|烫烫烫|屯屯屯|\ufffd|\\?{{4}}|[锛銆鐨鏄鈥]"
 
 
 def _from_western(found: re.Match[str]) -> str:
@@ -61,4 +60,10 @@ def _mended(text: str) -> str:
     return text
 
 
-MOJIBAKE = Rule("mojibake", "编码读错的乱码：能确定原文的恢复，不能的整条丢弃", _TRIGGER, _mended)
+MOJIBAKE = Rule(
+    "mojibake",
+    "编码读错的乱码：能确定原文的恢复，不能的整条丢弃",
+    _mended,
+    odd="\x80-\x9fÂ-ÖØ-ôŒœŽž锟烫屯\ufffd锛銆鐨鏄鈥",
+    phrases=r"\?\?\?\?",
+)

@@ -6,27 +6,37 @@ import re
 
 from cornucopia.records.clean.rule import Rule
 
-_SAME = re.compile(r"([，、；：])\1+|,{2,}(?![\d,])|(?<![。…])。{2}(?!。)|([！!])\2+|([？?])\3{1,2}(?![？?])")
-_DOTS = re.compile(r"。{3,}|…{3,}|(?<![./\\])\.{4,}(?![./\\])|·{4,}")
-_MIXED = re.compile(r"[，,、；;：:](?=[。！？])|(?<=[。！？])[，,、；;。](?!\d)")
-_DASHES = re.compile(r"—{3,}|～{2,}")
-_MANY = re.compile(r"([？?])\1{3,}")
+_MARKS = "[，、；：。！!？?…·,.—～]"
+_RUN = re.compile(f"{_MARKS}{_MARKS}+")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
+_WEAK, _FULL = "，、；：,", "。！？"
+
+
+def _mended(found: re.Match[str]) -> str:
+    """One run of marks. What has a meaning stays: ……, ——, English dots, a mark of doubt and of wonder (？！)."""
+    run = found.group()
+    if set(run) <= set("。.…·") and len(run) >= (4 if "." in run or "·" in run else 3):
+        return run if run.strip(".") == "" and found.string[found.end() : found.end() + 1] in ("/", "\\") else "……"
+    if set(run) <= {"—"}:
+        return run[:2]
+    if set(run) <= {".", "…"}:
+        return run
+    out: list[str] = []
+    for mark in run:
+        last = out[-1] if out else ""
+        if mark == last and mark not in "….·—":
+            continue
+        if last in _WEAK and last and mark in _FULL:
+            out[-1] = mark
+        elif last in _FULL and last and mark in (*_WEAK, "。"):
+            continue
+        else:
+            out.append(mark)
+    return "".join(out)
 
 
 def _single(text: str) -> str:
-    """Blanks to fill in (____), rules (----), emphasis (**), English dots (...) and a mark of doubt (？！) stay."""
-    if not _CHINESE.search(text):
-        return text
-    text = _MANY.sub(r"\1", _DOTS.sub("……", text))
-    text = _DASHES.sub(lambda found: "——" if found[0][0] == "—" else "～", text)
-    text = _SAME.sub(lambda found: found[0][0], text)
-    return _MIXED.sub("", text)
+    return _RUN.sub(_mended, text) if _CHINESE.search(text) else text
 
 
-REPEATS = Rule(
-    "repeats",
-    "重复的标点变成一个（。。。。变……，！！！变！）",
-    "|".join(re.escape(c * 2) for c in "，、；：。！!？?…·,.—～") + r"|[，,、；;：:][。！？]|[。！？][，,、；;。]",
-    _single,
-)
+REPEATS = Rule("repeats", "重复的标点变成一个（。。。。变……，！！！变！）", _single, check=_RUN.search)

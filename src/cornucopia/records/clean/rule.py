@@ -6,7 +6,7 @@ A rule sees a text whose code, tables, formulas and control names are hidden (se
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,21 +36,36 @@ class Rule:
     Args:
         name: as in recipes, counts and reports.
         summary: one Chinese line.
-        trigger: a regular expression whose alternatives begin with letters or sets (so that it is searched fast): where
-            it is not found, `mend` would change nothing. Those of all rules are joined to screen a record in one pass.
         mend: the text as it should be; the same text where nothing is wrong. Raises Beyond.
+        odd: inside of a set of characters.
+        phrases: alternatives of a regular expression, each beginning with a letter (they are searched fast). Where
+            neither is found and `check` says no, `mend` would change nothing. Those of all rules are joined to look
+            over a whole record at once, its texts parted by SEPARATOR.
+        check: stands in where no expression says it.
         places: which texts it works on.
-        check: stands in for a trigger where no expression says it.
     """
 
     name: str
     summary: str
-    trigger: str
     mend: Callable[[str], str]
-    places: frozenset[Place] = EVERYWHERE
+    odd: str = ""
+    phrases: str = ""
     check: Callable[[str], Any] | None = None
+    places: frozenset[Place] = EVERYWHERE
 
     @cached_property
     def noticed(self) -> Callable[[str], Any]:
-        """Cheap: false only where `mend` would change nothing."""
-        return self.check or re.compile(self.trigger).search
+        """Whether the rule is worth trying."""
+        return screen([self])
+
+
+def screen(rules: Sequence[Rule]) -> Callable[[str], Any]:
+    """Whether one of the rules is worth trying on a text, in as few passes as can be."""
+    looks: list[Callable[[str], Any]] = [rule.check for rule in rules if rule.check]
+    phrases = "|".join(rule.phrases for rule in rules if rule.phrases)
+    odd = "".join(rule.odd for rule in rules)
+    looks += [re.compile(phrases).search] if phrases else []
+    looks += [re.compile(f"[{odd}]").search] if odd else []
+    if len(looks) == 1:
+        return looks[0]
+    return lambda text: any(look(text) for look in looks)

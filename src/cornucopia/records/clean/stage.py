@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,10 +18,10 @@ from cornucopia.records.clean.lists import LISTS
 from cornucopia.records.clean.markup import ENTITIES, TAGS, URLS
 from cornucopia.records.clean.mojibake import MOJIBAKE
 from cornucopia.records.clean.punctuation import REPEATS
-from cornucopia.records.clean.rule import Beyond, Rule
+from cornucopia.records.clean.rule import Beyond, Rule, screen
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Dropped, Outcome, Stage
-from cornucopia.records.texts import Place, change_texts, texts_of
+from cornucopia.records.texts import SEPARATOR, Place, change_texts, texts_of
 
 # In the order in which they work: characters first, so that phrases are found however they were written.
 RULES: tuple[Rule, ...] = (
@@ -94,8 +93,7 @@ class Clean(Stage):
             on |= {"simplify"}
         self._on = on
         self._rules = [rule for rule in RULES if rule.name in on]
-        self._screen = re.compile("|".join(rule.trigger for rule in self._rules if not rule.check) or "(?!)").search
-        self._checks = [rule.check for rule in self._rules if rule.check]
+        self._screen = screen(self._rules)
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         outcome = Outcome()
@@ -105,10 +103,10 @@ class Clean(Stage):
         return outcome
 
     def _one(self, record: Record, outcome: Outcome, shown: Counter[str]) -> None:
-        whole = "\n".join(texts_of(record))
+        whole = SEPARATOR.join(texts_of(record))
         fired: dict[str, tuple[str, str]] = {}
         cleaned = record
-        if self._screen(whole) or any(check(whole) for check in self._checks):
+        if self._screen(whole):
             try:
                 cleaned = change_texts(record, lambda text, place: self._text(text, place, fired))
             except _Lost as lost:
@@ -127,7 +125,7 @@ class Clean(Stage):
 
     def _text(self, text: str, place: Place, fired: dict[str, tuple[str, str]]) -> str:
         """One text through the rules until none changes it; `fired` is told which did."""
-        if is_json(text):
+        if not self._screen(text) or is_json(text):
             return text
         seen = text
         own: dict[str, tuple[str, str]] = {}
