@@ -166,6 +166,7 @@ SENTENCES = {
         "{}是我的预留号码",
         "联系人李经理（{}）",
         "有事打{}。",
+        "你好，{}已登记。",
     ),
     "landline": ("公司电话{}。", "联系电话：{}，工作日可打", "传真：{}", "请致电{}咨询。", "{}是支行的座机"),
     "email": ("请把对账单发到{}。", "邮箱：{}", "联系{}即可", "电子邮件地址是{}，谢谢"),
@@ -241,7 +242,8 @@ def measure(count: int, seed: int) -> tuple[Counter[str], Counter[str], Counter[
                 other = id_card(draw).lstrip("身份证号：")
                 text = draw.choice(HOLDERS).format(value, other)
                 truth.append(("id_card", other))
-            text = f"{negative(draw)}{draw.choice(('', chr(10)))}{text}\n{draw.choice(('', negative(draw)))}"
+            lead = draw.choice(("", "\n", "您好，", "请问，"))
+            text = f"{negative(draw)}{lead}{text}\n{draw.choice(('', negative(draw)))}"
             _compare(finder, text, truth, right, missed, false, wrong)
     for _ in range(count * len(MAKERS)):
         _compare(finder, negative(draw), [], right, missed, false, wrong)

@@ -73,13 +73,22 @@ class Disguise:
             return made_up(found, self._hash(found))
         label = KINDS[found.kind][0]
         if self._everywhere:
-            return f"【{label}{self._hash(found) % 10**12:012d}】"
+            return f"【{label}-{_letters(self._hash(found))}】"
         self._count[found.kind] = self._count.get(found.kind, self._first) + 1
         return f"【{label}{self._count[found.kind]}】"
 
     def _hash(self, found: Found) -> int:
         text = f"{found.kind}:{found.value}".encode("utf-8", "surrogatepass")
         return int.from_bytes(hmac.new(self._key, text, hashlib.sha256).digest())
+
+
+def _letters(draw: int) -> str:
+    """Ten letters: digits behind 账号 would be taken for an account again."""
+    letters = ""
+    for _ in range(10):
+        draw, place = divmod(draw, 26)
+        letters += chr(ord("A") + place)
+    return letters
 
 
 def made_up(found: Found, draw: int) -> str:

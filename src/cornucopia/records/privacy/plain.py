@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 
-_WIDE = {0xFF01 + place: 0x21 + place for place in range(94)} | {ord(dash): ord("-") for dash in "—–‐‑−―﹣"}
-_WIDE |= {0x3000: 0x20, 0xA0: 0x20, ord("·"): ord("-"), ord("•"): ord("-")}
-_HAS_WIDE = re.compile("[\uff01-\uff5e—–‐‑−―﹣\u3000\xa0·•]+")
+_WIDE = {
+    0xFF00 + ord(char) - 0x20: char for char in map(chr, range(0x21, 0x7F)) if char.isalnum() or char in "+-.()@:#_"
+}
+_WIDE |= dict.fromkeys(map(ord, "—–‐‑−―﹣·•"), "-") | dict.fromkeys(map(ord, "\u3000\xa0"), " ")
+_HAS_WIDE = re.compile("[" + re.escape("".join(map(chr, _WIDE))) + "]+")
 _CHINESE = "零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖两"
 _VALUES = {ord(char): ord(value) for char, value in zip(_CHINESE, "0012345678911234567892", strict=True)}
 # Eleven digits in a row, some of them written out: a number that somebody says or hides. Amounts have 十百千万 in them.
