@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = Callable[[dict[str, Any]], str]
+Answer = Callable[[dict[str, Any]], Any]
 
 
 @dataclass
@@ -19,7 +19,7 @@ class ChatServer:
     """What the server does and what it was asked.
 
     Args:
-        answer: text for a request body.
+        answer: for a request body the text, (text, finish reason), or (status, headers, body).
         script: one (status, headers, body) for each of the next requests; None in it means a normal answer.
         key: when set, the bearer token it wants.
         delay: seconds before each answer.
@@ -100,11 +100,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(status, content, headers)
         if self.state.key and self.headers.get("Authorization") != f"Bearer {self.state.key}":
             return self._send(401, {"error": {"message": f"bad key: {self.headers.get('Authorization')}"}})
-        text = self.state.answer(body)
-        return self._stream(body, text) if body.get("stream") else self._send(200, self._completion(body, text))
+        text, finish = self.state.answer(body), self.state.finish
+        if isinstance(text, tuple) and len(text) == 3:
+            return self._send(text[0], text[2], text[1])
+        if isinstance(text, tuple):
+            text, finish = text
+        return self._stream(body, text) if body.get("stream") else self._send(200, self._completion(body, text, finish))
 
-    def _completion(self, body: dict[str, Any], text: str) -> dict[str, Any]:
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": self.state.finish}
+    def _completion(self, body: dict[str, Any], text: str, finish: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
         usage = {"prompt_tokens": 7, "completion_tokens": len(text), "total_tokens": 7 + len(text)}
         return {
             "id": "x",

@@ -17,6 +17,7 @@ Q, A = ASKED.content, ANSWERED.content
 TURNS = [{"role": "user", "content": Q}, {"role": "assistant", "content": A}]
 
 ROWS = {
+    "record": {"cornucopia": 1, "messages": TURNS},
     "openai_batch": {"custom_id": "r1", "method": "POST", "url": "/v1", "body": {"messages": TURNS}},
     "openai": {"messages": TURNS},
     "sharegpt": {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},

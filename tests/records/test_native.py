@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.native import pack, unpack
+from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record, ToolCall
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -53,3 +56,15 @@ def test_nothing_is_lost(record):
 def test_another_line_is_refused(line):
     with pytest.raises(DataError):
         unpack(line)
+
+
+def test_numbers_of_a_file_come_back_to_the_digit(tmp_path):
+    line = (
+        '{"question": "a", "answer": "b", "x": 1.5, "y": 1.10, "n": 123456789012345678901234567890, "deep": [0.00005]}'
+    )
+    (tmp_path / "a.jsonl").write_text(line, encoding="utf-8")
+    (record,) = read_records(tmp_path / "a.jsonl", rejects=False).records
+    back = unpack(pack(record))
+    assert back == record
+    assert str(back.extra["y"]) == "1.10" and back.extra["n"] == record.extra["n"]
+    assert pack(replace(record, extra={"x": record.extra["x"]})).startswith(b"{")

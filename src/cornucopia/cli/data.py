@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.console import say, show_table
 from cornucopia.core.errors import UsageError, nearest
 from cornucopia.core.jsonl import to_json
 from cornucopia.core.options import parse
-from cornucopia.core.paths import spare_input
+from cornucopia.factory.tables import STAGES, load
 from cornucopia.records.formats import parse_columns
 from cornucopia.records.read import read_records, scan_records
 from cornucopia.records.schema import Record
@@ -19,9 +19,12 @@ from cornucopia.records.schema import Record
 SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "stats": ("cornucopia.cli.data", "run_stats", "统计：领域、长度、重复；--against 查与留出题的重合"),
     "check": ("cornucopia.cli.data", "run_check", "逐行检查，列出坏行的 文件:行号 和原因"),
-    "convert": ("cornucopia.cli.data", "run_convert", "转换格式：alpaca、sharegpt、openai、text"),
+    "convert": ("cornucopia.cli.data_convert", "run", "转换格式：alpaca、sharegpt、openai、csv、xlsx 等，读回来不变"),
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
+    "crawl": ("cornucopia.cli.data_crawl", "run", "抓网页：守 robots.txt，限速，不出允许范围，可续跑"),
+    "build": ("cornucopia.cli.data_build", "run", "数据工厂：按配方从来源做出训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
+    "review": ("cornucopia.cli.data_review", "run", "在浏览器里逐条审：来源在旁边，按键采纳、修改、不要"),
 }
 
 _MOST_PAIRS = 10_000  # near-duplicate pairs in the JSON report
@@ -52,30 +55,32 @@ class CheckConfig(_Source):
     require_answer: bool = option(False, "按指令微调的要求查：没有答案、含图片、标为坏回答的也算坏行")
 
 
-class ConvertConfig(_Source):
-    """`cornucopia data convert`"""
-
-    to: Literal["alpaca", "sharegpt", "openai", "text"] = option("alpaca", "输出格式")
-    out: Path = option(..., "输出文件（JSON Lines）", aliases=("output",))
-    strict: bool = option(False, "遇到坏行就停，不写输出")
-
-
 def run(argv: list[str]) -> int:
     """Look the sub-command up and run it."""
     if not argv or argv[0] in ("-h", "--help", "help"):
-        rows = [f"  {name:<10}{summary}" for name, (_, _, summary) in SUBCOMMANDS.items()]
+        rows = [f"  {name:<14}{summary}" for name, summary in _summaries().items()]
         print(
             "\n".join(
                 ["用法：cornucopia data 子命令 文件 [选项]", "", *rows, "", "选项：cornucopia data 子命令 --help"]
             )
         )
         return 0
+    if argv[0] in STAGES:
+        from cornucopia.cli import data_stage
+
+        return data_stage.run(argv)
     if argv[0] not in SUBCOMMANDS:
-        close = nearest(argv[0], SUBCOMMANDS)
+        close = nearest(argv[0], [*SUBCOMMANDS, *STAGES])
         fix = f"最接近的是 cornucopia data {close}" if close else "cornucopia data --help"
         raise UsageError("没有这个子命令", where="cornucopia data", found=argv[0], fix=fix)
     module, function, _ = SUBCOMMANDS[argv[0]]
     return getattr(importlib.import_module(module), function)(argv[1:])
+
+
+def _summaries() -> dict[str, str]:
+    """Every sub-command; each stage of the data factory is one."""
+    own = {name: summary for name, (_, _, summary) in SUBCOMMANDS.items()}
+    return own | {name: load(target).summary for name, target in STAGES.items()}
 
 
 def _parse(config: Any, argv: list[str], name: str, example: str) -> Any:
@@ -163,20 +168,3 @@ def run_check(argv: list[str]) -> int:
         say("文件是空的")
     print(f"{result.path}：好的 {len(result.records)} 条{name}，坏的 {len(result.rejects)} 处")
     return 0 if result.records and not result.rejects else 1
-
-
-def run_convert(argv: list[str]) -> int:
-    """Write the file's good rows in another format."""
-    from cornucopia.records.write import write_records
-
-    config = _parse(
-        ConvertConfig, argv, "convert", "问答.csv --columns question=客户提问,answer=答复 --to alpaca --out a.jsonl"
-    )
-    spare_input(config.out, config.file)
-    columns = parse_columns(config.columns)
-    result = read_records(config.file, strict=config.strict, rejects=config.out.parent, columns=columns)
-    refused = write_records(config.out, result.records, config.to)
-    for reject in refused:
-        print(reject)
-    say(f"已写 {config.out}：{len(result.records) - len(refused)} 条（{result.format} -> {config.to}）")
-    return 1 if refused else 0

@@ -44,7 +44,7 @@ def sort_words(
             bare.append(word)
             continue
         flag, given = _named(word, flags)
-        field, takes = flags.get(_key(flag), ("", "one"))
+        field, takes = flags.get(_key(flag)) or (_deep(flag, flags), "one")
         if not field or (takes == "off" and given is not None):
             raise _unknown(word, flags, prog)
         if takes in ("each", "many"):
@@ -67,6 +67,13 @@ def _key(flag: str) -> str:
     """`--dry-run` as `dry_run`; a letter stands behind one dash, a word behind two."""
     name = flag.lstrip("-").replace("-", "_")
     return name if (len(name) == 1) == (flag[:2] != "--") else ""
+
+
+def _deep(flag: str, flags: Mapping[str, tuple[str, Takes]]) -> str:
+    """`--output.format` as the setting `format` within the field `output`; '' where there is no such field."""
+    head, dot, rest = flag.partition(".")
+    field = flags.get(_key(head), ("", "one"))[0]
+    return f"{field}.{rest.replace('-', '_')}" if dot and rest and field else ""
 
 
 def _one(flag: str, given: str | None, words: deque[str], prog: str) -> str:

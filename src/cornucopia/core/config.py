@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from cornucopia.core.dotted import lay
 from cornucopia.core.errors import ConfigError, UsageError, nearest
 from cornucopia.core.lists import Split, split_words
 from cornucopia.core.yaml_errors import explain_yaml
@@ -126,7 +127,7 @@ class Config(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
-        """Read a YAML file (or nothing) and lay `overrides` over it.
+        """Read a YAML file (or nothing) and lay `overrides` over it; one with dots goes deep, as `dotted.lay` says.
 
         Raises:
             ConfigError: if the file is absent, not YAML, not a mapping, or holds wrong keys or values.
@@ -136,7 +137,10 @@ class Config(BaseModel):
         overrides = overrides or {}
         given = {names.get(_plain_name(key), key) for key in overrides}
         kept = {key: value for key, value in values.items() if names.get(_plain_name(key), str(key)) not in given}
-        return cls.build({**kept, **overrides}, where=str(path or "命令行"))
+        laid = {**kept, **{key: value for key, value in overrides.items() if "." not in key}}
+        for place, value in overrides.items():
+            laid = lay(laid, place, value) if "." in place else laid
+        return cls.build(laid, where=str(path or "命令行"))
 
     @classmethod
     def _fitting(cls, name: str, value: Any) -> Any:

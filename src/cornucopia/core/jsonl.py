@@ -5,6 +5,7 @@ Half a surrogate pair, which UTF-8 cannot hold, is written as its JSON escape an
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -42,8 +43,9 @@ def mended(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALVES.search(text) else text
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Replace a file in one step: after a kill it holds the old text or the new, never a part.
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary file's path; when its writer is done and nothing was raised, it becomes `path` in one step.
 
     What a failed or killed writer left beside it goes, so that a full disk does not stay full.
     """
@@ -52,13 +54,18 @@ def write_text(path: str | Path, text: str) -> None:
     _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors=ESCAPE) as file:
-            file.write(text)
-            file.flush()
+        yield temporary
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Replace a file in one step: after a kill it holds the old text or the new, never a part."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors=ESCAPE) as file:
+        file.write(text)
 
 
 def _sweep(path: Path) -> None:

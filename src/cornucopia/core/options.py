@@ -34,7 +34,8 @@ def parse(
         argv: words after the command's name.
         prog: shown in help and errors, such as "cornucopia train".
         summary: one Chinese paragraph.
-        positional: "recipe" reads the first bare word as a YAML recipe; any other field's name fills that field.
+        positional: "recipe" reads the first bare word as a YAML recipe; any other field's name fills that field, a
+            list with all bare words.
         positional_help: its help text.
         examples: shown at the end of the help.
 
@@ -50,6 +51,9 @@ def parse(
         raise SystemExit(0)
     values, bare = sort_words(argv, _flags(config), prog)
     overrides: dict[str, Any] = {key: _read(value, config, key) for key, value in values.items()}
+    if positional in config.model_fields and _has(config.model_fields[positional].annotation, list):
+        overrides |= {positional: [*overrides.get(positional, []), *bare]} if bare else {}
+        bare = []
     word = bare[0] if bare and positional else None
     if len(bare) > (1 if positional else 0):
         found = "、".join(bare[1:] if positional else bare)
@@ -98,6 +102,8 @@ def _has(annotation: Any, kind: type) -> bool:
 
 def _read(value: str | list[str], config: type[Config], name: str) -> Any:
     """A list's words as its values; 'none' is None where that may be."""
+    if "." in name:
+        return value
     field = config.model_fields[name]
     if isinstance(value, list):
         return split_words(value, how_split(field))

@@ -18,6 +18,7 @@ from cornucopia.core.errors import UsageError
 from cornucopia.records.schema import Record, ToolCall
 
 FinishReason = Literal["stop", "length", "tool_calls", "error"]
+Failure = Literal["", "prompt", "service", "account"]
 
 
 class Sampling(Config):
@@ -63,6 +64,8 @@ class Reply:
         prompt_tokens, completion_tokens: token counts, the end-of-sequence token included.
         seconds: wall time this answer is charged with (a batch's time shared by its tokens).
         error: Chinese message when finish_reason is "error".
+        failure: what an error is about: "prompt" (this one question), "service" (may pass), "account" (the next
+            question would meet it too: key, model, money); '' where the engine does not say.
         reasoning: what was thought before the answer, or ''.
         tool_calls: the tools of the record that the model wants called.
     """
@@ -76,6 +79,7 @@ class Reply:
     error: str = ""
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    failure: Failure = ""
 
 
 @dataclass(frozen=True)

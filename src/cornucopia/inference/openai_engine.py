@@ -19,7 +19,7 @@ import httpx
 from cornucopia.core.errors import EndpointError
 from cornucopia.core.jsonl import mended
 from cornucopia.inference.completion import Completion, NoAnswer, finish_of, parts_of, read_completion, text_of_body
-from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling
+from cornucopia.inference.engine import Engine, Failure, Limits, Reply, Request, Sampling
 from cornucopia.inference.event_stream import Streamed, events, noted, pieces_of
 from cornucopia.inference.pace import Pace, Patience, wait_seconds
 from cornucopia.inference.providers import THIS_MACHINE, body_of, find_provider, parameters, redact
@@ -34,6 +34,10 @@ STRIKES = 3  # so many questions that found no service at all, and none that did
 
 class Hopeless(EndpointError):
     """A refusal that the next question would meet in the same way: wrong key, no such model, no money."""
+
+
+class Declined(EndpointError):
+    """A refusal of this one question: the content check, too long, a request that the service does not take."""
 
 
 class Unreachable(EndpointError):
@@ -218,7 +222,8 @@ class OpenAIEngine(Engine):
         raise problem
 
     def _problem(self, refusal: Refusal, tries: int) -> EndpointError:
-        kind = Hopeless if refusal.all else EndpointError
+        about_prompt = refusal.kind in ("content", "request", "forbidden")
+        kind = Hopeless if refusal.all else Declined if about_prompt else EndpointError
         often = f"，试了 {tries} 次" if tries > 1 else ""
         status = f"HTTP {refusal.status}{often}：" if refusal.status != 200 or often else ""
         fix = refusal.fix(self._key_env or "key_env 指定的变量")
@@ -260,7 +265,7 @@ class _Job:
             return reply
         except EndpointError as error:
             self._judge(error)
-            return Reply(request.id, "", "error", error=str(error).replace("\n", " "))
+            return Reply(request.id, "", "error", error=str(error).replace("\n", " "), failure=_failure(error))
         except Exception as error:  # a thread must give its reply, or the reader would wait for ever
             return Reply(request.id, "", "error", error=self.engine._safe(f"{type(error).__name__}: {error}")[:300])
 
@@ -272,6 +277,10 @@ class _Job:
             self.strikes += 1
         if isinstance(error, Hopeless) or (self.strikes or 0) >= STRIKES:
             self.hopeless = self.hopeless or error
+
+
+def _failure(error: EndpointError) -> Failure:
+    return "account" if isinstance(error, Hopeless) else "prompt" if isinstance(error, Declined) else "service"
 
 
 def _asked(body: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ def with_images(messages: Sequence[Message], row: dict[str, Any]) -> list[Messag
     """
     key = next((key for key in _PICTURES if row.get(key)), None)
     value = row[key] if key else None
+    value = _listed(value)
     images = [value] if isinstance(value, str) else value
     if not key or not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         return list(messages)
@@ -65,7 +66,7 @@ def pop_passages(
     row: dict[str, Any], passages: tuple[Passage, ...], messages: list[Message]
 ) -> tuple[tuple[Passage, ...], list[Message]]:
     """(passages, turns): those under `passages`, which may stand in the last question or in `input` too."""
-    value = row.get("passages")
+    value = _listed(row.get("passages"))
     if not isinstance(value, list) or not value or not all(_is_passage(item) for item in value):
         return passages, messages
     found = tuple(Passage(item) if isinstance(item, str) else Passage(**item) for item in value)
@@ -77,6 +78,16 @@ def pop_passages(
     last = max(index for index, message in enumerate(messages) if message.role == "user")
     asked = messages[last].content.removesuffix(f"\n{whole}")
     return found, [*messages[:last], replace(messages[last], content=asked), *messages[last + 1 :]]
+
+
+def _listed(value: Any) -> Any:
+    """A list also where it stands as JSON text, as the cells of a table hold it."""
+    if isinstance(value, str) and value[:1] == "[":
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
 
 
 def _is_passage(item: Any) -> bool:

@@ -13,6 +13,11 @@ from pathlib import Path
 
 CHUNK = 2**20  # bytes read at a time
 _GB, _BIG5, _BROKEN = "gb18030", "big5hkscs", "broken"
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_WIDE = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
 _SAMPLE = 2**16  # bytes beyond UTF-8 by which the encoding is told
 _LEAST = 0.15  # share of everyday characters in Chinese text of any kind; in text decoded wrongly it is below 0.1
 _KANA = 0.25  # share from which text read as GB18030 is Japanese (EUC-JP has its kana where GB18030 has them)
@@ -42,18 +47,19 @@ class TextFile:
         self._path = path
         self._met: set[str] = set()  # encodings of lines beyond UTF-8
         with path.open("rb") as file:
-            head = file.read(3)
-        self._start = 3 if head == codecs.BOM_UTF8 else 0
-        self._utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and self._is_wide()
-        self._utf8 = not self._utf16 and _is_utf8(self._bytes())
-        self._other = "" if self._utf16 or self._utf8 else _other_than_utf8(self._path, self._start)
+            head = file.read(4)
+        self._start = 3 if head.startswith(codecs.BOM_UTF8) else 0
+        self._wide = next((name for mark, name in _WIDE.items() if head.startswith(mark)), "")
+        self._wide = self._wide if self._wide and self._is_wide() else ""
+        self._utf8 = not self._wide and _is_utf8(self._bytes())
+        self._other = "" if self._wide or self._utf8 else _other_than_utf8(self._path, self._start)
         self._chinese_first = bool(self._other) and _is_not_utf8(self._bytes())
         self._returns = not any("\n" in part for part in self._decoded())
 
     @property
     def note(self) -> str:
         """What was converted, in Chinese ('' for plain UTF-8); complete once the text has been gone through."""
-        notes = ["文件是 UTF-16 编码，已转换"] if self._utf16 else []
+        notes = [f"文件是 {self._wide.upper()} 编码，已转换"] if self._wide else []
         notes += ["含 GB18030 编码的文字，已转换"] if _GB in self._met else []
         notes += ["是 Big5（繁体）编码，已转换；请看几条是否读对"] if _BIG5 in self._met else []
         notes += ["有几行的字节不是合格的 UTF-8、GB18030 或 Big5"] if _BROKEN in self._met else []
@@ -97,8 +103,8 @@ class TextFile:
         return zeros * 20 > size
 
     def _decoded(self) -> Iterator[str]:
-        if self._utf16:
-            return _decode(self._bytes(), "utf-16", "replace")
+        if self._wide:
+            return _decode(self._bytes(), self._wide, "replace")
         return _decode(self._bytes(), "utf-8", "strict") if self._utf8 else self._by_line()
 
     def _by_line(self) -> Iterator[str]:
@@ -206,5 +212,5 @@ def binary_kind(path: Path) -> str:
         head = file.read(2**14)
     known = next((kind for begin, kind in _KINDS.items() if head.startswith(begin)), "")
     control = sum(byte < 9 or (13 < byte < 32 and byte != 27) for byte in head)
-    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    wide = head.startswith(tuple(_WIDE))
     return known or ("二进制文件（或没有 BOM 的 UTF-16）" if control * 20 > len(head) and not wide else "")

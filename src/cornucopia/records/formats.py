@@ -14,7 +14,9 @@ from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
 from cornucopia.records.beside import pop_passages, pop_tools, with_images
-from cornucopia.records.choices import has_options
+from cornucopia.records.choices import has_options, is_option_key
+from cornucopia.records.json_values import STRICT, decode_value
+from cornucopia.records.native import MARK, is_native, native_record
 from cornucopia.records.preference import pop_label
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.shapes import (
@@ -28,11 +30,12 @@ from cornucopia.records.shapes import (
     from_summary,
     turns_under,
 )
-from cornucopia.records.turns import is_switch
+from cornucopia.records.turns import REASONING, is_switch
 
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
+EXTRA = "_extra"  # column of a table that holds, as the JSON text of an object, what a table has no type for
 _BESIDE = ("reasoning", "system", "history")
-_META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
+META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
@@ -91,22 +94,38 @@ def to_record(
     known = _detect(left, columns or {})
     if known is None:
         raise _unknown(row)
+    if known.name == "record":
+        return native_record(row), known.name
     only_says_that = "reasoning" not in (columns or {}) and is_switch(left.get("reasoning"))
     aside = {"reasoning": left.pop("reasoning", None)} if only_says_that else {}
     parts = known.convert(left)
     if told is not None:
         told |= parts.told
     left |= aside
+    if parts.messages and parts.messages[-1].reasoning and parts.messages[-1].is_blank:
+        left["reasoning"] = (
+            left.get("reasoning") or parts.messages[-1].reasoning
+        )  # the empty answer goes, its thinking stays
     if not parts.text.strip():
         parts.messages = _checked(with_images(parts.messages, left))
+    _unfold(left)
     fields = _fields(left, parts, batch=known.name == "openai_batch")
     extra = {key: value for key, value in left.items() if value is not None and value != ""}
     return Record(tuple(parts.messages), parts.text, extra=extra, **fields), known.name
 
 
+def _unfold(left: dict[str, Any]) -> None:
+    """What a table holds under EXTRA gets its own keys again."""
+    if isinstance(left.get(EXTRA), str):
+        value, end = decode_value(STRICT, left[EXTRA], 0, whole=True)
+        if isinstance(value, dict) and end == len(left[EXTRA]):
+            del left[EXTRA]
+            left |= {key: item for key, item in value.items() if left.get(key) in (None, "")}
+
+
 def _fields(left: dict[str, Any], parts: Parts, *, batch: bool) -> dict[str, Any]:
     """Everything of a record but its turns, text and extra keys; popped from what is left of the row."""
-    fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in _META if _is_scalar(left.get(key))}
+    fields: dict[str, Any] = {key: str(left.pop(key)).strip() for key in META if _is_scalar(left.get(key))}
     if left.get("complete") in (False, "false", "False"):  # CSV holds it as text
         del left["complete"]
         fields["complete"] = False
@@ -138,6 +157,15 @@ def parse_columns(words: Iterable[str]) -> dict[str, str]:
             raise UsageError("没有这个标准列名", found=known, fix=fix)
         columns[known] = own
     return columns
+
+
+@lru_cache(4096)
+def is_own_key(key: str) -> bool:
+    """Whether a key of a row means nothing to any format, whatever stands under it, so that it goes to Record.extra."""
+    name = key.strip().lower()
+    told = {*_ALIASES, *_KNOWN_KEYS, *REASONING, EXTRA, MARK, "complete", "tools", "functions", "images", "image"}
+    told |= {"passages", "kto_tag", "label", "body", "custom_id", "type"}
+    return name == key.lower() and name not in told and not is_option_key(key)
 
 
 def _canonical(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -220,6 +248,7 @@ _BATCH = '{"custom_id", "method", "url", "body": {"messages": […]}}'
 _ALPACA = '{"instruction", "input", "output"[, "system", "history"]}'
 
 FORMATS: tuple[Format, ...] = (
+    Format("record", (MARK,), "数据工厂自己的格式（record），由本工具写出", from_document, is_native),
     Format("openai_batch", ("custom_id", "body"), _BATCH, from_batch),
     Format("openai", ("messages",), '{"messages": [{"role", "content"}]}', turns_under("messages")),
     Format("sharegpt", ("conversations",), '{"conversations": [{"from", "value"}]}', turns_under("conversations")),
@@ -235,5 +264,5 @@ FORMATS: tuple[Format, ...] = (
     Format("text", ("text",), '{"text"}', from_document),
 )
 
-COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*ANSWERS, *MATERIALS, *_META, *_BESIDE})
+COLUMN_NAMES = sorted({key for known in FORMATS for key in known.keys} | {*ANSWERS, *MATERIALS, *META, *_BESIDE})
 _KNOWN_KEYS = {*COLUMN_NAMES, "chosen", "rejected"}

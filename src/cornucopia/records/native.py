@@ -1,27 +1,43 @@
 """A Record as one line of JSON that holds every field, and back: what the factory's stages hand each other.
 
-`openai`, `alpaca` and the other formats are for other programs; this one is read only by `unpack`, and fast.
+`openai`, `alpaca` and the other formats are for other programs; this one is read by `unpack`, and fast, and by
+`data` commands as the format `record`. A line
+that begins with a space holds numbers that a float or 64 bits would change, and is read by the slower decoder.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from cornucopia.core.errors import DataError, first_line
-from cornucopia.records.schema import Message, Passage, Record, ToolCall
+from cornucopia.records.json_values import STRICT, Number, written
+from cornucopia.records.schema import Message, Passage, Record, Role, ToolCall
 
+MARK, VERSION = "cornucopia", 1  # key and value in every row
 _EMPTY_MESSAGE = Message("user", "")
 _EMPTY_RECORD = Record()
 _MESSAGE = tuple(f.name for f in fields(Message) if f.name not in ("role", "content", "tool_calls"))
 _PLAIN = tuple(f.name for f in fields(Record) if f.name not in ("messages", "passages", "rejected"))
+_NAMES = {MARK, *(f.name for f in fields(Record))}
+_TEXTS = ("domain", "kind", "source", "span", "licence", "as_of", "origin")
 
 
 def pack(record: Record) -> bytes:
-    """One line without its newline: the record's fields by name, those at their default left out."""
-    row: dict[str, Any] = {}
+    """One line without its newline."""
+    row = native_row(record)
+    try:
+        return orjson.dumps(row, default=_as_float)
+    except TypeError:
+        return f" {written(row)}".encode()
+
+
+def native_row(record: Record) -> dict[str, Any]:
+    """The record's fields by name, those at their default left out, and a mark by which such a row is known."""
+    row: dict[str, Any] = {MARK: VERSION}
     if record.messages:
         row["messages"] = [_packed(message) for message in record.messages]
     if record.passages:
@@ -32,7 +48,7 @@ def pack(record: Record) -> bytes:
         value = getattr(record, name)
         if value != getattr(_EMPTY_RECORD, name):
             row[name] = value
-    return orjson.dumps(row)
+    return row
 
 
 def unpack(line: bytes) -> Record:
@@ -42,18 +58,47 @@ def unpack(line: bytes) -> Record:
         DataError: if the line is none that `pack` wrote.
     """
     try:
-        row = orjson.loads(line)
-        if "messages" in row:
-            row["messages"] = tuple(_unpacked(message) for message in row["messages"])
-        if "passages" in row:
-            row["passages"] = tuple(Passage(text, source) for text, source in row["passages"])
-        if "rejected" in row:
-            row["rejected"] = tuple(tuple(_unpacked(m) for m in turns) for turns in row["rejected"])
-        if "tools" in row:
-            row["tools"] = tuple(row["tools"])
-        return Record(**row)
+        return _record(STRICT.decode(line.decode().strip()) if line[:1] == b" " else orjson.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError("不是数据工厂写的记录", found=first_line(error)) from None
+
+
+def is_native(row: Mapping[str, Any]) -> bool:
+    """Whether a row is one that `native_row` made."""
+    return row.get(MARK) == VERSION and set(row) <= _NAMES
+
+
+def native_record(row: Mapping[str, Any]) -> Record:
+    """The record of a row from a file, which anybody may have changed.
+
+    Raises:
+        DataError: if it does not hold what a record holds.
+    """
+    try:
+        record = _record(dict(row))
+        turns = [*record.messages, *(turn for turns in record.rejected for turn in turns)]
+        texts = [record.text, record.id, *(getattr(record, name) for name in _TEXTS)]
+        texts += [passage.text for passage in record.passages] + [turn.content for turn in turns]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(record.extra, dict):
+            raise TypeError("应是文字的地方不是文字")
+        if not all(turn.role in get_args(Role) for turn in turns) or not (record.messages or record.text.strip()):
+            raise TypeError("没有内容，或说话人不认识")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError("record 格式的一行读不懂", found=first_line(error)) from None
+    return record
+
+
+def _record(row: dict[str, Any]) -> Record:
+    row.pop(MARK, None)
+    if "messages" in row:
+        row["messages"] = tuple(_unpacked(dict(message)) for message in row["messages"])
+    if "passages" in row:
+        row["passages"] = tuple(Passage(text, source) for text, source in row["passages"])
+    if "rejected" in row:
+        row["rejected"] = tuple(tuple(_unpacked(dict(m)) for m in turns) for turns in row["rejected"])
+    if "tools" in row:
+        row["tools"] = tuple(row["tools"])
+    return Record(**row)
 
 
 def _packed(message: Message) -> dict[str, Any]:
@@ -73,3 +118,14 @@ def _unpacked(row: dict[str, Any]) -> Message:
     if "images" in row:
         row["images"] = tuple(row["images"])
     return Message(**row)
+
+
+def _as_float(value: Any) -> float:
+    """A number read from a file as a float, where that is written in the same digits.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if isinstance(value, Number) and repr(float(value)) == value.text:
+        return float(value)
+    raise TypeError(value)

@@ -7,7 +7,7 @@ raw text, is counted, told and kept in a rejects file. Knows nothing of models o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -68,7 +68,7 @@ def read_records(
     if not result.records:
         raise stream.nothing()
     if rejects is not False:
-        _keep_rejects(result, rejects)
+        result.rejects_path = keep_rejects(stream, result.rejects, rejects)
     tell(stream, result.rejects_path)
     return result
 
@@ -131,8 +131,12 @@ def _make_ids_unique(records: list[Record]) -> None:
         records[index] = replace(record, id=name)
 
 
-def _keep_rejects(result: ReadResult, target: str | Path | None) -> None:
+def keep_rejects(stream: RecordStream, rejects: Sequence[Reject], target: str | Path | None) -> Path | None:
+    """Write the rejects of a stream that was gone through to `target` (see `rejects.write_rejects`); a failure is noted
+    in the stream. Gives the file written.
+    """
     try:
-        result.rejects_path = write_rejects(result.path, result.rejects, target)
+        return write_rejects(stream.path, rejects, target)
     except OSError as error:
-        result.notes.append(f"坏行没能存下：{reason(error)}（{error.filename}）")
+        stream.notes.append(f"坏行没能存下：{reason(error)}（{error.filename}）")
+        return None

@@ -197,7 +197,7 @@ class RecordStream:
         record, name = _record(row, self._columns, self._objective, self._told)
         if isinstance(record, Record):
             self.formats[name] += 1
-            record = replace(record, id=record.id or origin, origin=origin)
+            record = replace(record, id=record.id or origin, origin=record.origin or origin)
             self._ids.append(hash(record.id))
             self._own.append(record.id != origin)
             return record

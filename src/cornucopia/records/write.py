@@ -1,193 +1,191 @@
-"""Records -> JSON Lines in a format other tools read. What was read from that format comes out the same.
+"""Records -> a file in a format other tools read: JSON, JSON Lines, CSV, TSV, Parquet or Excel by the file's name.
 
-A material (Alpaca's `input`) has a place of its own in Alpaca only; elsewhere it follows the instruction on a new line,
-and `passages` beside the turns tells it from the question. What a format cannot hold is refused, never dropped.
+Each row is read back before it is written: what a format cannot hold is refused with its line, or, where the user says
+so, dropped and counted; never dropped in silence. A material (Alpaca's `input`) has a place of its own in rows of
+question and answer; elsewhere it follows the instruction on a new line, and `passages` beside the turns tells it from
+the question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
-from cornucopia.core.jsonl import write_text
-from cornucopia.records.beside import passage_dicts
+from cornucopia.records.formats import EXTRA, META, is_own_key, to_record
 from cornucopia.records.json_values import written
+from cornucopia.records.native import native_row
+from cornucopia.records.reduce import reduced
 from cornucopia.records.rejects import Reject
-from cornucopia.records.schema import Message, Record
-from cornucopia.records.turns import PICTURE, marks, turn_dict
+from cornucopia.records.schema import Record
+from cornucopia.records.sinks import Sink, sink_of
+from cornucopia.records.write_asked import asked, choice, text
+from cornucopia.records.write_turns import kto, openai, preference, sharegpt
 
-_SHAREGPT_ROLES = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
+Writer = Callable[[Record], dict[str, Any]]
+
+WRITERS: dict[str, Writer] = {
+    "alpaca": asked("Alpaca", "instruction", "input", "output"),
+    "sharegpt": sharegpt,
+    "openai": openai,
+    "prompt_response": asked("prompt_response", "prompt", "input", "response"),
+    "query_response": asked("query_response", "query", "input", "response"),
+    "question_answer": asked("question_answer", "question", "context", "answer"),
+    "input_output": asked("input_output", "input", "context", "output"),
+    "context_target": asked("context_target", "context", "input", "target"),
+    "content_summary": asked("content_summary", "content", "input", "summary"),
+    "choice": choice,
+    "kto": kto,
+    "preference": preference,
+    "text": text,
+    "record": native_row,
+}
+_FIELDS = {
+    "messages": "对话", "text": "正文", "tools": "工具", "passages": "材料", "rejected": "没选中的回答",
+    "extra": "其他的键",
+}  # fmt: skip
 
 
-def write_records(path: str | Path, records: Iterable[Record], to: str) -> list[Reject]:
-    """Write records as `alpaca`, `sharegpt`, `openai` or `text`; returns those that format cannot hold.
+def write_records(
+    path: str | Path, records: Iterable[Record], to: str, *, lost: Counter[str] | None = None
+) -> list[Reject]:
+    """Write records, one row each, in memory that does not grow with their number.
+
+    Args:
+        path: the file; its name says the kind: .jsonl, .json, .csv, .tsv, .parquet, .xlsx, text ones with .gz too; any
+            other name is JSON Lines.
+        records: in the order to be written.
+        to: a format of WRITERS.
+        lost: where given, what the format cannot hold is dropped and counted here by its name in Chinese.
+
+    Returns:
+        Those that the format cannot hold.
 
     Raises:
-        DataError: if there is no such format, or the file cannot be written.
+        DataError: if there is no such format, it does not fit the kind of file, or the file cannot be written.
     """
     if to not in WRITERS:
         fix = f"最接近的是 {nearest(to, WRITERS)}" if nearest(to, WRITERS) else "可用：" + "、".join(WRITERS)
         raise DataError("没有这种输出格式", found=to, fix=fix)
-    lines, rejects = [], []
-    for record in records:
-        try:
-            lines.append(written({**WRITERS[to](record), **_rest(record)}) + "\n")
-        except DataError as error:
-            found = "：".join(part for part in (error.what, error.found) if part)
-            rejects.append(Reject(0, found, str(record.to_dict()), record.origin))
+    sink, rejects = sink_of(Path(path)), list[Reject]()
+    if to == "record" and sink.cells:
+        raise DataError("record 格式只能写成 JSON Lines", where=str(path), fix="文件名用 .jsonl 或 .jsonl.gz")
     try:
-        write_text(path, "".join(lines))
+        sink.write(_rows(records, to, sink, lost, rejects))
     except OSError as error:
         raise DataError("写不了文件", where=str(path), found=reason(error), fix="换一个 --out") from None
     return rejects
 
 
-def _rest(record: Record) -> dict[str, Any]:
-    """Provenance and extra keys. An id made from the position is left out: the next reading makes its own."""
+def _rows(
+    records: Iterable[Record], to: str, sink: Sink, lost: Counter[str] | None, rejects: list[Reject]
+) -> Iterator[dict[str, Any]]:
+    for record in records:
+        try:
+            yield row_of(record, to, sink)
+        except DataError as error:
+            smaller = None if lost is None else reduced(record, lambda one: row_of(one, to, sink))
+            if smaller is None or lost is None:
+                rejects.append(Reject(0, refusal(error), written(record.to_dict()), record.origin))
+                continue
+            lost.update(smaller.lost)
+            yield smaller.made
+
+
+def row_of(record: Record, to: str, sink: Sink | None = None) -> dict[str, Any]:
+    """The row of one record.
+
+    Args:
+        record: the record.
+        to: a format of WRITERS.
+        sink: the file it goes to, where that is known: a table holds text alone.
+
+    Raises:
+        DataError: if the format or the file cannot hold it.
+    """
+    row = WRITERS[to](record)
+    if to == "record":
+        return row
+    cells = sink is not None and sink.cells
+    row |= (_extra_cells(record) if cells else record.extra) | _provenance(record)
+    if sink is not None and cells:
+        row = {key: _cell(key, value) for key, value in row.items()}
+        sink.check(row)
+    if (to != "text" or record.text) and (cells or not _is_plain(record)):
+        _check(record, row, to)
+    return row
+
+
+def _is_plain(record: Record) -> bool:
+    """Whether nothing of the record could be taken for something else: such a row need not be read back."""
+    if record.tools or record.passages or record.rejected or record.label is not None or not record.complete:
+        return False
+    for turn in record.messages:
+        beyond = turn.reasoning or turn.tool_calls or turn.tool_call_id or turn.name or turn.images or turn.extra
+        text = turn.content.strip()
+        if beyond or turn.learnt is not None or not text or text[0] in "[{<" or turn.role == "tool":
+            return False
+    ends = not record.messages or record.messages[-1].role in ("user", "assistant")
+    return (
+        ends
+        and record.text == record.text.strip()
+        and all(value not in (None, "") and is_own_key(key) for key, value in record.extra.items())
+    )
+
+
+def refusal(error: DataError) -> str:
+    """Why a format cannot hold a record."""
+    return "：".join(part for part in (error.what, error.found) if part)
+
+
+def _provenance(record: Record) -> dict[str, Any]:
+    """An id made from the position is left out: the next reading makes its own."""
     made = bool(record.origin) and record.id.split("#")[0] == record.origin
     fields = {"id": "" if made else record.id, "domain": record.domain, "kind": record.kind, "source": record.source}
     fields |= {"span": record.span, "licence": record.licence, "as_of": record.as_of}
-    rest = {**record.extra, **{key: value for key, value in fields.items() if value}}
+    rest: dict[str, Any] = {key: value for key, value in fields.items() if value}
     rest |= {} if record.label is None else {"label": record.label}
     return rest if record.complete else {**rest, "complete": False}
 
 
-def _turns(record: Record) -> list[tuple[Message, str]]:
-    """Each turn with its text, material included."""
-    if not record.messages:
-        raise DataError("这是文档，不是对话")
-    turns = record.turns()
-    return [(message, "\n".join(part for part in (message.content, given) if part)) for message, given in turns]
+def _extra_cells(record: Record) -> dict[str, Any]:
+    """Text under its own name; what a table has no type for together under one."""
+    plain = {k: v for k, v in record.extra.items() if isinstance(v, str) and k == k.strip() and k.isprintable() and k}
+    rest = {key: value for key, value in record.extra.items() if key not in plain}
+    return plain | ({EXTRA: rest} if rest else {})
 
 
-def _alpaca(record: Record) -> dict[str, Any]:
-    turns = [message for message, _ in _turns(record)]
-    _refuse_beyond_text(record, "Alpaca")
-    pictures = [image for turn in turns for image in turn.images]
-    system = turns.pop(0).content if turns[0].role == "system" else ""
-    answer = turns.pop() if turns[-1].role == "assistant" else Message("assistant", "")
-    roles = [turn.role for turn in turns]
-    if roles != [("user", "assistant")[n % 2] for n in range(len(turns))] or not len(turns) % 2:
-        raise DataError("Alpaca 只容得下一问一答交替的对话")
-    *earlier, asked = turns
-    row: dict[str, Any] = {"instruction": asked.content, "input": record.material}
-    if record.rejected:
-        others = [_only(turns, "Alpaca").content for turns in record.rejected]
-        row |= {"chosen": answer.content, "rejected": others[0] if len(others) == 1 else others}
-    else:
-        row["output"] = answer.content
-    history: Any = [[one.content, two.content] for one, two in zip(earlier[::2], earlier[1::2], strict=True)]
-    more: dict[str, Any] = {"reasoning": answer.reasoning, "system": system, "history": history, "images": pictures}
-    more["passages"] = passage_dicts(record.passages) if _has_sources(record) else []
-    return row | {key: value for key, value in more.items() if value} | _tools_text(record)
+def _cell(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if key in ("chosen", "rejected") and isinstance(value, dict):
+        value = [value]
+    return written(value)
 
 
-def _refuse_beyond_text(record: Record, name: str) -> None:
+def _check(record: Record, row: dict[str, Any], to: str) -> None:
     """
     Raises:
-        DataError: if a turn holds what only a list of turns can hold.
+        DataError: if the row reads as another record.
     """
-    for number, turn in enumerate(record.messages, 1):
-        held: dict[str, Any] = {"工具调用": turn.tool_calls, "工具的编号": turn.tool_call_id, "名字": turn.name}
-        held |= {"学不学的标记": turn.learnt is not None, "、".join(turn.extra): turn.extra}
-        held["中间轮的思考"] = turn.reasoning and turn is not record.answer
-        lost = [what for what, value in held.items() if value]
-        if lost:
-            raise DataError(f"{name} 容不下第 {number} 轮的 {'、'.join(lost)}")
+    back, _ = to_record(row)
+    same = replace(back, id=back.id or record.id, origin=record.origin)
+    if same == record:
+        return
+    blanks = {key: value for key, value in record.extra.items() if value not in (None, "")}
+    trimmed = {name: getattr(record, name).strip() for name in META}
+    record = replace(record, extra=blanks, **trimmed)  # what reading leaves out says nothing
+    changed = [name for name in Record.__dataclass_fields__ if getattr(same, name) != getattr(record, name)]
+    if not changed:
+        return
+    if changed == ["extra"]:
+        keys = same.extra.items() ^ record.extra.items() if _hashable(same, record) else record.extra
+        changed = ["其他的键 " + "、".join(sorted({key if isinstance(key, str) else key[0] for key in keys}))[:60]]
+    raise DataError(f"{to} 读回来会变", found="、".join(_FIELDS.get(name, name) for name in changed))
 
 
-def _only(turns: tuple[Message, ...], name: str) -> Message:
-    """The one turn of a rejected answer, which holds text alone.
-
-    Raises:
-        DataError: if there is more.
-    """
-    if len(turns) != 1 or turns[0] != Message("assistant", turns[0].content):
-        raise DataError(f"{name} 的 rejected 只容得下一段文字")
-    return turns[0]
-
-
-def _has_sources(record: Record) -> bool:
-    return len(record.passages) > 1 or any(passage.source for passage in record.passages)
-
-
-def _tools_text(record: Record) -> dict[str, Any]:
-    """As LLaMA-Factory has them: JSON text."""
-    return {"tools": written(list(record.tools))} if record.tools else {}
-
-
-def _sharegpt(record: Record) -> dict[str, Any]:
-    rows = [_sharegpt_turn(turn, text) for turn, text in _turns(record)]
-    for row, following in zip(rows, record.messages[1:], strict=False):
-        if following.role == "tool" and row["from"] == "gpt" and "tool_calls" not in row:
-            row["from"] = "function_call"  # what the turn says is a call, in a form of its own
-    made = _with_rejected("conversations", rows, record, _sharegpt_turn)
-    pictures = [image for turn in record.messages for image in turn.images]
-    if pictures:
-        _check_pictures(record)
-    return made | _tools_text(record) | ({"images": pictures} if pictures else {}) | _passages(record)
-
-
-def _sharegpt_turn(turn: Message, text: str) -> dict[str, Any]:
-    if turn.tool_calls and not text:
-        calls = [{"name": c.name, "arguments": c.arguments, **({"id": c.id} if c.id else {})} for c in turn.tool_calls]
-        value = written(calls[0] if len(calls) == 1 else calls)
-        return {"from": "function_call", "value": value, **marks(turn), **turn.extra}
-    row = {"from": _SHAREGPT_ROLES[turn.role], "value": text, **marks(turn), **turn.extra}
-    return row | ({"tool_calls": turn_dict(turn, text)["tool_calls"]} if turn.tool_calls else {})
-
-
-def _check_pictures(record: Record) -> None:
-    """
-    Raises:
-        DataError: if reading would give the pictures to other turns.
-    """
-    first = next(turn for turn in record.messages if turn.role == "user")
-    for turn in record.messages:
-        if len(turn.images) != turn.content.count(PICTURE) and (turn is not first or PICTURE in turn.content):
-            raise DataError("图片数与 <image> 数不一致", found=f"{len(turn.images)} 张图")
-
-
-def _openai(record: Record) -> dict[str, Any]:
-    rows = [turn_dict(turn, text) for turn, text in _turns(record)]
-    tools = {"tools": list(record.tools)} if record.tools else {}
-    return _with_rejected("messages", rows, record, turn_dict) | tools | _passages(record)
-
-
-def _with_rejected(
-    key: str, rows: list[dict[str, Any]], record: Record, write: Callable[[Message, str], dict[str, Any]]
-) -> dict[str, Any]:
-    """The turns; of a pair, the question's, then the last answer under `chosen` and the others under `rejected`."""
-    if not record.rejected:
-        return {key: rows}
-    others: list[Any] = [[write(turn, turn.content) for turn in turns] for turns in record.rejected]
-    others = [turns[0] if len(turns) == 1 else turns for turns in others]
-    if any(isinstance(turns, list) for turns in others[1:]):
-        others = [turns if isinstance(turns, list) else [turns] for turns in others]
-    return {key: rows[:-1], "chosen": rows[-1], "rejected": others if len(others) > 1 else others[0]}
-
-
-def _passages(record: Record) -> dict[str, Any]:
-    return {"passages": passage_dicts(record.passages)} if record.passages else {}
-
-
-def _text(record: Record) -> dict[str, Any]:
-    if record.text:
-        return {"text": record.text}
-    _refuse_beyond_text(record, "text")
-    held: dict[str, Any] = {"工具": record.tools, "没选中的回答": record.rejected, "label": record.label is not None}
-    held |= {"图片": any(turn.images for turn in record.messages), "思考": record.answer and record.answer.reasoning}
-    lost = [what for what, value in held.items() if value]
-    if lost:
-        raise DataError(f"text 容不下{'、'.join(lost)}")
-    return {"text": "\n".join(text for _, text in _turns(record))}
-
-
-WRITERS: dict[str, Callable[[Record], dict[str, Any]]] = {
-    "alpaca": _alpaca,
-    "sharegpt": _sharegpt,
-    "openai": _openai,
-    "text": _text,
-}
+def _hashable(*records: Record) -> bool:
+    return all(isinstance(value, (str, int, float)) for record in records for value in record.extra.values())
