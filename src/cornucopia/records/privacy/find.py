@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cornucopia.records.privacy import numbers as by
 from cornucopia.records.privacy.numbers import Found
-from cornucopia.records.privacy.people import addresses, holders, labelled_names
+from cornucopia.records.privacy.people import ROLES, addresses, holders, labelled_names
 from cornucopia.records.privacy.plain import plain
 
 # kind -> (what it is called, its finder); where two find the same characters, the earlier keeps them.
@@ -28,15 +28,27 @@ KINDS: dict[str, tuple[str, Callable[[str], Iterator[Found]]]] = {
 }
 OPTIONAL = frozenset(("credit_code", "address"))  # of companies; found by rough rules
 
+_CHATS = (
+    "微信|薇信|威信|徽信|溦信|维信|v信|V信|vx|vX|Vx|VX|wx|wX|Wx|WX|WeChat|Wechat|wechat|weixin|QQ|qq|Qq|qQ|扣扣|企鹅"
+)
+_NUMBERED = (
+    "护照|passport|Passport|PASSPORT|通行证|台胞证|回乡证|电话|座机|固话|传真|办公室|家里|宅电|账号|帐号|卡号|账户|户号"
+)
 _DIGIT = "0-9０-９零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
 _LONG = re.compile(rf"[{_DIGIT}](?:[ .()（）—–‐－·-]{{0,2}}[{_DIGIT}]){{9}}").search
 _PLATE = re.compile(
     "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-ZＡ-Ｚ][ ·•-]?[0-9A-Z０-９Ａ-Ｚ]{3}"
 ).search
-_LABEL = re.compile(
-    r"姓名|户名|收款人|付款人|汇款人|持卡人|投保人|被保险人|被保人|受益人|借款人|担保人|开户人|联系人|经办人|申请人|收件人|寄件人|户主|"
-    r"借款方|贷款人|出借人|转账人|存款人|储户|监护人|客户名|真实名字|本名|微信|薇信|威信|徽信|溦信|维信|v信|V信|vx|Vx|VX|wx|Wx|WX|We[Cc]hat|"
-    r"wechat|weixin|QQ|qq|扣扣|企鹅|护照|passport|Passport|通行证|台胞证|回乡证|电话|座机|固话|传真|办公室|宅电|账号|帐号|卡号|账户|户号"
+# Words behind which a short number, an account or a name can stand, with the beginning of such.
+_GAP = "[号码群账是为：:（( 　ID|]{0,5}"
+_LABEL = re.compile(  # each alternative begins with its word: such a search is ten times as fast as one with groups
+    "|".join(
+        (
+            *(f"{word}{_GAP}[A-Za-z0-9０-９]" for word in _CHATS.split("|")),
+            *(f"{word}[^0-9０-９。；\n]{{0,10}}[0-9０-９零一二三四五六七八九]" for word in _NUMBERED.split("|")),
+            *(f"{word}(?:姓名|名称|名字)?[ ：:　是为叫]" for word in ROLES.split("|")),
+        )
+    )
 ).search
 _PLACE = re.compile(r"住址|地址|家住|住在|现住|户籍|居住地|住所|寄到|寄往").search
 _CODE = re.compile(r"[0-9]{8}[0-9A-Z]{10}|[0-9A-Z]{2}[0-9]{6}[0-9A-Z]{10}").search

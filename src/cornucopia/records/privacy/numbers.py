@@ -30,6 +30,9 @@ class Found:
     value: str
 
 
+_ROW = re.compile(
+    r"[0-9](?:[ .()-]{0,2}[0-9]){9}"
+).search  # without one there is no card and no telephone with its area
 _OTHER = re.compile(
     r"(?:单号|流水|保单|合同|编号|凭证|发票|税号|代码|批次|序列|条码|交易号|商户|订单|文号|备案|批准|许可证|注册号|登记号|证书|批号|期号|"
     r"借据|案号|终端|设备|产品|型号|邮编|版本|快递|运单|受理号|申请号|业务号|ISBN|isbn)[^0-9，,。；;\n]{0,6}\Z"
@@ -63,7 +66,9 @@ _MAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63} ?@ ?(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,12}"
     r"(?![A-Za-z0-9-])"
 )
-_RESERVED = re.compile(r"(?:\.|@ ?)(?:example\.(?:com|org|net|cn)|invalid|example|test)\Z", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(?:\.|@ ?)(?:example\.(?:com|org|net|cn)|x{2,6}\.com|invalid|example|test)\Z|\Agit@", re.IGNORECASE
+)
 _PASSPORT = re.compile(
     r"(?:护照|passport)[^0-9A-Za-z。；;\n]{0,10}(?P<it>[A-Za-z]{1,2}\d{7,8}|\d{9})(?![0-9A-Za-z])", re.IGNORECASE
 )
@@ -72,7 +77,7 @@ _PERMIT = re.compile(
 )
 _CREDIT_CODE = re.compile(r"[1-9ANY][1-9]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![0-9A-Za-z])")
 _PLATE = re.compile(
-    r"(?<![A-Za-z0-9])[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][ -]?"
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][ -]?"
     r"(?:[A-HJ-NP-Z0-9]{5}|[A-HJ-NP-Z0-9]{6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳])(?![A-Za-z0-9])"
 )
 _CHAT = r"(?:[微薇威徽溦维]信|[vV]信|(?<![A-Za-z])(?:[vV][xX]|[wW][xX]|WeChat|wechat|Wechat|weixin)(?![a-z_]))"
@@ -113,6 +118,9 @@ def _each(pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], b
 def id_cards(text: str) -> Iterator[Found]:
     """Identity cards: of 18 with the right check digit (behind 身份证 any of the right shape), of 15 behind 身份证."""
 
+    if not _ROW(text):
+        return
+
     def good(found: re.Match[str]) -> bool:
         number = _digits(found.group())
         return is_id_card(number) or (is_id_shape(number) and _is_before(_IDENTITY, text, found.start()))
@@ -132,11 +140,14 @@ def _is_before(pattern: re.Pattern[str], text: str, at: int) -> bool:
 def bank_cards(text: str) -> Iterator[Found]:
     """Cards whose check digit is right and under whose head banks issue such a length."""
 
+    if not _ROW(text):
+        return
+
     def good(found: re.Match[str]) -> bool:
         number = _digits(found.group())
         groups = [len(group) for group in re.split("[ -]", found.group())]
         regular = len(groups) == 1 or (min(groups[:-1]) >= 3 and max(groups) >= 4)
-        if not (regular and is_luhn(number)) or len(set(number)) < 3:
+        if not (regular and is_luhn(number)) or len(set(number)) < 2:
             return False
         if not is_card_head(number) or _UNIT.match(text, found.end()):
             return False
@@ -148,6 +159,9 @@ def bank_cards(text: str) -> Iterator[Found]:
 
 def mobiles(text: str) -> Iterator[Found]:
     """Mobile numbers of the mainland, with or without 86, in the ways in which people group them."""
+
+    if not _ROW(text):
+        return
 
     def good(found: re.Match[str]) -> bool:
         number = re.sub(r"\A(?:\+|00)?86[ -]?", "", found.group())
@@ -173,8 +187,9 @@ def landlines(text: str) -> Iterator[Found]:
             _is_before(_OTHER, text, found.start()) or _UNIT.match(text, found.end())
         )
 
-    for start, end in _each(_LANDLINE, text, good):
-        yield Found(start, end, "landline", _digits(text[start:end]))
+    if _ROW(text):
+        for start, end in _each(_LANDLINE, text, good):
+            yield Found(start, end, "landline", _digits(text[start:end]))
     for found in _LOCAL.finditer(text):
         if not _UNIT.match(text, found.end()):
             yield Found(found.start("it"), found.end("it"), "landline", _digits(found["it"]))
