@@ -10,6 +10,7 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
@@ -24,9 +25,11 @@ STAGES: dict[str, str] = {
 INTAKES: dict[str, str] = {
     "seeds": "cornucopia.factory.intake.seeds:Seeds",
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "triples": "cornucopia.factory.intake.triples:Triples",
     "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "documents": "cornucopia.factory.intake.documents:Documents",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 
