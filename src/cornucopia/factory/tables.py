@@ -29,6 +29,7 @@ INTAKES: dict[str, str] = {
     "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "documents": "cornucopia.factory.intake.documents:Documents",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 
