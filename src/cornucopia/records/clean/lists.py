@@ -10,7 +10,7 @@ from cornucopia.records.clean.rule import PUBLISHED, Rule
 _ITEM = re.compile(r"^([ \t]*)(?:(\d{1,2})([.、．)）])(?!\d)|([(（])(\d{1,2})([)）]))", re.MULTILINE)
 _REFERS = re.compile(r"第\s*[\d一二三四五六七八九十]+\s*[点项条步种个款]|(?:上述|前述|见)第?\s*\d")
 _INLINE = re.compile(r"[0-9]{1,2}[.、．)）][ \t]*(?=[\u4e00-\u9fff“《「【A-Z*])")
-_NO_ITEM_AFTER = re.compile(r"[\d.．A-Za-z第+=*/:：_\-]")
+_NO_ITEM_AFTER = re.compile(r"[\d.．A-Za-z第+=*/:_\-]")
 _THIRD = re.compile(r"3[.、．)）]")
 _SECOND = re.compile(r"[(（]2[)）]|(?<![\d.])2[、.．)）]")  # a line that counts for itself
 _SHORTEST = 5  # characters of an item that a list glued into one line has at the least
@@ -107,7 +107,7 @@ def _mended(text: str) -> str:
     return _renumbered(text)
 
 
-_HEAD = re.compile(r"\n[ \t]*[(（]?([0-9]{1,2})[.、．)）](?![0-9])").findall
+_HEAD = re.compile(r"[\n\uffff][ \t]*[(（]?([0-9]{1,2})[.、．)）](?![0-9])").findall
 _MIDDLE = re.compile(
     r"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第]3[.、．)）])|3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第][ ]3[.、．)）])"
 ).search
@@ -116,7 +116,7 @@ _MIDDLE = re.compile(
 def _suspicious(text: str) -> bool:
     """Whether the numbers at the heads of the lines do not go 1, 2, 3, or a third item stands within a line."""
     last = 0
-    for number in map(int, _HEAD(text)):
+    for number in map(int, _HEAD(f"\n{text}")):
         if number != last + 1 and (number != 1 or last == 1) and last:
             return True
         last = number

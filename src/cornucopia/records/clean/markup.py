@@ -62,7 +62,7 @@ _ALONE = re.compile(rf"^[ \t]*{_OFFICIAL}{_ADDRESS}[ \t]*$\n?", re.MULTILINE)
 _DEEP = r"(?:https?://|www\.)[A-Za-z0-9\-._:]{3,100}/[A-Za-z0-9\-._~:/?#@!$&*+,;=%]{1,2000}"  # a page, no site
 _BRACKETED = re.compile(rf"(?<!\])[ ]?[(（【]\s*{_OFFICIAL}{_DEEP}\s*[)）】]")
 _INTRODUCED = re.compile(
-    rf"(?:[，,。；;]?\s*(?:更多[^，。；\n]{{0,10}}|详情|详见|原文)?(?:请?(?:见|看|点击|访问|戳))?"
+    rf"(?:[，,；;]?\s*(?:更多[^，。；\n]{{0,10}}|详情|详见|原文)?(?:请?(?:见|看|点击|访问|戳))?"
     rf"(?:链接|网址|地址|原文|出处|来源)[：:]\s*){_OFFICIAL}{_ADDRESS}"
 )
 

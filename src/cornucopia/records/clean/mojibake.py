@@ -11,7 +11,9 @@ _BYTES = {bytes([byte]).decode("cp1252", "ignore") or chr(byte): byte for byte i
 _BYTES |= {chr(byte): byte for byte in range(0x80, 0xA0)}
 _WEST = "".join(map(re.escape, _BYTES))
 _WESTERN = re.compile(f"[{_WEST}]{{2,}}")
-_TORN = re.compile(f"[ã-ï][{''.join(c for c, b in _BYTES.items() if 0x80 <= b <= 0xBF)}]{{2}}".replace("-]", "\\-]"))
+_INNER = "".join(re.escape(char) for char, byte in _BYTES.items() if 0x80 <= byte <= 0xBF)
+# A first byte with two inner ones, or with one that stands in no Western text: of a sequence that lost the rest.
+_TORN = re.compile(f"[ã-ï](?:[{_INNER}]{{2}}|[\x80-\x9f¡-¯²-´¶¸-º¼-¾])")
 _COMMON = re.compile("[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef\u2010-\u203f]+")  # hanzi and Chinese punctuation
 # What common UTF-8 sequences (，。的是在一了我…) come to as GBK; all but a few are rare as words of their own.
 _TELLTALE = "锛銆鐨鏄鍦涓浜鎴鍜鏈鐢鍥绗鍙鈥浠鍏璇鑲鏃缁佸閲闄鎶鍒鏉"
@@ -48,7 +50,7 @@ def _mended(text: str) -> str:
     if _LOST.search(text) and "乱码" not in text:
         raise Beyond("有认不出的字（乱码，原来的字已经丢了）")
     text = _WESTERN.sub(_from_western, text)
-    if sum(map(text.count, _TELLTALE)) >= 2:
+    if any(char in text for char in _TELLTALE):
         text = _GBK.sub(_from_gbk, text)
     if "乱码" in text:  # a text about garbled text shows some
         return text
@@ -64,6 +66,6 @@ MOJIBAKE = Rule(
     "mojibake",
     "编码读错的乱码：能确定原文的恢复，不能的整条丢弃",
     _mended,
-    odd="\x80-\x9fÂ-ÖØ-ôŒœŽž锟烫屯\ufffd锛銆鐨鏄鈥",
+    odd=f"\x80-\x9fÂ-ÖØ-ôŒœŽž锟烫屯\ufffd{_TELLTALE}",
     phrases=r"\?\?\?\?",
 )
