@@ -10,6 +10,7 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
