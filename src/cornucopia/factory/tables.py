@@ -11,13 +11,22 @@ from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
     "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
+    "score": "cornucopia.records.quality.stage:Score",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
+    "converse": "cornucopia.factory.write.converse:Converse",
+    "instruct": "cornucopia.factory.write.instruct:Instruct",
+    "judge": "cornucopia.factory.write.judge:Judge",
+    "polish": "cornucopia.factory.write.polish:Polish",
+    "prefer": "cornucopia.factory.write.prefer:Prefer",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
 INTAKES: dict[str, str] = {
+    "seeds": "cornucopia.factory.intake.seeds:Seeds",
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "triples": "cornucopia.factory.intake.triples:Triples",
+    "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
