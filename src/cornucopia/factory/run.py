@@ -19,6 +19,7 @@ from cornucopia.factory.manifest import write_manifest, write_report_data
 from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
 from cornucopia.factory.plan import plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
+from cornucopia.factory.report.page import write_report
 from cornucopia.factory.shards import DROPPED, RECORDS, REJECTS, SURVEY, Shards, read_done
 from cornucopia.factory.sourcing import Sourced, prepare
 from cornucopia.factory.totals import Totals
@@ -182,6 +183,7 @@ class _Run:
         write_manifest(self.folder, self.recipe, self.steps, sources, totals, outputs)
         seconds = time.monotonic() - self.began
         self._write_timings(seconds, totals)
+        write_report(self.folder)
         used = {path for one in self.passes for path in _folders(one)}
         _clear(self.work, used | {source.folder for source in self.sources if source.folder})
         stages = [{"label": label, **totals.stages[label].counts()} for label in labels]
