@@ -11,7 +11,11 @@ from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
     "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
+    "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
+    "select": "cornucopia.records.mix.select:Select",
+    "split": "cornucopia.records.mix.split:Split",
+    "mix": "cornucopia.records.mix.mix:Mix",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "converse": "cornucopia.factory.write.converse:Converse",
@@ -29,6 +33,7 @@ INTAKES: dict[str, str] = {
     "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "documents": "cornucopia.factory.intake.documents:Documents",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 
