@@ -69,7 +69,7 @@ def test_what_stands_before_the_damage_is_kept(tmp_path, kind):
     path.write_bytes(data[: len(data) * 9 // 10])
     result = scan_records(path)
     assert len(result.records) > 10_000 or kind in ("bz2", "zst")  # these come in large blocks
-    assert "损坏" in result.rejects[-1].reason and result.rejects[-1].where == str(path)
+    assert "压缩文件" in result.rejects[-1].reason and result.rejects[-1].where == str(path)
 
 
 def test_archives_of_several_files_and_bombs_are_refused(tmp_path):

@@ -10,8 +10,14 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "clean": "cornucopia.records.clean.stage:Clean",
+    "redact": "cornucopia.records.privacy.stage:Redact",
+    "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
+    "select": "cornucopia.records.mix.select:Select",
+    "split": "cornucopia.records.mix.split:Split",
+    "mix": "cornucopia.records.mix.mix:Mix",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "converse": "cornucopia.factory.write.converse:Converse",

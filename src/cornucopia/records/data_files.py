@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cornucopia.core.errors import DataError, nearest, reason
+from cornucopia.core.errors import ConfigError, DataError, nearest, reason
 from cornucopia.records.rejects import REJECTS_SUFFIX
 from cornucopia.sources.kinds import sniff
 from cornucopia.sources.packed import SUFFIXES, Packed, bare_name, members
@@ -19,7 +20,7 @@ SUPPORTED = "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES)) + "，文字�
 _NAMED = 6  # files left out that are named
 
 
-def data_files(path: Path) -> tuple[list[Path], list[str]]:
+def files_in(path: Path) -> tuple[list[Path], list[str]]:
     """(the file, or the data files of a folder: its texts only where there is no other data; notes for the user).
 
     Raises:
@@ -51,6 +52,26 @@ def data_files(path: Path) -> tuple[list[Path], list[str]]:
         kinds = "、".join(sorted({p.suffix or p.name for p in found})[:8]) or "空文件夹"
         raise DataError("文件夹里没有数据文件", where=str(path), found=kinds, fix=SUPPORTED)
     return data or texts, notes
+
+
+def data_files(paths: Sequence[Path], name: str) -> list[Path]:
+    """The files among files and folders that a setting names, in a stable order, each once.
+
+    Args:
+        paths: as the user gave them.
+        name: of the setting, for the error.
+
+    Raises:
+        ConfigError: a path that is not there, or a folder without data.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        try:
+            found.update(dict.fromkeys(files_in(path)[0]))
+        except DataError as error:
+            told = error.found or "不存在"
+            raise ConfigError(f"{name} 里没有数据文件", where=str(path), found=told, fix=error.fix) from None
+    return list(found)
 
 
 def unpacked(file: Path) -> Path | Packed:

@@ -21,7 +21,7 @@ from cornucopia.records.data_files import (
     SUPPORTED,
     TABLE_SUFFIXES,
     TEXT_SUFFIXES,
-    data_files,
+    files_in,
     unpacked,
 )  # fmt: skip
 from cornucopia.records.decode import TextFile, binary_kind
@@ -87,7 +87,7 @@ class RecordStream:
             DataError: no such path, a folder without data, a file that cannot be read, a mapped column that no row has,
                 or when strict the first bad row.
         """
-        files, notes = data_files(self.path)
+        files, notes = files_in(self.path)
         self.notes += notes
         for file in files:
             for item in self._read(file):
