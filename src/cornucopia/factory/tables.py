@@ -12,6 +12,7 @@ from cornucopia.core.errors import ConfigError, nearest
 STAGES: dict[str, str] = {
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
+    "perplexity": "cornucopia.factory.perplexity:Perplexity",
     "select": "cornucopia.records.mix.select:Select",
     "split": "cornucopia.records.mix.split:Split",
     "mix": "cornucopia.records.mix.mix:Mix",
