@@ -10,6 +10,7 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
     "perplexity": "cornucopia.factory.perplexity:Perplexity",
