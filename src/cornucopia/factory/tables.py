@@ -10,6 +10,8 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "clean": "cornucopia.records.clean.stage:Clean",
+    "redact": "cornucopia.records.privacy.stage:Redact",
     "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
