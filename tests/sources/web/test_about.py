@@ -10,7 +10,6 @@ from cornucopia.sources.web.about import about_page, day_of
 from cornucopia.sources.web.hosts import retry_after
 from cornucopia.sources.web.tree import parse_html
 
-
 LD = "<script type='application/ld+json'>"
 
 
