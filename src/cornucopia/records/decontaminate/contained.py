@@ -24,7 +24,7 @@ _BITS = 22  # of the table by which most runs are told at once to be none of the
 
 
 def _tells(item: Item, size: int) -> bool:
-    """Whether a question with all that is looked for beside it is enough to know it by: 谢谢 with three moods is not."""
+    """Whether a question with what is looked for beside it can be known by that: 谢谢 with three moods cannot."""
     return bool(item.rest) and len(normalized("".join([item.stem, *item.rest]))) >= size
 
 
