@@ -10,8 +10,15 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "clean": "cornucopia.records.clean.stage:Clean",
+    "redact": "cornucopia.records.privacy.stage:Redact",
+    "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
+    "perplexity": "cornucopia.factory.perplexity:Perplexity",
+    "select": "cornucopia.records.mix.select:Select",
+    "split": "cornucopia.records.mix.split:Split",
+    "mix": "cornucopia.records.mix.mix:Mix",
     "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
     "converse": "cornucopia.factory.write.converse:Converse",
@@ -29,6 +36,7 @@ INTAKES: dict[str, str] = {
     "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "documents": "cornucopia.factory.intake.documents:Documents",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 

@@ -158,6 +158,24 @@ def test_dropped_labels_and_doubled_phrasings(tmp_path):
     assert {record.origin for record in records} == {"r.txt:2"}
 
 
+def test_rows_that_ask_the_same_become_one(tmp_path):
+    rows = [
+        ("甲", "乙", "unknown", "句"),
+        ("丙", "丁", "unknown", "句"),
+        ("甲", "乙", "持股", "句"),
+        ("甲", "乙", "增持", "句"),
+    ]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    config = {"together": True, "weak_labels": ["没有说明关系"]}
+    one, other = made(tmp_path, text, "relation", "r.txt", forms=["word"], **config)[0]
+    assert (one.golden, one.origin, other.golden) == ("持股、增持", "r.txt:1", "没有说明关系")
+    one, other = made(tmp_path, text, "relation", "r.txt", forms=["json"], **config)[0]
+    assert json.loads(one.golden)["关系"] == ["持股", "增持"]
+    assert json.loads(other.golden)["关系"] == "没有说明关系"
+    with pytest.raises(UsageError, match="没有类别"):
+        made(tmp_path, text, "summary", "r.txt", together=True)
+
+
 def test_the_seed_and_the_place_decide(tmp_path):
     text = "".join(f"第{number}句话,{number % 3}\n" for number in range(40))
     one, again, other = (made(tmp_path, text, "sentiment", "s.csv", seed=seed)[0] for seed in (7, 7, 8))

@@ -37,6 +37,8 @@ class TasksConfig(IntakeConfig):
     label_list: float = option(0.5, "问题里给出类别清单的机会，0 到 1", ge=0, le=1)
     most_labels: int = option(20, "清单最多列几个类别；更多时抽一部分，正确的一定在内", gt=1)
     drop_labels: list[str] = option([], "这些类别的行不要（写转成说法以后的）")
+    together: bool = option(False, "只有类别不同的几行合成一条（同一问题有几个答案的集子要合）；要记住整个集子")
+    weak_labels: list[str] = option([], "合成一条时，有别的类别就不算的类别，如 没有说明关系")
 
 
 class Tasks(Intake):
@@ -52,6 +54,8 @@ class Tasks(Intake):
         self._template = task_template(config.task)
         self._task = Path(config.task).stem
         self._reader = Reader(self._template, config.columns, config.labels)
+        if config.together and not self._template.label:
+            raise UsageError("这种任务没有类别，合不到一起", where="together", found=self._task, fix="去掉 together")
         for given, known, what in (
             (config.forms, list(self._template.forms), "forms"),
             (list(config.columns), list(self._template.fields), "columns"),
@@ -71,7 +75,7 @@ class Tasks(Intake):
 
     def _items(self, seed: int) -> Iterator[Record | Reject]:
         labels, before, again = self._labels(), ("", 0), 1
-        for file, line, raw, found in self._rows():
+        for file, line, raw, found in self._merged() if self.config.together else self._rows():
             if isinstance(found, str):
                 yield Reject(line, found, raw, str(file))
                 continue
@@ -93,6 +97,22 @@ class Tasks(Intake):
                         yield file, row.line, row.raw, self._reader.read(part)
                     except DataError as error:
                         yield file, row.line, row.raw, "；".join(filter(None, (error.what, error.found, error.fix)))
+
+    def _merged(self) -> Iterator[tuple[Path, int, str, Fields | str]]:
+        """The rows, those that ask the same as one with all their labels, in the place of the first."""
+        name, rows = self._template.label, dict[str, tuple[Path, int, str, Fields]]()
+        for file, line, raw, found in self._rows():
+            if isinstance(found, str):
+                yield file, line, raw, found
+                continue
+            key = json.dumps({field: value for field, value in found.items() if field != name}, ensure_ascii=False)
+            known = rows.setdefault(key, (file, line, raw, found | {name: []}))[3]
+            known[name] = list(dict.fromkeys([*known[name], *_labels_of(found, self._template)]))
+        for file, line, raw, found in rows.values():
+            strong = [label for label in found[name] if label not in self.config.weak_labels]
+            labels = strong or list(found[name])
+            several = len(labels) > 1 or name in self._template.lists
+            yield file, line, raw, found | {name: labels if several else labels[0]}
 
     def _labels(self) -> list[str]:
         """What the set's labels are; those of its first rows stand for all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -13,39 +13,16 @@ from typing import Any
 import numpy as np
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import ConfigError
 from cornucopia.core.paths import cache_folder
+from cornucopia.records.data_files import data_files
 from cornucopia.records.duplicates.settings import DeduplicateConfig
 from cornucopia.records.duplicates.survey import survey
 from cornucopia.records.schema import Record
-from cornucopia.records.stream import DATA_SUFFIXES, TEXT_SUFFIXES, RecordStream
+from cornucopia.records.stream import RecordStream
 
 _AT_ONCE = 20_000  # records surveyed at a time: bounds memory
 _SHAPES = ("scope", "near", "threshold", "gram", "numbers", "score")  # settings that a survey depends on
 _VERSION = 1  # of what a survey holds
-
-
-def data_files(paths: Sequence[Path], name: str) -> list[Path]:
-    """The files among files and folders, in a stable order, each once.
-
-    Args:
-        paths: as the user gave them.
-        name: of the setting, for the error.
-
-    Raises:
-        ConfigError: a path that is not there, or a folder without data.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        inside = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-        data = [file for file in inside if file == path or file.suffix.lower() in DATA_SUFFIXES]
-        data = data or [file for file in inside if file.suffix.lower() in TEXT_SUFFIXES]
-        if not data:
-            raise ConfigError(
-                f"{name} 里没有数据文件", where=str(path), found="空文件夹" if path.is_dir() else "不存在"
-            )
-        found.update(dict.fromkeys(data))
-    return list(found)
 
 
 def known_surveys(config: DeduplicateConfig) -> list[Path]:

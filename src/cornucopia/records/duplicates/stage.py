@@ -9,9 +9,10 @@ import orjson
 
 from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import write_jsonl
+from cornucopia.records.data_files import data_files
 from cornucopia.records.duplicates.conflicts import PARTS, answer_row, put_together
 from cornucopia.records.duplicates.decide import CLUSTERS, decide, decision_file
-from cornucopia.records.duplicates.known import data_files, known_surveys
+from cornucopia.records.duplicates.known import known_surveys
 from cornucopia.records.duplicates.settings import DeduplicateConfig
 from cornucopia.records.duplicates.survey import survey
 from cornucopia.records.schema import Record
