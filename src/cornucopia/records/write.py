@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
-from cornucopia.records.formats import EXTRA, META, to_record
+from cornucopia.records.formats import EXTRA, to_record
 from cornucopia.records.json_values import written
 from cornucopia.records.native import native_row
+from cornucopia.records.plain_rows import META, reads_back
 from cornucopia.records.reduce import reduced
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
@@ -43,6 +44,7 @@ WRITERS: dict[str, Writer] = {
     "text": text,
     "record": native_row,
 }
+_PLAIN = ("openai", "sharegpt", "alpaca")  # formats that a plain record comes back from as it is
 _FIELDS = {
     "messages": "对话", "text": "正文", "tools": "工具", "passages": "材料", "rejected": "没选中的回答",
     "extra": "其他的键",
@@ -114,7 +116,7 @@ def row_of(record: Record, to: str, sink: Sink | None = None) -> dict[str, Any]:
     if sink is not None and cells:
         row = {key: _cell(key, value) for key, value in row.items()}
         sink.check(row)
-    if to != "text" or record.text:
+    if (to != "text" or record.text) and (cells or to not in _PLAIN or not reads_back(record)):
         _check(record, row, to)
     return row
 
