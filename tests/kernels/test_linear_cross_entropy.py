@@ -47,3 +47,23 @@ def test_no_rows():
     loss = linear_cross_entropy(h[:0], w, targets[:0])
     assert loss.item() == 0.0
     loss.backward()
+
+
+@pytest.mark.parametrize("rows", [1, 70])
+def test_rows_are_weighed_one_by_one(rows, monkeypatch):
+    """Loss and gradients where each row counts for what its caller makes of it."""
+    monkeypatch.setattr(module, "CHUNK_BYTES", 32 * 4 * 50)
+    generator = torch.Generator().manual_seed(3)
+    hidden, weight = (torch.randn(n, 16, generator=generator, dtype=torch.float64) for n in (rows, 50))
+    targets = torch.randint(0, 50, (rows,), generator=generator)
+    found = []
+    for each in (
+        lambda h, w: module.row_cross_entropy(h, w, targets),
+        lambda h, w: torch.nn.functional.cross_entropy(h @ w.T, targets, reduction="none"),
+    ):
+        h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        losses = each(h, w)
+        (losses.square() * torch.arange(1, rows + 1)).sum().backward()
+        found.append((losses.detach(), h.grad, w.grad.double()))
+    for ours, plain in zip(*found, strict=True):
+        assert torch.allclose(ours, plain, rtol=1e-5, atol=1e-5)

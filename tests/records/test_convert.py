@@ -9,14 +9,14 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.formats import to_record
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record, ToolCall
-from cornucopia.records.write import WRITERS, row_of, write_records
+from cornucopia.records.write import WRITERS, _is_plain, row_of, write_records
 
 WORDS = st.sampled_from(
     ["问题", "答", "1.5%", "=1+1", "a\nb", "nan", "[]", '["x"]', "{", "A. 甲", " 空格 ", '"', "0", "是"]
@@ -188,3 +188,15 @@ def test_wide_encodings_are_read_and_named(tmp_path, encoding):
     result = read_records(tmp_path / "a.jsonl", rejects=False)
     assert result.records[0].question == "年金险是什么"
     assert any(encoding.upper() in note for note in result.notes)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(conversations(), st.sampled_from(sorted(set(WRITERS) - {"text", "record"})))
+def test_rows_that_are_not_read_back_would_come_back_the_same(record, to):
+    assume(_is_plain(record))
+    try:
+        row = WRITERS[to](record)
+    except DataError:
+        return
+    row |= record.extra | {"id": record.id, "domain": record.domain}
+    assert same(to_record(row)[0], record)

@@ -21,6 +21,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("cornucopia.cli.data", "run_check", "逐行检查，列出坏行的 文件:行号 和原因"),
     "convert": ("cornucopia.cli.data_convert", "run", "转换格式：alpaca、sharegpt、openai、csv、xlsx 等，读回来不变"),
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
+    "crawl": ("cornucopia.cli.data_crawl", "run", "抓网页：守 robots.txt，限速，不出允许范围，可续跑"),
     "build": ("cornucopia.cli.data_build", "run", "数据工厂：按配方从来源做出训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
     "review": ("cornucopia.cli.data_review", "run", "在浏览器里逐条审：来源在旁边，按键采纳、修改、不要"),

@@ -28,6 +28,9 @@ def run(argv: list[str]) -> int:
     )
     built = build(recipe)
     show_counts(built)
+    told = "、".join(str(path) for paths in built.reports.values() for path in paths)
+    if told:
+        say(f"另有 {told}")
     files = "、".join(f"{built.folder / row['path']}（{row['records']:,} 条）" for row in built.outputs)
     say(f"已写 {files}，用了 {built.seconds:.0f} 秒")
     return 0

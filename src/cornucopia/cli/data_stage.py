@@ -97,6 +97,11 @@ def _placed(built: Built, out: Path) -> list[tuple[Path, int]]:
         path = out if len(built.outputs) == 1 else out.with_name(f"{stem}-{row['split']}{suffix}")
         (built.folder / row["path"]).replace(path)
         placed.append((path, row["records"]))
+    for label, reports in built.reports.items():
+        for report in reports:
+            path = out.with_name(stem + report.name.removeprefix(label))
+            report.replace(path)
+            say(f"另有 {path}")
     for kind in ("dropped", "rejects"):
         path = out.with_name(f"{stem}.{kind}.jsonl")
         if (built.folder / f"{kind}.jsonl").is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,24 @@ def write_joined(passes: Sequence[tuple[Shards, int]], kind: str, path: Path) ->
         replace_file(path, _blocks(there))
     else:
         path.unlink(missing_ok=True)
+
+
+def write_reports(reports: Iterable[tuple[str, Path]], folder: Path) -> dict[str, list[Path]]:
+    """Copy what the steps wrote for the user to `folder` as LABEL.NAME; those of an earlier run go.
+
+    Args:
+        reports: (label, folder with the files) of each step.
+        folder: the output folder.
+    """
+    written = {}
+    for label, place in reports:
+        for old in folder.glob(f"{label}.*"):
+            old.unlink()
+        found = sorted(place.iterdir()) if place.is_dir() else []
+        for path in found:
+            replace_file(folder / f"{label}.{path.name}", _blocks([path]))
+        written[label] = [folder / f"{label}.{path.name}" for path in found]
+    return written
 
 
 def _joined(path: Path, parts: Sequence[Path]) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from cornucopia.core.jsonl import Appender, write_json
 from cornucopia.factory.engines import Engine, InProcess, open_engine
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.manifest import write_manifest, write_report_data
-from cornucopia.factory.outputs import write_joined, write_outputs
+from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
 from cornucopia.factory.plan import plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
+from cornucopia.factory.report.page import write_report
 from cornucopia.factory.shards import DROPPED, RECORDS, REJECTS, SURVEY, Shards, read_done
 from cornucopia.factory.sourcing import Sourced, prepare
 from cornucopia.factory.totals import Totals
@@ -38,6 +39,7 @@ class Built:
         folder: the output folder.
         outputs: {path, split, records, bytes, sha256} of each file.
         stages: {label, name, in, out, dropped, changed} of each step.
+        reports: label -> files that the step wrote for the user.
         rejects: bad rows of the input.
         seconds: of this run.
     """
@@ -45,6 +47,7 @@ class Built:
     folder: Path
     outputs: list[dict[str, Any]]
     stages: list[dict[str, Any]]
+    reports: dict[str, list[Path]]
     rejects: int
     seconds: float
 
@@ -124,6 +127,8 @@ class _Run:
         began = time.monotonic()
         label = f"第 {number + 1}/{len(self.passes)} 遍 {names}"
         records = self._do(label, [job for job in jobs if not shards.has(job.number)], work.local)
+        for step in work.steps:
+            opened(step.target, step.settings).finish(Context(step.folder, 0, self.recipe.seed))
         if work.survey:
             _decide(work.survey, [shards.path(n, SURVEY) for n in range(total)], self.recipe.seed)
         write_json(work.folder / "done.json", {"shards": total})
@@ -171,14 +176,19 @@ class _Run:
         bad = [*((Shards(one.folder), one.count) for one in self.sources if one.pieces is None), held[0]]
         write_joined(bad, REJECTS, self.folder / "rejects.jsonl")
         sources = list(zip(self.sources, self._source_counts(), strict=True))
+        reports = write_reports(
+            ((s.label, Context(s.folder).report) for one in self.passes for s in one.steps), self.folder
+        )
         write_report_data(self.folder, self.steps, self.passes, sources, totals, outputs, bad)
         write_manifest(self.folder, self.recipe, self.steps, sources, totals, outputs)
         seconds = time.monotonic() - self.began
         self._write_timings(seconds, totals)
+        write_report(self.folder)
         used = {path for one in self.passes for path in _folders(one)}
         _clear(self.work, used | {source.folder for source in self.sources})
         stages = [{"label": label, **totals.stages[label].counts()} for label in labels]
-        return Built(self.folder, outputs, stages, sum(counts["rejects"] for _, counts in sources), seconds)
+        rejects = sum(counts["rejects"] for _, counts in sources)
+        return Built(self.folder, outputs, stages, reports, rejects, seconds)
 
     def _source_counts(self) -> Iterator[dict[str, int]]:
         first = 0

@@ -10,14 +10,30 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
+    "ground": "cornucopia.records.ground:Ground",
+    "score": "cornucopia.records.quality.stage:Score",
+    "select": "cornucopia.records.mix.select:Select",
+    "split": "cornucopia.records.mix.split:Split",
+    "mix": "cornucopia.records.mix.mix:Mix",
+    "deduplicate": "cornucopia.records.duplicates.stage:Deduplicate",
     "ask": "cornucopia.factory.write.ask:Ask",
+    "converse": "cornucopia.factory.write.converse:Converse",
+    "instruct": "cornucopia.factory.write.instruct:Instruct",
+    "judge": "cornucopia.factory.write.judge:Judge",
+    "polish": "cornucopia.factory.write.polish:Polish",
+    "prefer": "cornucopia.factory.write.prefer:Prefer",
     "reviewed": "cornucopia.factory.review.stage:Reviewed",
 }
 
 INTAKES: dict[str, str] = {
+    "seeds": "cornucopia.factory.intake.seeds:Seeds",
     "calculations": "cornucopia.factory.intake.calculations:Calculations",
+    "triples": "cornucopia.factory.intake.triples:Triples",
+    "crawl": "cornucopia.factory.intake.crawl:CrawlIntake",
     "tasks": "cornucopia.factory.intake.tasks:Tasks",
     "handbook": "cornucopia.factory.intake.handbook:Handbook",
+    "documents": "cornucopia.factory.intake.documents:Documents",
     "records": "cornucopia.factory.intake.records:RecordsIntake",
 }
 

@@ -118,8 +118,8 @@ def worked(result: Result) -> str:
 def read_question(question: str) -> tuple[Calculator, dict[str, Any]] | None:
     """The calculator and inputs a question asks for, or None when no phrasing fits it."""
     text = _stripped(question)
-    for phrasing, pattern in _patterns():
-        match = pattern.fullmatch(text)
+    for phrasing, words, pattern in _patterns():
+        match = pattern.fullmatch(text) if words in text else None
         if match:
             values = {name: _value(phrasing.slots[name], spoken) for name, spoken in match.groupdict().items()}
             return find(phrasing.calculator), as_inputs(phrasing, values)
@@ -142,13 +142,14 @@ def _stripped(question: str) -> str:
 
 
 @cache
-def _patterns() -> tuple[tuple[Phrasing, re.Pattern[str]], ...]:
+def _patterns() -> tuple[tuple[Phrasing, str, re.Pattern[str]], ...]:
+    """(phrasing, the longest words that stand in every such question, pattern) of each way to ask."""
     rows = []
     for phrasing in phrasings():
         for ask in phrasing.asks:
             parts = re.split(r"\{(\w+)\}", ask)
             source = "".join(_group(phrasing, part) if i % 2 else re.escape(part) for i, part in enumerate(parts))
-            rows.append((phrasing, re.compile(source)))
+            rows.append((phrasing, max(parts[::2], key=len), re.compile(source)))
     return tuple(rows)
 
 

@@ -32,6 +32,57 @@ def linear_cross_entropy(hidden: torch.Tensor, weight: torch.Tensor, targets: to
     return _LinearCrossEntropy.apply(hidden, weight, targets)
 
 
+def row_cross_entropy(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """-log softmax(hidden @ weight.T)[target] of each row, for losses that weigh rows by what they come to.
+
+    The backward pass computes the chunks' logits again: what a row's gradient is multiplied by is not known before.
+
+    Args:
+        hidden, weight, targets: as of `linear_cross_entropy`.
+
+    Returns:
+        (S,) float32, in nats.
+    """
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    return _RowCrossEntropy.apply(hidden, weight, targets)
+
+
+class _RowCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        dtype = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+        norms, losses = (hidden.new_empty(hidden.shape[0], dtype=dtype) for _ in range(2))
+        rows = max(CHUNK_BYTES // (4 * weight.shape[0]), 32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            for start in range(0, hidden.shape[0], rows):
+                part = slice(start, start + rows)
+                logits = (hidden[part] @ weight.T).to(dtype)
+                norms[part] = logits.logsumexp(1)
+                losses[part] = norms[part] - logits.gather(1, targets[part, None]).squeeze(1)
+        ctx.save_for_backward(hidden, weight, targets, norms)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        hidden, weight, targets, norms = ctx.saved_tensors
+        grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        rows = max(CHUNK_BYTES // (4 * weight.shape[0]), 32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            for start in range(0, hidden.shape[0], rows):
+                part = slice(start, start + rows)
+                error = (hidden[part] @ weight.T).to(norms.dtype).sub_(norms[part, None]).exp_()
+                error.scatter_add_(1, targets[part, None], -torch.ones_like(norms[part, None]))  # softmax - onehot
+                error = error.mul_(grad[part, None]).to(hidden.dtype)
+                if grad_hidden is not None:
+                    torch.mm(error, weight, out=grad_hidden[part])
+                if grad_weight is not None:
+                    grad_weight += error.T @ hidden[part]
+        return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype), None
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

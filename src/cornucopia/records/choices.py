@@ -46,6 +46,11 @@ def has_options(row: dict[str, Any]) -> bool:
     return len(_columns(row)) >= 2 or _key(row) is not None
 
 
+def is_option_key(key: str) -> bool:
+    """Whether options or the answer to them may stand under a key."""
+    return bool(_column_label(key)) or key.strip().lower() in (*_KEYS, *_ANSWER_KEYS)
+
+
 def pop_options(row: dict[str, Any]) -> list[Option]:
     """The options, taken out of the row.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cornucopia.core.errors import DataError, UsageError, nearest
 from cornucopia.records.beside import pop_passages, pop_tools, with_images
-from cornucopia.records.choices import has_options
+from cornucopia.records.choices import has_options, is_option_key
 from cornucopia.records.json_values import STRICT, decode_value
 from cornucopia.records.native import MARK, is_native, native_record
 from cornucopia.records.plain_rows import META, plain_record
@@ -31,7 +31,7 @@ from cornucopia.records.shapes import (
     from_summary,
     turns_under,
 )
-from cornucopia.records.turns import is_switch
+from cornucopia.records.turns import REASONING, is_switch
 
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 EXTRA = "_extra"  # column of a table that holds, as the JSON text of an object, what a table has no type for
@@ -164,6 +164,15 @@ def parse_columns(words: Iterable[str]) -> dict[str, str]:
             raise UsageError("没有这个标准列名", found=known, fix=fix)
         columns[known] = own
     return columns
+
+
+@lru_cache(4096)
+def is_own_key(key: str) -> bool:
+    """Whether a key of a row means nothing to any format, whatever stands under it, so that it goes to Record.extra."""
+    name = key.strip().lower()
+    told = {*_ALIASES, *_KNOWN_KEYS, *REASONING, EXTRA, MARK, "complete", "tools", "functions", "images", "image"}
+    told |= {"passages", "kto_tag", "label", "body", "custom_id", "type"}
+    return name == key.lower() and name not in told and not is_option_key(key)
 
 
 def _canonical(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What a record may be learnt for. A row that was made for one objective is never taken for another in silence.
 
 Objectives: `sft` (the answers are demonstrations), `pretrain` (all text is learnt), `preference` (one answer rather
-than others), `kto` (answers marked good or bad).
+than others), `kto` (answers marked good or bad; the answers
+of a pair are one of each).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def fits(record: Record, objective: str) -> str:
     if objective == "pretrain":
         return "标了 label: false（KTO 的坏回答），不能当文档学" if record.label is False else ""
     if objective == "kto":
-        return "" if record.label is not None and record.answer else "没有 label（KTO 要标明回答是好是坏）"
+        told = record.label is not None or record.rejected
+        return "" if told and record.answer else "没有 label（KTO 要标明回答是好是坏），也没有 chosen 和 rejected"
     if objective == "preference":
         return "" if record.rejected and record.answer else "没有 chosen 和 rejected（偏好训练要成对的回答）"
     return _demonstration(record)

@@ -1,6 +1,7 @@
 """Texts that are nearly the same, within a data set or between it and a held-out one. numpy only, no model.
 
-Two texts are compared by the Jaccard similarity of the character 5-grams of what `sameness` compares. Candidates come
+Two texts are compared by the Jaccard similarity of the character 5-grams of what `sameness` compares: exactly, where
+`duplicates/` estimates it for sets too large for that. Candidates come
 from prefix filtering (Bayardo et al., "Scaling Up All Pairs Similarity Search", WWW 2007): texts at least `threshold`
 alike share one of their rarest n-grams, so phrases that every row has cost nothing.
 """
@@ -9,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cornucopia.records.sameness import comparable
+from cornucopia.records.fold import Hashes, fold, gram_hashes, keys
+from cornucopia.records.sameness import said
 from cornucopia.records.schema import Record
-
-Hashes = NDArray[np.uint64]
 
 GRAM = 5
 SKETCH = 1024  # a text with more distinct n-grams is compared by its 1,024 smallest hashes
 WINDOW = 32  # within one rare n-gram's list each text meets the next 32 of similar length
 _BATCH = 4_000_000  # candidate pairs kept before doubles are dropped: bounds memory
-_BASE, _MIX = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,46 @@ class Pair:
     similarity: float
 
 
+@dataclass(frozen=True)
+class Grams:
+    """What is compared of some records.
+
+    Args:
+        keys: of each, a hash of its text.
+        hashes: of each, the sorted distinct hashes of its n-grams, at most SKETCH of them.
+    """
+
+    keys: list[int]
+    hashes: list[Hashes]
+
+
+def grams_of(records: Sequence[Record]) -> Grams:
+    """What `comparable` gives of each record, as n-grams."""
+    parts = [[text for text in said(record) if text] for record in records]
+    folded = fold(list(chain.from_iterable(parts))).joined(np.array([len(texts) for texts in parts], np.int64))
+    hashes, bounds = gram_hashes(folded, GRAM)
+    sets = [np.unique(hashes[a:b])[:SKETCH] for a, b in pairwise(bounds)]
+    nothing = np.zeros(1, dtype=np.uint64)
+    return Grams(keys(folded).tolist(), [found if len(found) else nothing for found in sets])
+
+
 def near_duplicates(records: Sequence[Record], threshold: float = 0.6) -> list[Pair]:
     """Pairs within one set, most alike first. Of several equal texts each is paired with the first only."""
-    texts = [comparable(record) for record in records]
-    return _pairs(texts, [0] * len(texts), threshold)
+    return _pairs(grams_of(records), [0] * len(records), threshold)
 
 
-def overlap(records: Sequence[Record], held_out: Sequence[Record], threshold: float = 0.6) -> list[Pair]:
+def overlap(records: Sequence[Record], held_out: Sequence[Record] | Grams, threshold: float = 0.6) -> list[Pair]:
     """Pairs of a record and a held-out one, most alike first: what a test set has leaked into training."""
-    texts = [comparable(record) for record in (*records, *held_out)]
-    pairs = _pairs(texts, [0] * len(records) + [1] * len(held_out), threshold)
+    own, other = grams_of(records), held_out if isinstance(held_out, Grams) else grams_of(held_out)
+    both = Grams(own.keys + other.keys, own.hashes + other.hashes)
+    pairs = _pairs(both, [0] * len(own.keys) + [1] * len(other.keys), threshold)
     return [Pair(pair.left, pair.right - len(records), pair.similarity) for pair in pairs]
 
 
-def _pairs(texts: list[str], sides: list[int], threshold: float) -> list[Pair]:
+def _pairs(grams: Grams, sides: list[int], threshold: float) -> list[Pair]:
     """Pairs within side 0, or, when there is a side 1, between the sides."""
-    across = any(sides)
-    first: dict[tuple[str, int], int] = {}
+    across, texts = any(sides), grams.keys
+    first: dict[tuple[int, int], int] = {}
     for index, (text, side) in enumerate(zip(texts, sides, strict=True)):
         first.setdefault((text, side), index)
     equal = [
@@ -61,26 +84,11 @@ def _pairs(texts: list[str], sides: list[int], threshold: float) -> list[Pair]:
     rows = list(first.values())
     chosen = np.array([sides[row] for row in rows], dtype=np.int8)
     found = []
-    for left, right, similarity in _similar([_hashes(texts[row]) for row in rows], chosen, across, threshold):
+    for left, right, similarity in _similar([grams.hashes[row] for row in rows], chosen, across, threshold):
         low, high = sorted((rows[left], rows[right]))
         if texts[low] != texts[high]:
             found.append(Pair(low, high, min(round(similarity, 4), 0.9999)))  # 1 is for equal texts
     return sorted(equal + found, key=lambda pair: (-pair.similarity, pair.left, pair.right))
-
-
-def _hashes(text: str) -> Hashes:
-    """Sorted distinct hashes of the text's n-grams (a shorter text is one n-gram), at most SKETCH of them."""
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
-    size = min(GRAM, len(points))
-    if size == 0:
-        return np.zeros(1, dtype=np.uint64)
-    total = np.full(len(points) - size + 1, size, dtype=np.uint64)
-    for offset in range(size):
-        total = total * np.uint64(_BASE) + points[offset : len(points) - size + 1 + offset]
-    total ^= total >> np.uint64(33)
-    total *= np.uint64(_MIX)
-    total ^= total >> np.uint64(33)
-    return np.unique(total)[:SKETCH]
 
 
 def _similar(

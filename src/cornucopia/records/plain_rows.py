@@ -1,9 +1,8 @@
 """A short way through `formats.to_record` for the rows that nearly all large files consist of.
 
 A question with its answer, or turns of role and content, texts throughout and no other key than provenance: for these
-the record is made directly, several times as fast. Whatever is not plainly one of them is left to `to_record`; a test
-holds the two to the same result. The other way round, `reads_back` says of a record that it comes back from such a row
-as it is, so that nobody need try.
+the record is made directly, several times as fast. Whatever is not plainly one of them is left to `any_record`; a test
+holds the two to the same result.
 """
 
 from __future__ import annotations
@@ -120,33 +119,3 @@ def _turns(items: Any) -> tuple[Message, ...] | None:
         asks = asks or role == "user"
         turns.append(Message.plain(role, content))
     return tuple(turns) if asks and items[-1]["role"] == "assistant" else None
-
-
-def reads_back(record: Record) -> bool:
-    """Whether the record is surely read as it is from its row of questions and answers, or turns."""
-    return (
-        record.complete
-        and record.label is None
-        and not (record.text or record.tools or record.passages or record.rejected)
-        and record.extra.keys() <= MARKS
-        and all(value is not None and value != "" for value in record.extra.values())
-        and len(record.messages) > 1
-        and record.messages[-1].role == "assistant"
-        and all(_is_plain(message) for message in record.messages)
-        and any(message.role == "user" for message in record.messages)
-        and all((value := getattr(record, key)) == value.strip() for key in META)
-    )
-
-
-def _is_plain(message: Message) -> bool:
-    content = message.content.lstrip()
-    held = message.reasoning or message.tool_calls or message.tool_call_id or message.name or message.images
-    return (
-        bool(content)
-        and content[0] != "["
-        and "<" not in content  # <image>, <think>
-        and not held
-        and not message.extra
-        and message.learnt is None
-        and message.role != "tool"
-    )

@@ -29,15 +29,35 @@ _SPACE = re.compile(r"\s+")
 
 def normalized(text: str) -> str:
     """The text as it is compared; one of nothing but punctuation stays as it is."""
-    folded = unicodedata.normalize("NFKC", text.translate(_RAISED)).translate(_MINUS).casefold()
+    folded = unified(text)
     folded = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), _DASH.sub("-", folded))
     return _DROPPED.sub("", _SPACE.sub("", folded)) or text.strip()
+
+
+def unified(text: str) -> str:
+    """Characters of one meaning made one: width, case, signs of minus. What `normalized` begins with."""
+    return unicodedata.normalize("NFKC", text.translate(_RAISED)).translate(_MINUS).casefold()
+
+
+def is_kept(char: str) -> bool:
+    """Whether `normalized` keeps this character, however it is surrounded."""
+    return not _DROPPED.match(char)
+
+
+def said(record: Record) -> list[str]:
+    """What is said before the answer, turn by turn with its material and without the system's; or the document."""
+    if not record.messages:
+        return [record.text]
+    turns = record.messages[:-1] if record.answer else record.messages
+    if len(turns) == 1 and turns[0].role != "system" and not record.passages:  # most records
+        return [turns[0].content]
+    last = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    texts = [turn.content + (record.material if at == last else "") for at, turn in enumerate(turns)]
+    return [text for text, turn in zip(texts, turns, strict=True) if turn.role != "system"]
 
 
 def comparable(record: Record) -> str:
     """What is compared of a record: everything that is said before the answer, with its material, or the document."""
     if not record.messages:
         return normalized(record.text)
-    turns = record.prompt().turns()
-    said = [f"{turn.content}{material}" for turn, material in turns if turn.role != "system"]
-    return "\n".join(normalized(text) for text in said if text)
+    return "\n".join(normalized(text) for text in said(record) if text)

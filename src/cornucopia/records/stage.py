@@ -70,6 +70,11 @@ class Context:
     shard: int = 0
     seed: int = 42
 
+    @property
+    def report(self) -> Path:
+        """Files put here by `finish` are given to the user beside the output."""
+        return self.folder / "report"
+
 
 class Stage(ABC):
     """One step.
@@ -110,3 +115,11 @@ class Stage(ABC):
     @abstractmethod
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         """Work on one shard."""
+
+    def finish(self, context: Context) -> None:
+        """Once all shards are done: write to `context.report` what the user should read. May run twice.
+
+        Args:
+            context: its `shard` means nothing here.
+        """
+        return None

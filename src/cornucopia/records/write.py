@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
-from cornucopia.records.formats import EXTRA, to_record
+from cornucopia.records.formats import EXTRA, is_own_key, to_record
 from cornucopia.records.json_values import written
 from cornucopia.records.native import native_row
-from cornucopia.records.plain_rows import META, reads_back
+from cornucopia.records.plain_rows import META
 from cornucopia.records.reduce import reduced
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
@@ -44,7 +44,6 @@ WRITERS: dict[str, Writer] = {
     "text": text,
     "record": native_row,
 }
-_PLAIN = ("openai", "sharegpt", "alpaca")  # formats that a plain record comes back from as it is
 _FIELDS = {
     "messages": "对话", "text": "正文", "tools": "工具", "passages": "材料", "rejected": "没选中的回答",
     "extra": "其他的键",
@@ -116,9 +115,26 @@ def row_of(record: Record, to: str, sink: Sink | None = None) -> dict[str, Any]:
     if sink is not None and cells:
         row = {key: _cell(key, value) for key, value in row.items()}
         sink.check(row)
-    if (to != "text" or record.text) and (cells or to not in _PLAIN or not reads_back(record)):
+    if (to != "text" or record.text) and (cells or not _is_plain(record)):
         _check(record, row, to)
     return row
+
+
+def _is_plain(record: Record) -> bool:
+    """Whether nothing of the record could be taken for something else: such a row need not be read back."""
+    if record.tools or record.passages or record.rejected or record.label is not None or not record.complete:
+        return False
+    for turn in record.messages:
+        beyond = turn.reasoning or turn.tool_calls or turn.tool_call_id or turn.name or turn.images or turn.extra
+        text = turn.content.strip()
+        if beyond or turn.learnt is not None or not text or text[0] in "[{<" or turn.role == "tool":
+            return False
+    ends = not record.messages or record.messages[-1].role in ("user", "assistant")
+    return (
+        ends
+        and record.text == record.text.strip()
+        and all(value not in (None, "") and is_own_key(key) for key, value in record.extra.items())
+    )
 
 
 def refusal(error: DataError) -> str:

@@ -30,7 +30,7 @@ class Document:
         pages: in order.
         title: from the document's own properties or first heading, or ''.
         source: as a citation names it (title or file name, number, publisher), or ''.
-        media: pdf, docx, xlsx, html, md, txt.
+        media: pdf, docx, xlsx, csv, html, md, txt, image.
         sha256: of the file's bytes, hex.
         licence: licence of the text, or ''.
         as_of: date it was published or holds for (YYYY-MM or YYYY-MM-DD), or ''.

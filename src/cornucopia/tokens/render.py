@@ -1,6 +1,7 @@
 """Rendering: a Record as token ids and labels. The loss mask is decided here, on the whole text, by character span.
 
-Shapes: an Example's input_ids and labels are lists of the same length T; a label is the token's id or IGNORE.
+Shapes: an Example's input_ids and labels are lists of the same length T; a label is the token's id, or a mark below 0
+where the token is not trained.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from cornucopia.tokens.control import guarded
 from cornucopia.tokens.segments import Segment, Template
 
 IGNORE = -100
+NEXT = -101  # at the first token of a sequence that follows another within one example: the rejected answer's
+GOOD, BAD = -102, -103  # at the first token of an answer that was found good or bad
 _READ, _TRAINED, _NEVER = range(3)  # what becomes of a character: _NEVER is not trained with the inputs either
 TOGETHER = 1000  # records tokenised in one call
 
@@ -27,7 +30,7 @@ class Example:
 
     Args:
         input_ids: T token ids.
-        labels: T labels; IGNORE where the token is not trained.
+        labels: T labels; IGNORE where the token is not trained, and at a sequence's first token perhaps another mark.
         truncated: "" | "prompt" (the question or material was shortened) | "answer" (the answer was cut; no EOS).
         origin: the record's file:line.
     """
@@ -40,7 +43,13 @@ class Example:
     @property
     def supervised(self) -> int:
         """Number of trained tokens."""
-        return sum(label != IGNORE for label in self.labels)
+        return sum(label >= 0 for label in self.labels)
+
+    def sequences(self) -> list[Example]:
+        """The sequences of the example, one after another: one, or of a pair the chosen and the rejected."""
+        starts = [0, *(place for place, label in enumerate(self.labels) if label == NEXT)]
+        ends = [*starts[1:], len(self.labels)]
+        return [Example(self.input_ids[a:b], self.labels[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
 def starts_with_bos(tokenizer: Any) -> bool:

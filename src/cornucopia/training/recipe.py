@@ -120,6 +120,9 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
             raise ValueError(f"method {self.method} 不能用量化的基座：去掉 bits，或改用 method {able}")
         if self.gradient_checkpointing and not METHODS[self.method].recomputes:
             raise ValueError(f"method {self.method} 不能重算激活：去掉 gradient_checkpointing，改小 micro_batch_size")
+        if OBJECTIVES[self.objective].refers and not METHODS[self.method].refers:
+            free = "、".join(name for name, kind in OBJECTIVES.items() if kind.rows == "preference" and not kind.refers)
+            raise ValueError(f"method {self.method} 没有参照模型可比：objective 改用 {free}，或改用 method lora")
         if self.reasoning_column and not OBJECTIVES[self.objective].reasons:
             raise ValueError(f"objective {self.objective} 没有思考过程：去掉 reasoning_column，或改用 objective sft")
         return self

@@ -22,6 +22,7 @@ from cornucopia.sources.task_templates import bundled_tasks, task_template
 def made(tmp_path, text, task, name="rows.jsonl", seed=1, **config):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
+    config = {key.rstrip("_"): value for key, value in config.items()}
     items = list(Tasks(TasksConfig.build({"path": str(path), "task": task, **config})).records(tmp_path, seed))
     return [i for i in items if isinstance(i, Record)], [i for i in items if isinstance(i, Reject)]
 
@@ -73,6 +74,7 @@ def test_a_header_is_told_from_rows(tmp_path):
 def test_lists_are_read_by_position(tmp_path, text):
     records, rejects = made(tmp_path, text, "sentiment", "list.json", forms=["word"])
     assert [(r.material, r.golden) for r in records] == [("跌了", "消极"), ("平了", "中性")] and not rejects
+    assert len({record.id for record in records}) == 2
 
 
 def test_a_broken_list_costs_no_good_one(tmp_path):
@@ -156,6 +158,24 @@ def test_dropped_labels_and_doubled_phrasings(tmp_path):
     assert {record.origin for record in records} == {"r.txt:2"}
 
 
+def test_rows_that_ask_the_same_become_one(tmp_path):
+    rows = [
+        ("甲", "乙", "unknown", "句"),
+        ("丙", "丁", "unknown", "句"),
+        ("甲", "乙", "持股", "句"),
+        ("甲", "乙", "增持", "句"),
+    ]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    config = {"together": True, "weak_labels": ["没有说明关系"]}
+    one, other = made(tmp_path, text, "relation", "r.txt", forms=["word"], **config)[0]
+    assert (one.golden, one.origin, other.golden) == ("持股、增持", "r.txt:1", "没有说明关系")
+    one, other = made(tmp_path, text, "relation", "r.txt", forms=["json"], **config)[0]
+    assert json.loads(one.golden)["关系"] == ["持股", "增持"]
+    assert json.loads(other.golden)["关系"] == "没有说明关系"
+    with pytest.raises(UsageError, match="没有类别"):
+        made(tmp_path, text, "summary", "r.txt", together=True)
+
+
 def test_the_seed_and_the_place_decide(tmp_path):
     text = "".join(f"第{number}句话,{number % 3}\n" for number in range(40))
     one, again, other = (made(tmp_path, text, "sentiment", "s.csv", seed=seed)[0] for seed in (7, 7, 8))
@@ -208,3 +228,21 @@ def test_any_file_gives_rows_or_problems(tmp_path_factory, text, suffix):
     path.write_text(text, encoding="utf-8")
     for row in raw_rows(path, ["text", "0"]):
         assert row.problem or isinstance(row.value, dict)
+
+
+def test_what_the_recipe_says_of_all_records_is_on_each(tmp_path):
+    records, _ = made(
+        tmp_path,
+        "x,1\ny,2\nz,0\n",
+        "sentiment",
+        "s.csv",
+        name_="s",
+        domain="股票",
+        licence="MIT",
+        as_of="2024-01",
+        limit=2,
+    )
+    assert [(r.id, r.domain, r.licence, r.as_of) for r in records] == [
+        ("s:s.csv:1", "股票", "MIT", "2024-01"),
+        ("s:s.csv:2", "股票", "MIT", "2024-01"),
+    ]

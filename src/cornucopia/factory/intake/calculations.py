@@ -15,7 +15,7 @@ from typing import Any
 from cornucopia.core.config import option
 from cornucopia.core.errors import UsageError, nearest
 from cornucopia.core.paths import project_root
-from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.finance.calculator import find
 from cornucopia.finance.problems import AS_OF, DOMAINS, Phrasing, Problem, one_problem, phrasings
 from cornucopia.finance.tools import Tool, find_tool, tools
@@ -36,7 +36,7 @@ class CalculationsConfig(IntakeConfig):
     tool_calls: float = option(0.0, "多大一部分写成工具调用（助手调用计算器，再按结果回答），0 到 1", ge=0, le=1)
     offered: int = option(3, "工具调用的题里给出几个工具，正确的一定在内", gt=0)
     steps: bool = option(True, "答案写出步骤；否则只写结果")
-    held_out: str = option("", "留出的题：不出与它相同的；留空用 instruction_data/infer.json")
+    held_out: Path | None = option(None, "留出的题：不出与它相同的；留空用 instruction_data/infer.json")
 
 
 class Calculations(Intake):
@@ -49,13 +49,16 @@ class Calculations(Intake):
 
     def __init__(self, config: CalculationsConfig) -> None:
         super().__init__(config)
-        self._held_out = Path(config.held_out or project_root() / "instruction_data" / "infer.json")
+        self._held_out = config.held_out or project_root() / "instruction_data" / "infer.json"
         self._phrasings = _chosen(config.kinds)
 
     def inputs(self) -> list[Path]:
         return [self._held_out]
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
+        return signed(self.config, self._problems(seed))
+
+    def _problems(self, seed: int) -> Iterator[Record]:
         given = seed if self.config.seed is None else self.config.seed
         random, taken = Random(f"calculations|{given}"), _asked(self._held_out)
         left, at, made = list(self._phrasings), 0, 0
@@ -81,7 +84,7 @@ class Calculations(Intake):
         return Record(
             turns,
             tools=offered,
-            id=f"calculations/{calculator.key}-{digest}" + ("-tool" if random else ""),
+            id=f"{calculator.key}-{digest}" + ("-tool" if random else ""),
             domain=DOMAINS[calculator.topic],
             kind="calc",
             source=problem.source,

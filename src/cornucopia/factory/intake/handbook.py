@@ -12,7 +12,8 @@ from typing import Literal
 from cornucopia.core.config import option
 from cornucopia.core.errors import DataError
 from cornucopia.core.paths import project_root
-from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.formatting import SOURCE_ID
+from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.records.evidence import KEY, Evidence
 from cornucopia.records.rejects import Reject
 from cornucopia.records.rephrase import read_wordings, rephrase
@@ -28,14 +29,14 @@ _SECTION = re.compile(r"^#+ +(.+)$", re.M)
 class HandbookConfig(IntakeConfig):
     """What is taken of the handbook."""
 
-    path: str = option("", "手册文件夹；留空用项目自带的 handbook/")
+    path: Path | None = option(None, "手册文件夹；留空用项目自带的 handbook/")
     parts: list[Part] = option(
         ["records"],
         "要哪几样：text 整篇文章（预训练）、passages 一节一条的文字、records 自带问答（答案出处在记录里）、"
         "reading 同一批问答加上出处那一节作材料",
     )
-    questions: str = option(
-        "", "自带问答的文件；留空用 instruction_data/fin_data.json（留出的 infer.json 不要拿来训练）"
+    questions: Path | None = option(
+        None, "自带问答的文件；留空用 instruction_data/fin_data.json（留出的 infer.json 不要拿来训练）"
     )
     wordings: int = option(0, "每条问答另加几种问法（取自 instruction_data/wordings.json，按种子抽），0 为不加", ge=0)
 
@@ -50,9 +51,9 @@ class Handbook(Intake):
 
     def __init__(self, config: HandbookConfig) -> None:
         super().__init__(config)
-        self._folder = Path(config.path) if config.path else project_root() / "handbook"
+        self._folder = config.path or project_root() / "handbook"
         data = project_root() / "instruction_data"
-        self._questions = Path(config.questions) if config.questions else data / "fin_data.json"
+        self._questions = config.questions or data / "fin_data.json"
         self._wordings = data / "wordings.json"
 
     def inputs(self) -> list[Path]:
@@ -60,6 +61,9 @@ class Handbook(Intake):
         return [self._folder, *asked, *([self._wordings] if asked and self.config.wordings else [])]
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
+        return signed(self.config, self._items(seed))
+
+    def _items(self, seed: int) -> Iterator[Record | Reject]:
         texts = {article.id: article for article in articles(self._folder)}
         for part in dict.fromkeys(self.config.parts):
             if part == "text":
@@ -75,11 +79,11 @@ class Handbook(Intake):
             if isinstance(item, Reject):
                 yield item
                 continue
-            proven = with_evidence(item, texts)
+            proven = with_evidence(replace(item, extra={**item.extra, SOURCE_ID: item.id}), texts)
             if with_material:
                 yield from _reading(proven, texts)
             elif wordings:
-                yield from rephrase([proven], wordings, self.config.wordings, seed)
+                yield from (_apart(one) for one in rephrase([proven], wordings, self.config.wordings, seed))
             else:
                 yield proven
 
@@ -102,6 +106,11 @@ def with_evidence(record: Record, texts: dict[str, Document]) -> Record:
     return replace(record, extra={**record.extra, KEY: quotes})
 
 
+def _apart(record: Record) -> Record:
+    """Under its own id, which tells another wording from the first."""
+    return replace(record, extra={**record.extra, SOURCE_ID: record.id})
+
+
 def _reading(record: Record, texts: dict[str, Document]) -> Iterator[Record]:
     """The record with the sections its answer comes from as material; none where it has no evidence or own material."""
     cited = read_citation(record.span)
@@ -111,7 +120,7 @@ def _reading(record: Record, texts: dict[str, Document]) -> Iterator[Record]:
     held = [(start, end) for start, end in _bounds(article.text) if any(start <= one < end for one, _ in cited[1])]
     material = "\n\n".join(article.text[start:end].strip() for start, end in held)
     passage = Passage(material, f"{article.title}（handbook/{article.id}）")
-    yield replace(record, id=f"{record.id}+", kind="reading", passages=(passage,))
+    yield _apart(replace(record, id=f"{record.id}+", kind="reading", passages=(passage,)))
 
 
 def _whole(article: Document) -> Record:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,3 +66,26 @@ class Intake(ABC):
             folder: the source's own folder, kept between runs (pages fetched so far ...).
             seed: of the run.
         """
+
+
+def signed(config: IntakeConfig, items: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
+    """What a source gives, with what its settings say of all its records, up to its limit.
+
+    Args:
+        config: its name comes before each id; domain, licence and date are for records that have none.
+        items: records with ids that are unique within the source.
+    """
+    left = config.limit
+    for item in items:
+        if isinstance(item, Record):
+            item = replace(
+                item,
+                id=f"{config.name}:{item.id}" if config.name else item.id,
+                domain=item.domain or config.domain,
+                licence=item.licence or config.licence,
+                as_of=item.as_of or config.as_of,
+            )
+            left = None if left is None else left - 1
+        yield item
+        if left == 0:
+            return

@@ -14,7 +14,7 @@ from random import Random
 
 from cornucopia.core.config import option
 from cornucopia.core.errors import DataError, UsageError, nearest
-from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.factory.intake.raw_rows import data_files, raw_rows, unfolded
 from cornucopia.factory.intake.task_fields import Fields, Reader, written
 from cornucopia.records.rejects import Reject
@@ -27,7 +27,7 @@ _SURVEYED = 5000  # rows in which labels are gathered
 class TasksConfig(IntakeConfig):
     """A labelled set."""
 
-    path: str = option(..., "文件或文件夹：JSON、JSONL、CSV、TSV、制表符分列的 .txt、Parquet")
+    path: Path = option(..., "文件或文件夹：JSON、JSONL、CSV、TSV、制表符分列的 .txt、Parquet")
     task: str = option(..., f"任务：{'、'.join(bundled_tasks())}；或自己的模板文件（.yaml）")
     columns: dict[str, list[str]] = option({}, "字段 -> 文件里的列名，可以给几个；没有表头的写列号，从 0 数起")
     labels: dict[str, str] = option({}, "类别在文件里的写法 -> 说法，盖过模板里的")
@@ -37,6 +37,8 @@ class TasksConfig(IntakeConfig):
     label_list: float = option(0.5, "问题里给出类别清单的机会，0 到 1", ge=0, le=1)
     most_labels: int = option(20, "清单最多列几个类别；更多时抽一部分，正确的一定在内", gt=1)
     drop_labels: list[str] = option([], "这些类别的行不要（写转成说法以后的）")
+    together: bool = option(False, "只有类别不同的几行合成一条（同一问题有几个答案的集子要合）；要记住整个集子")
+    weak_labels: list[str] = option([], "合成一条时，有别的类别就不算的类别，如 没有说明关系")
 
 
 class Tasks(Intake):
@@ -52,6 +54,8 @@ class Tasks(Intake):
         self._template = task_template(config.task)
         self._task = Path(config.task).stem
         self._reader = Reader(self._template, config.columns, config.labels)
+        if config.together and not self._template.label:
+            raise UsageError("这种任务没有类别，合不到一起", where="together", found=self._task, fix="去掉 together")
         for given, known, what in (
             (config.forms, list(self._template.forms), "forms"),
             (list(config.columns), list(self._template.fields), "columns"),
@@ -64,18 +68,23 @@ class Tasks(Intake):
 
     def inputs(self) -> list[Path]:
         own = [Path(self.config.task)] if self.config.task.endswith((".yaml", ".yml")) else []
-        return [Path(self.config.path), *own]
+        return [self.config.path, *own]
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
-        labels = self._labels()
-        for file, line, raw, found in self._rows():
+        return signed(self.config, self._items(seed))
+
+    def _items(self, seed: int) -> Iterator[Record | Reject]:
+        labels, before, again = self._labels(), ("", 0), 1
+        for file, line, raw, found in self._merged() if self.config.together else self._rows():
             if isinstance(found, str):
                 yield Reject(line, found, raw, str(file))
                 continue
             if self._template.label and set(_labels_of(found, self._template)) & set(self.config.drop_labels):
                 continue
-            name = file.name if file == Path(self.config.path) else file.relative_to(self.config.path).as_posix()
-            yield from self._written(found, f"{name}:{line}", labels, seed)
+            name = file.name if file == self.config.path else file.relative_to(self.config.path).as_posix()
+            again = again + 1 if before == (name, line) else 1  # an array may stand on one line
+            before = (name, line)
+            yield from self._written(found, f"{name}:{line}" + (f".{again}" if again > 1 else ""), labels, seed)
 
     def _rows(self) -> Iterator[tuple[Path, int, str, Fields | str]]:
         for file in data_files(self.config.path):
@@ -88,6 +97,22 @@ class Tasks(Intake):
                         yield file, row.line, row.raw, self._reader.read(part)
                     except DataError as error:
                         yield file, row.line, row.raw, "；".join(filter(None, (error.what, error.found, error.fix)))
+
+    def _merged(self) -> Iterator[tuple[Path, int, str, Fields | str]]:
+        """The rows, those that ask the same as one with all their labels, in the place of the first."""
+        name, rows = self._template.label, dict[str, tuple[Path, int, str, Fields]]()
+        for file, line, raw, found in self._rows():
+            if isinstance(found, str):
+                yield file, line, raw, found
+                continue
+            key = json.dumps({field: value for field, value in found.items() if field != name}, ensure_ascii=False)
+            known = rows.setdefault(key, (file, line, raw, found | {name: []}))[3]
+            known[name] = list(dict.fromkeys([*known[name], *_labels_of(found, self._template)]))
+        for file, line, raw, found in rows.values():
+            strong = [label for label in found[name] if label not in self.config.weak_labels]
+            labels = strong or list(found[name])
+            several = len(labels) > 1 or name in self._template.lists
+            yield file, line, raw, found | {name: labels if several else labels[0]}
 
     def _labels(self) -> list[str]:
         """What the set's labels are; those of its first rows stand for all."""
@@ -103,7 +128,7 @@ class Tasks(Intake):
         asks = [ask for ask in self._template.asks if all(found.get(name) for name in ask.needs)]
         for number, ask in enumerate(random.sample(asks, min(self.config.phrasings, len(asks)))):
             record = self._record(found, ask, labels, random)
-            name = f"{self._task}/{place}" + (f"~{number}" if number else "")
+            name = place + (f"~{number}" if number else "")
             yield replace(record, id=name, origin=place)
 
     def _record(self, found: Fields, ask: Ask, labels: Sequence[str], random: Random) -> Record:

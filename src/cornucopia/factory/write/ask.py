@@ -98,6 +98,11 @@ class Question:
     quotes: tuple[Evidence, ...]
     material: Material
 
+    @property
+    def level(self) -> str:
+        """The level asked for, where the quotations stand in more than one passage; `passage` otherwise."""
+        return self.topic.level if len(self.material.pieces) > 1 else "passage"
+
 
 @dataclass
 class _Work:
@@ -239,7 +244,7 @@ class Ask(WritingStage):
         extra: dict[str, Any] = {
             KEY: [place.to_dict() for place in answered.places],
             **written(self.name, model),
-            "level": question.topic.level, "reader": question.topic.reader, "form": question.form,
+            "level": question.level, "reader": question.topic.reader, "form": question.form,
             "answer_form": question.answer_form,
         }  # fmt: skip
         passages = tuple(Passage(piece.text, _source(piece)) for piece in question.material.pieces)

@@ -1,4 +1,4 @@
-"""The shapes of JSON that models are asked for; what is more is passed over, what is missing is an error."""
+"""The shapes of JSON that models are asked for, and of seed tasks; what is more is passed over."""
 
 from __future__ import annotations
 
@@ -36,3 +36,35 @@ class AnswerItem(Shape):
     answer: str = ""
     quotes: Texts = []
     answerable: bool = True
+
+
+class TaskItem(Shape):
+    """A new task; `labels` of a classification."""
+
+    instruction: Text
+    kind: str = ""
+    labels: list[Text] = []
+
+
+class PairItem(Shape):
+    """What a task works on, and its result."""
+
+    input: str = ""
+    output: Text
+
+
+class LabelItem(Shape):
+    """A text that belongs to a label."""
+
+    label: Text
+    input: Text
+
+
+class SeedItem(Shape):
+    """A task of a file of seeds."""
+
+    kind: Text
+    task: Text
+    input: str = ""
+    answer: Text
+    labels: list[Text] = []

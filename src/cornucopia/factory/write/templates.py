@@ -1,7 +1,8 @@
 """The words in which a model is asked: YAML files of Jinja templates, several forms for one purpose.
 
-A file is a mapping: `system` (text, may be empty), then a list of forms for each purpose of the step. Templates run in
-a sandbox and see only what the step gives them; what documents say is data to them, never a template.
+A file is a mapping: `system` (text, may be empty; `system_PURPOSE` where one purpose has its own), then a list of forms
+for each purpose of the step. Templates run in a sandbox and see only what the step gives them; what documents say is
+data to them, never a template.
 """
 
 from __future__ import annotations
@@ -65,13 +66,9 @@ class Templates:
             ConfigError: a template names a value that the step does not give, or does what the sandbox forbids.
         """
         form = chance(seed, name, key).choice(self._forms[name])
-        system = self._render(self._forms["system"][0], values).strip()
+        system = self._render(self._forms.get(f"system_{name}", self._forms["system"])[0], values).strip()
         turns = (Message("system", system),) if system else ()
         return (*turns, Message("user", self._render(form, values).strip()))
-
-    def text(self, name: str, /, **values: Any) -> str:
-        """The first form of a purpose, filled in."""
-        return self._render(self._forms[name][0], values).strip()
 
     def _render(self, form: Any, values: dict[str, Any]) -> str:
         try:

@@ -10,7 +10,7 @@ from typing import overload
 
 import numpy as np
 
-from cornucopia.tokens.render import IGNORE, Example
+from cornucopia.tokens.render import Example
 
 _AT_ONCE = 2**20  # tokens looked at together
 _EXAMPLES_AT_ONCE = 2**13
@@ -67,7 +67,7 @@ class TokenStore(Sequence[Example]):
         total = 0
         for first, last in self._stretches():
             start, stop = self.offsets[first], self.offsets[last]
-            trained = self.labels[start:stop] != IGNORE
+            trained = self.labels[start:stop] >= 0
             if times is None:
                 total += int(trained.sum())
             else:

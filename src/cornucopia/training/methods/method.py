@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,6 +23,7 @@ class Method(Protocol):
         quantised: the base may be quantised.
         packs: documents may share a row without padding.
         recomputes: activations may be recomputed in the backward pass.
+        refers: it can give the model as it was at the start.
         leaves: what its output folder is.
     """
 
@@ -29,6 +32,7 @@ class Method(Protocol):
     quantised: bool
     packs: bool
     recomputes: bool
+    refers: bool
     leaves: Literal["adapter", "model"]
 
     def begin_from(self, adapter: Path) -> dict[str, Any]:
@@ -56,6 +60,13 @@ class Method(Protocol):
 
     def trained(self, model: Any) -> dict[str, Any]:
         """The parameters that change, by name."""
+        ...
+
+    def reference(self, model: Any) -> Callable[[], AbstractContextManager[None]]:
+        """Remember the values of what changes; within a context that the result opens the model has them.
+
+        The model is not trained meanwhile: no dropout, and nothing that is computed may be differentiated.
+        """
         ...
 
     def rate(self, name: str) -> float:
@@ -89,6 +100,7 @@ class MethodBase:
     Settings: type[Config] = Config
     packs = True
     recomputes = True
+    refers = True
     leaves: Literal["adapter", "model"]
 
     def __init__(self, recipe: Any) -> None:
@@ -106,6 +118,30 @@ class MethodBase:
         """What requires a gradient."""
         return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
+    def reference(self, model: Any) -> Callable[[], AbstractContextManager[None]]:
+        """A copy of what changes is kept, and put in its place."""
+        trained = list(self.trained(model).values())
+        kept = [parameter.detach().clone() for parameter in trained]
+
+        @contextmanager
+        def at_the_start() -> Iterator[None]:
+            training = model.training
+            exchange(trained, kept)
+            model.eval()
+            try:
+                yield
+            finally:
+                model.train(training)
+                exchange(trained, kept)
+
+        return at_the_start
+
     def rate(self, name: str) -> float:
         """The recipe's learning rate for every parameter."""
         return 1.0
+
+
+def exchange(parameters: list[Any], values: list[Any]) -> None:
+    """Swap the parameters' values for others, without a copy."""
+    for place, parameter in enumerate(parameters):
+        parameter.data, values[place] = values[place], parameter.data

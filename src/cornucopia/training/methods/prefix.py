@@ -36,6 +36,7 @@ class Prefix(AdapterMethod):
     about = "只训每层前面的虚拟词元（P-Tuning v2）"
     Settings = PrefixSettings
     packs = False  # the prefix stands before a row, not before each document in it
+    refers = False  # its start is a prefix drawn by chance, not the base
     recomputes = False  # the blocks of Transformers drop given keys and values when they are computed anew
 
     def begin_from(self, adapter: Path) -> dict[str, Any]:

@@ -42,6 +42,32 @@ def answer_loss(model: Any, batch: dict[str, torch.Tensor], items: torch.Tensor 
     return F.cross_entropy(logits[trained].float(), labels[:, 1:][trained], reduction="sum") / items
 
 
+def sequence_losses(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of the trained tokens of each sequence.
+
+    Args:
+        model, batch: as of `answer_loss`.
+
+    Returns:
+        losses, tokens: (N,) float32, summed in nats; (N,) int64, how many were trained.
+    """
+    import torch
+
+    batch = dict(batch)
+    labels = batch.pop("labels")
+    if "targets" in batch:
+        losses = model(**batch, use_cache=False, each=True).loss
+        number = len(batch["cu_seq_lens_q"]) - 1
+        owner = torch.searchsorted(batch["cu_seq_lens_q"][1:].long(), batch["logits_to_keep"], right=True)
+    else:
+        logits = model(**batch, use_cache=False).logits[:, :-1]
+        trained = labels[:, 1:] >= 0
+        losses = torch.nn.functional.cross_entropy(logits[trained].float(), labels[:, 1:][trained], reduction="none")
+        number, owner = len(labels), trained.nonzero()[:, 0]
+    tokens = torch.bincount(owner, minlength=number)
+    return losses.new_zeros(number).index_add(0, owner, losses), tokens
+
+
 class NextToken:
     """An `Objective` but for `examples`.
 
@@ -55,6 +81,7 @@ class NextToken:
     rows = "pretrain"
     reasons = True
     packs = True
+    refers = False
 
     def __init__(self, recipe: DataSettings, template: Template, tokenizer: Any) -> None:
         self.recipe, self.template, self.tokenizer = recipe, template, tokenizer

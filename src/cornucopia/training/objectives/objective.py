@@ -22,6 +22,8 @@ class Objective(Protocol):
         reasons: it can learn what is thought before the answer.
         rows: what the rows must fit, of `records.objectives.OBJECTIVES`; others are bad rows.
         packs: the loss takes the packed rows of `data.batches.pack_row`, whose loss the model itself returns.
+        refers: it compares with the model as it was at the start; `reference` is then set before the first step: a
+            function that returns a context within which the model is what it was.
     """
 
     about: str
@@ -29,6 +31,7 @@ class Objective(Protocol):
     reasons: bool
     rows: str
     packs: bool
+    refers: bool
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
         """The examples of each record, in order; an error for one that cannot be used."""

@@ -18,6 +18,8 @@ from cornucopia.training.run.checkpoint import mark_complete
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.ranks import any_of, is_first, wait
 
+_COSTS = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")  # what the Trainer adds of its own
+
 
 class LogCallback(TrainerCallback):
     """Progress with loss, speed and time left; every logged row in log.jsonl."""
@@ -41,14 +43,16 @@ class LogCallback(TrainerCallback):
         if not self._log or not logs or "train_loss" in logs:  # the last is the run's summary
             return
         row: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 4)}
-        row |= {key: logs[key] for key in ("loss", "eval_loss", "learning_rate", "grad_norm") if key in logs}
+        measured = [key for key in logs if key.startswith("eval_") and key not in _COSTS]
+        row |= {key: logs[key] for key in ("loss", *measured, "learning_rate", "grad_norm") if key in logs}
         if "loss" in logs:
             seconds, tokens = time.monotonic() - self._clock, state.num_input_tokens_seen - self._tokens
             row |= {"tokens": state.num_input_tokens_seen, "tokens_per_second": round(tokens / max(seconds, 1e-9), 1)}
             self._clock, self._tokens = time.monotonic(), state.num_input_tokens_seen
             self._loss = f"损失 {logs['loss']:.3f} {row['tokens_per_second']:.0f} 词元/秒"
         if "eval_loss" in logs:
-            self._eval = f"验证 {logs['eval_loss']:.3f}"
+            right = f" 判对 {logs['eval_accuracy']:.0%}" if "eval_accuracy" in logs else ""
+            self._eval = f"验证 {logs['eval_loss']:.3f}{right}"
         self._log.write(row)
 
     def diverged(self, error: Diverged) -> None:

@@ -20,7 +20,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from cornucopia.core.errors import first_line
 from cornucopia.kernels import fusion, packed_attention
 from cornucopia.kernels.four_bit import train_through
-from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy
+from cornucopia.kernels.linear_cross_entropy import linear_cross_entropy, row_cross_entropy
 from cornucopia.kernels.lora_linear import patch_lora
 from cornucopia.kernels.rms_norm import patch_norm
 from cornucopia.kernels.swiglu import patch_mlp
@@ -231,9 +231,10 @@ def _fused_forward(
     logits_to_keep: torch.Tensor,
     targets: torch.Tensor,
     use_cache: bool = False,
+    each: bool = False,
     **_: Any,
 ) -> CausalLMOutputWithPast:
-    """Loss (summed over targets) of one packed row; see `pack_row` for the shapes."""
+    """Loss of one packed row, summed over targets, or of `each` target; see `pack_row` for the shapes."""
     decoder = self.get_decoder()
     short = "rows" in self._fast_undo and logits_to_keep.numel() < FEW_ROWS * input_ids.shape[1]
     if "rows" in self._fast_undo:
@@ -249,4 +250,5 @@ def _fused_forward(
     if getattr(output, "bias", None) is not None or type(output) is not torch.nn.Linear:
         raise ValueError("输出层不是普通的线性层")
     trained = hidden if short else select_rows(hidden, logits_to_keep)
-    return CausalLMOutputWithPast(loss=linear_cross_entropy(trained, output.weight, targets))
+    cross_entropy = row_cross_entropy if each else linear_cross_entropy
+    return CausalLMOutputWithPast(loss=cross_entropy(trained, output.weight, targets))

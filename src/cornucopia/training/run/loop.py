@@ -178,6 +178,8 @@ def _fit_once(
     base = load_base(resolve(recipe.spec()))
     method = METHODS[recipe.method](recipe)
     model = trainable(recipe, base, method)
+    if objective.refers:
+        objective.reference = method.reference(model)  # type: ignore[attr-defined]
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
     callbacks = [log, CheckpointCallback(meta), interrupt]

@@ -6,7 +6,7 @@ Chooses documents per forward pass and whether activations are recomputed; docum
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from cornucopia.models.memory import GIB, MemoryEstimate, Shape, Step
 from cornucopia.training.data.batches import EpochSampler
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
+from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import ranks
@@ -73,7 +74,10 @@ def step_of(recipe: TrainRecipe, plan: DataPlan, compute_bytes: int) -> Step:
 
 def memory_of(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: int) -> MemoryEstimate:
     """Memory of the recipe's largest step."""
-    return METHODS[recipe.method](recipe).memory(shape, step_of(recipe, plan, compute_bytes))
+    memory = METHODS[recipe.method](recipe).memory(shape, step_of(recipe, plan, compute_bytes))
+    if OBJECTIVES[recipe.objective].refers:  # the values at the start of what is trained are kept
+        memory = replace(memory, weights=memory.weights + memory.gradients)
+    return memory
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"""Seed tasks for `instruct`: the bundled ones, or a YAML file of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from cornucopia.core.config import option
+from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.write.seeds import BUNDLED, read_seeds
+from cornucopia.records.rejects import Reject
+from cornucopia.records.schema import Record
+
+
+class SeedsConfig(IntakeConfig):
+    """Settings of the source."""
+
+    path: str = option("", "种子任务的 YAML 文件，写法见 docs/write.md；留空用自带的 64 条")
+    domains: list[str] = option([], "只取这些领域；留空全取")
+
+
+class Seeds(Intake):
+    """See the module."""
+
+    kind = "seeds"
+    summary = "instruct 的种子任务：自带 8 个领域 64 条，也可以用自己的。"
+    settings = SeedsConfig
+
+    def inputs(self) -> list[Path]:
+        """The file."""
+        return [Path(self.config.path) if self.config.path else BUNDLED]
+
+    def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
+        """A record a task, in the file's order."""
+        wanted = (
+            record for record in read_seeds(self.inputs()[0])
+            if not self.config.domains or record.domain in self.config.domains
+        )  # fmt: skip
+        return islice(wanted, self.config.limit)

@@ -1,0 +1,1 @@
+"""What a run of the factory looks like: one self-contained HTML file."""

@@ -1,0 +1,1 @@
+"""Training records that hold questions of an evaluation set."""

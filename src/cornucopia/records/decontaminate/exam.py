@@ -1,0 +1,110 @@
+"""Evaluation files as what is looked for in training data: questions, and what belongs to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cornucopia.core.console import warn
+from cornucopia.records.sameness import normalized
+from cornucopia.records.schema import Message, Record
+from cornucopia.records.stream import RecordStream
+
+_OPTIONS = re.compile(r"(?:^|\n)[A-Z][.．、]\s*([^\n]*)")
+_POINTING = re.compile(
+    "下列|以下|下面|下述|上述|选项|哪一?[项个种]|正确的是|错误的是"
+)  # asks nothing without its options
+_SENTENCE = re.compile(r"[。！？!?\n：:；;]+")
+_SHORTEST = 4  # characters of a question that is looked for alone
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question of an evaluation set.
+
+    Args:
+        where: file:line.
+        asked: the question as it stands in the file, material included.
+        stem: the question without its options.
+        rest: options and material, each a text.
+        alone: whether the stem by itself is this question, and not just the form of many.
+    """
+
+    where: str
+    asked: str
+    stem: str
+    rest: tuple[str, ...]
+    alone: bool
+
+    def as_records(self) -> list[Record]:
+        """As what a training question may be like: all of it and, if that is a question, the stem alone."""
+        texts = dict.fromkeys([self.asked, *([self.stem] if self.alone else [])])
+        return [Record(messages=(Message("user", text),)) for text in texts]
+
+
+def read_items(files: Sequence[Path]) -> list[Item]:
+    """The questions of evaluation files; equal ones once.
+
+    Raises:
+        DataError: a file that cannot be read, or holds nothing.
+    """
+    seen: set[str] = set()
+    items = []
+    for file in files:
+        stream = RecordStream(file)
+        for record in stream:
+            if isinstance(record, Record):
+                item = as_item(record)
+                key = normalized(item.asked)
+                if key and key not in seen:
+                    seen.add(key)
+                    items.append(item)
+        if not stream.records:
+            raise stream.nothing()
+        if stream.rejects:
+            told = f"评测文件 {file.name} 有 {stream.rejects} 处读不出来，没有参加比较"
+            warn(f"{told}；看原因：cornucopia data check {file}")
+    return _told_apart(items)
+
+
+def as_item(record: Record) -> Item:
+    """The question of one evaluation record; of a document, its text."""
+    if not record.messages:
+        return Item(record.origin, record.text, record.text, (), True)
+    text = record.question
+    options = [found for found in _OPTIONS.finditer(text) if found.group(1).strip()]
+    stem, choices = text, tuple[str, ...]()
+    if len(options) >= 2:
+        stem = text[: options[0].start()]
+        choices = tuple(found.group(1).strip() for found in options)
+    material = tuple(passage.text for passage in record.passages)
+    alone = len(normalized(stem)) >= _SHORTEST and not (choices and _POINTING.search(stem))
+    return Item(record.origin, "\n".join([text, *material]), stem, (*choices, *material), alone)
+
+
+def _told_apart(items: list[Item]) -> list[Item]:
+    """A stem that several questions have is none of them."""
+    count: dict[str, int] = {}
+    for item in items:
+        count[normalized(item.stem)] = count.get(normalized(item.stem), 0) + 1
+    return [replace(item, alone=item.alone and count[normalized(item.stem)] == 1) for item in items]
+
+
+def searched(record: Record) -> list[str]:
+    """The texts of a training record in which a question may stand: all that is said, and each sentence of a user."""
+    return [text for text in _searched(record) if text]
+
+
+def _searched(record: Record) -> Iterator[str]:
+    yield record.text
+    for message in (*record.messages, *(message for turns in record.rejected for message in turns)):
+        yield message.content
+        yield message.reasoning
+        if message.role == "user":
+            sentences = _SENTENCE.split(message.content)
+            if len(sentences) > 1:
+                yield from sentences
+    for passage in record.passages:
+        yield passage.text
