@@ -82,6 +82,23 @@ def test_whole_texts(site, tmp_path):
     assert "首页 产品" not in faq.text and "- 纸质保单从签收算起" in faq.text and faq.as_of == "2026-03-04"
 
 
+def test_documents_are_read_by_their_readers(site, tmp_path):
+    from docx import Document
+
+    site.pages["/"] = page("/办法.docx", "/broken.docx")
+    word = Document()
+    word.add_heading("理财产品管理办法", 1)
+    word.add_paragraph("犹豫期内可以撤销。")
+    word.save(tmp_path / "a.docx")
+    kind = {"Content-Type": "application/octet-stream"}
+    site.pages["/%E5%8A%9E%E6%B3%95.docx"] = (200, kind, (tmp_path / "a.docx").read_bytes())
+    site.pages["/broken.docx"] = (200, kind, (tmp_path / "a.docx").read_bytes()[:200])
+    items = list(intake(site, as_records="text", include=["docx$"], obey_robots=False).records(tmp_path, 1))
+    assert any(isinstance(item, Reject) and item.path.endswith("/broken.docx") for item in items)
+    (record,) = (item for item in items if not isinstance(item, Reject))
+    assert "犹豫期内可以撤销。" in record.text and record.source.endswith("/%E5%8A%9E%E6%B3%95.docx")
+
+
 def test_what_is_missing_is_told_when_the_recipe_is_read(site, tmp_path):
     with pytest.raises(ConfigError, match="没有抓到的网页"):
         intake(site, folder=str(tmp_path))

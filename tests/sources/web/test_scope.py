@@ -52,6 +52,7 @@ def test_patterns_files_and_traps():
     scope = Scope(["example.com"], include=["/faq/", r"\.pdf$"], exclude=["print="])
     assert not scope.refusal("http://example.com/faq/1") and not scope.refusal("http://example.com/x/a.pdf")
     assert scope.refusal("http://example.com/news/1") == scope.refusal("http://example.com/faq/1?print=1") == "pattern"
+    assert not scope.refusal("http://example.com/news/1", start=True)
     assert scope.refusal("http://example.com/faq/logo.PNG") == "file"
     assert scope.refusal("http://example.com/faq/a/a/a/a/") == "trap"
     assert not scope.refusal("http://example.com/faq/v1.zip/about")

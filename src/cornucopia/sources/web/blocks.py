@@ -6,9 +6,11 @@ Hidden elements are text too: the answers of a closed accordion are hidden.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from cornucopia.sources.grid import Cell, table_text
 
 _SKIPPED = frozenset((
     "script", "style", "noscript", "template", "svg", "math", "canvas", "head", "nav", "footer", "select", "option",
@@ -116,8 +118,8 @@ class _Walk:
         if tag in _HEADINGS:
             self._add(Block(one_line(element), element, level=_HEADINGS[tag]))
         elif tag == "table" and is_data_table(element):
-            text = table_text(element)
-            self._add(Block(text, element))
+            captions = [one_line(caption) for caption in element.iterchildren("caption")]
+            self._add(Block("\n\n".join([*captions, table_text(table_cells(element))]), element))
         elif tag == "pre":
             self._add(Block("".join(element.itertext()).strip("\n"), element))
         elif tag == "li" and not _is_container(element):
@@ -184,30 +186,22 @@ def cells_of(table: Any) -> list[list[Any]]:
     return [cells for cells in ([cell for cell in row if cell.tag in ("td", "th")] for row in rows) if cells]
 
 
-def table_text(table: Any) -> str:
-    """A table in Markdown: a cell over several rows or columns is repeated in each."""
-    grid: dict[tuple[int, int], str] = {}
-    for number, cells in enumerate(cells_of(table)):
+def table_cells(table: Any) -> list[Cell]:
+    """A table's cells where they stand, merged ones with their extent."""
+    cells: list[Cell] = []
+    taken: set[tuple[int, int]] = set()
+    for row, elements in enumerate(cells_of(table)):
         column = 0
-        for cell in cells:
-            while (number, column) in grid:
+        for element in elements:
+            while (row, column) in taken:
                 column += 1
-            text = one_line(cell).replace("|", "\\|")
-            for down in range(_span(cell, "rowspan")):
-                for right in range(_span(cell, "colspan")):
-                    grid[number + down, column + right] = text
-            column += _span(cell, "colspan")
-    height = max(row for row, _ in grid) + 1 if grid else 0
-    width = max(column for _, column in grid) + 1 if grid else 0
-    lines = [_row(grid.get((row, column), "") for column in range(width)) for row in range(height)]
-    caption = next((one_line(element) for element in table.iterchildren("caption")), "")
-    return "\n".join([*([caption, ""] if caption else []), *lines[:1], _row(["---"] * width), *lines[1:]])
+            tall, wide = _span(element, "rowspan"), _span(element, "colspan")
+            taken |= {(row + down, column + right) for down in range(tall) for right in range(wide)}
+            cells.append(Cell(row, column, one_line(element), tall, wide))
+            column += wide
+    return cells
 
 
 def _span(cell: Any, name: str) -> int:
     text = (cell.get(name) or "1").strip()
     return max(1, min(int(text), 50)) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from cornucopia.sources.web.address import host_of, normalise, origin_of
-from cornucopia.sources.web.charset import decode_page
 from cornucopia.sources.web.connect import Resolve, look_up
 from cornucopia.sources.web.fetch import Answer, Fetcher
 from cornucopia.sources.web.hosts import Host, retry_after
@@ -24,7 +23,7 @@ from cornucopia.sources.web.robots import Robots, ask_robots
 from cornucopia.sources.web.settings import CrawlSettings
 from cornucopia.sources.web.sitemap import read_sitemap
 from cornucopia.sources.web.store import Known, Store, Stored
-from cornucopia.sources.web.tree import parse_html
+from cornucopia.sources.web.tree import decode_page, parse_html
 
 HOPS = 10  # redirects one after another
 BACKOFF = 1.0  # seconds before the first retry, doubled for each further one
@@ -103,7 +102,9 @@ class _Run:
         if one.kind == "sitemap":
             why = "" if self.scope.serves_origin(one.address) else "outside"
         else:
-            why = self.scope.refusal(one.address) or ("depth" if one.depth > self.settings.depth else "")
+            why = self.scope.refusal(one.address, start=not one.depth) or (
+                "depth" if one.depth > self.settings.depth else ""
+            )
         return replace(one, state="refused", reason=why) if why else one
 
     async def all(self, waiting: list[Known], fetcher: Fetcher) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 
 from cornucopia.core.errors import DataError
 from cornucopia.sources.document import Document, Page
+from cornucopia.sources.html import page_document
+from cornucopia.sources.read import Unread, read_documents
 from cornucopia.sources.web.about import About, about_page
 from cornucopia.sources.web.address import host_of
 from cornucopia.sources.web.blocks import text_of
-from cornucopia.sources.web.charset import decode_page
 from cornucopia.sources.web.faq.pair import Pair
 from cornucopia.sources.web.faq.pairs import question_pairs
 from cornucopia.sources.web.store import Store, Stored
-from cornucopia.sources.web.tree import parse_html
+from cornucopia.sources.web.tree import decode_page, parse_html
 
 FORBIDDEN = ("noai", "tdm-reservation")  # marks by which a page refuses to be learnt from
 
@@ -70,10 +71,20 @@ def document_of_page(store: Store, page: Stored) -> Document:
     Raises:
         DataError: nothing in it, or it cannot be read.
     """
-    found = asked(store, page)
-    if found is None or not found.document.text:
-        raise DataError("里面没有内容", where=page.address)
-    return found.document
+    if page.media == "html":
+        text = _text(store, page)
+        document = page_document(text, page.address)
+        about = about_page(parse_html(text))
+        about = replace(about, title=about.title or document.title)
+    else:
+        store.body(page)  # raises where the file is not the one that was kept
+        read = next(iter(read_documents(store.file_of(page))), None)
+        if read is None or isinstance(read, Unread):
+            raise DataError(read.reason if read else "里面没有内容", where=page.address)
+        document, about = read, About(read.title, date=read.as_of)
+    if not document.text.strip():
+        raise DataError("里面没有文字", where=page.address)
+    return _described(document, page, about)
 
 
 def _text(store: Store, page: Stored) -> str:
@@ -91,6 +102,6 @@ def _described(document: Document, page: Stored, about: About) -> Document:
         source=source,
         sha256=page.sha256,
         licence=str(page.about.get("licence", "")),
-        as_of=about.date or document.as_of,
+        as_of=about.date,  # trafilatura's may be any date in the text
         extra={**document.extra, **marks},
     )

@@ -91,13 +91,18 @@ class Scope:
         self._include = [_pattern(text, "include") for text in include]
         self._exclude = [_pattern(text, "exclude") for text in exclude]
 
-    def refusal(self, address: str) -> str:
-        """Why a normalised address is not asked for: outside, pattern, file or trap; '' where it may be."""
+    def refusal(self, address: str, *, start: bool = False) -> str:
+        """Why a normalised address is not asked for: outside, pattern, file or trap; '' where it may be.
+
+        Args:
+            address: the address.
+            start: whether the crawl begins there: then it need not hold one of `include`.
+        """
         if not any(place.holds(address) for place in self.places):
             return "outside"
         if any(pattern.search(address) for pattern in self._exclude):
             return "pattern"
-        if self._include and not any(pattern.search(address) for pattern in self._include):
+        if self._include and not start and not any(pattern.search(address) for pattern in self._include):
             return "pattern"
         path = urlsplit(address).path
         if _FILES.fullmatch(path, max(path.rfind("."), 0)):

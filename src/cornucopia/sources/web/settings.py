@@ -19,7 +19,7 @@ class CrawlSettings(Config):
         "只在这些范围里抓，绝不出去：主机名、*.主机名、主机名:端口、带路径前缀的网址，可以写多个；留空为起点的主机",
         split="never",
     )
-    include: list[str] = option([], "网址里要有这些正则表达式之一才抓，可以写多个", split="never")
+    include: list[str] = option([], "网址里要有这些正则表达式之一才抓（起点除外），可以写多个", split="never")
     exclude: list[str] = option([], "网址里有这些正则表达式之一就不抓，可以写多个", split="never")
     depth: int = option(3, "从起点最多点几次链接；0 只抓起点", ge=0)
     pages: int = option(1000, "最多抓多少页（以前抓到的算在内）", gt=0)

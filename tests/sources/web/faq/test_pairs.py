@@ -63,6 +63,10 @@ SHAPES = {
         "<div class='layui-colla-item'><h2 class='layui-colla-title'>{q}</h2>"
         "<div class='layui-colla-content'>{a}</div></div>"
     ),
+    "boxes of one kind": two("<div class=x><a class=y href='javascript:;'><b>{q}</b></a><div class=z>{a}</div></div>"),
+    "parts by turns": f"<div>{two('<div class=t1>{q}</div><div class=t2>{a}</div>')}</div><p>版权</p>",
+    "bold headings between": "<p><b>Q1: 犹豫期有多久？</b></p><p>A1: 一般15天。</p><p><b>技术问题</b></p>"
+    "<p><b>Q2: 怎么退保？</b></p><p>A2: 打客服电话。</p>",
     "links to anchors": "<ul><li><a href='#a'>犹豫期有多久？</a></li><li><a href='#b'>怎么退保？</a></li></ul>"
     "<div id='a'><h4>犹豫期有多久？</h4><p>一般15天。</p></div>"
     "<div id='b'><h4>怎么退保？</h4><p>打客服电话。</p></div>",
@@ -135,6 +139,9 @@ def test_lists_and_tables_in_answers_stay(template):
         "<table><tr><th>险种</th><th>天数</th></tr><tr><td>长期险</td><td>15</td></tr></table>",
         "<h1>常见问题</h1><h3>还有其他问题？</h3><p>联系我们</p>",
         "<p>2024年第1季度：利润增长。</p><p>2024年第2季度：利润下降。</p>",
+        "<div><p class=x>新闻一</p><p class=y>利润增了。</p><p class=x>新闻二</p><p class=y>利润降了。</p></div>",
+        "<h3><a href='/1'>什么是定投？</a></h3><p>定投是指</p><h3><a href='/2'>怎么买国债？</a></h3><p>可以在</p>",
+        "<li><a href='/1'>什么是基金定投？</a><p>定投是指</p></li><li><a href='/2'>怎么买国债？</a><p>可以在</p></li>",
         "<a href='#top'>怎么回到顶部？</a><p id='top'>怎么回到顶部？</p>",
         "",
     ],

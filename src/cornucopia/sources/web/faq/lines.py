@@ -17,6 +17,7 @@ from cornucopia.sources.web.faq.pair import (
     QUESTION_MARK,
     Pair,
     is_question,
+    leads_away,
     made_pair,
 )
 
@@ -81,25 +82,22 @@ def _plain(block: Block) -> str:
 def _marked(lines: Sequence[Block]) -> Iterator[tuple[Any, Pair]]:
     """By marks: a question until its answer's mark (or, where there is none, its line's end), an answer until the next
     question or a heading."""
-    at = 0
-    while at < len(lines):
-        mark = QUESTION_MARK.match(_plain(lines[at]))
-        if not mark:
-            at += 1
-            continue
-        begin, at = at, at + 1
+    starts = [at for at, line in enumerate(lines) if _opens(line)]
+    for number, begin in enumerate(starts):
+        mark, at = QUESTION_MARK.match(_plain(lines[begin])), begin + 1
+        assert mark
         while at < min(begin + 4, len(lines)) and not _replies(lines, at, mark["n"]) and not _opens(lines[at]):
             at += 1
         answered = at < len(lines) and _replies(lines, at, mark["n"])
         if not answered:
             at = begin + 1
         question = " ".join(_plain(line) for line in lines[begin:at])
-        end = _end(lines, at, begin)
+        near = [lines[other].element for other in starts[max(number - 1, 0) : number + 2] if other != begin]
+        end = _end(lines, at, begin, _around_both(lines[begin].element, near))
         if answered or is_question(QUESTION_MARK.sub("", question)):
             pair = made_pair(question, joined(lines[at:end]), "marks")
             if pair:
                 yield lines[begin].element, pair
-        at = max(end, begin + 1)
 
 
 def _opens(line: Block) -> bool:
@@ -116,13 +114,12 @@ def _replies(lines: Sequence[Block], at: int, number: str) -> bool:
     return not (ours and theirs and ours != theirs) and not CHOICES.search(f"{lines[at].text}\n{following}")
 
 
-def _end(lines: Sequence[Block], at: int, begin: int) -> int:
-    """Where an answer that begins at `at` ends."""
-    inside = _outer(lines, begin)
+def _end(lines: Sequence[Block], at: int, begin: int, inside: Any) -> int:
+    """Where an answer that begins at `at` ends: before the next question or part, or where `inside` does."""
     end = at
     while end < len(lines):
         line = lines[end]
-        if end > at and (_opens(line) or (line.level and not lines[begin].level) or _is_higher(line, lines[begin])):
+        if end > at and (_opens(line) or _heads(line, lines[begin])):
             break
         if inside is not None and inside not in _around(line.element):
             break
@@ -130,26 +127,21 @@ def _end(lines: Sequence[Block], at: int, begin: int) -> int:
     return end
 
 
-def _is_higher(line: Block, question: Block) -> bool:
-    return bool(line.level and question.level and line.level <= question.level)
+def _heads(line: Block, question: Block) -> bool:
+    """Whether a line begins a new part of the page, as a heading of the question's rank or above it does."""
+    if line.level:
+        return not question.level or line.level <= question.level
+    return line.bold and question.bold and len(line.text) <= 30 and line.text[-1] not in "：:。；;！!，,"
 
 
-def _outer(lines: Sequence[Block], begin: int) -> Any:
-    """The nearest element that holds this question and another one, before or after: beyond it no answer goes."""
-    own = _around(lines[begin].element)
-    others = [line for number, line in enumerate(lines) if number != begin and _opens(line)]
-    return _shared(own, others[-1:] if others and begin else others[:1])
+def _around_both(element: Any, others: Sequence[Any]) -> Any:
+    """The nearest element that holds this question and another beside it: beyond it no answer goes; None alone."""
+    theirs = {around for other in others for around in _around(other)}
+    return next((around for around in _around(element) if around in theirs), None)
 
 
 def _around(element: Any) -> list[Any]:
     return [element, *element.iterancestors()]
-
-
-def _shared(own: list[Any], others: Sequence[Block]) -> Any:
-    if not others:
-        return None
-    theirs = set(_around(others[0].element))
-    return next((element for element in own if element in theirs), None)
 
 
 def _asked(lines: Sequence[Block], least: int) -> Iterator[tuple[Any, Pair]]:
@@ -173,7 +165,7 @@ def _asked(lines: Sequence[Block], least: int) -> Iterator[tuple[Any, Pair]]:
 
 def _asks_as(kind: str, line: Block) -> bool:
     text = _plain(line)
-    if len(text) > 120 or not is_question(ORDINAL.sub("", text)):
+    if len(text) > 120 or not is_question(ORDINAL.sub("", text)) or leads_away(line.element):
         return False
     if kind == "heading":
         return line.level > 1
@@ -186,7 +178,7 @@ def _until(lines: Sequence[Block], start: int, last: int, inside: Any) -> int:
     """The end of what belongs to the question: the next heading of its rank, or the end of what holds all questions."""
     for at in range(start + 1, last):
         line = lines[at]
-        if line.level and (not lines[start].level or line.level <= lines[start].level):
+        if _heads(line, lines[start]):
             return at
         if inside is not None and inside not in _around(line.element):
             return at

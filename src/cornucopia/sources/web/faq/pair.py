@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
 LONGEST_QUESTION = 300  # characters; a longer one is a text
 LONGEST_ANSWER = 8000  # a longer one is the rest of the page
@@ -102,6 +103,13 @@ def made_pair(question: str, answer: str, shape: str, **more: str) -> Pair | Non
     if _CHOICE.match(answer) and CHOICES.search(answer):
         return None
     return Pair(question, answer, shape, **more)
+
+
+def leads_away(element: Any) -> bool:
+    """Whether a question is a link to another page: that of a list of articles, whose answer is there."""
+    links = [element, *element.iterancestors(), *element.iterdescendants("a")] if element is not None else []
+    hrefs = (link.get("href") or "" for link in links if link.tag == "a")
+    return any("#" not in href and href and not href.lower().startswith("javascript:") for href in hrefs)
 
 
 def same_text(text: str) -> str:

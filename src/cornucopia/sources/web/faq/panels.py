@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from cornucopia.sources.web.blocks import cells_of, is_data_table, one_line, text_of
-from cornucopia.sources.web.faq.pair import BARE_QUESTION, QUESTION_MARK, Pair, is_question, made_pair
+from cornucopia.sources.web.faq.pair import BARE_QUESTION, QUESTION_MARK, Pair, is_question, leads_away, made_pair
 
 _MAJORITY = 0.5  # share of questions that makes a group one of questions
 
@@ -67,6 +67,8 @@ def panel_pairs(root: Any) -> Iterator[tuple[Found, Pair]]:
 
 
 def _voted(group: Any, members: list[Found], shape: str) -> list[Found]:
+    if len(members) < 2 and shape == "panel" and not is_about_faq(group):
+        return []
     asked = [one for one in members if one.sure or is_question(one.question) or QUESTION_MARK.match(one.question)]
     if len(asked) > _MAJORITY * len(members) or (asked and is_about_faq(group)):
         return members
@@ -230,6 +232,32 @@ def _tables(root: Any) -> Iterator[Found]:
                 yield Found(row[ask], table, one_line(row[ask]), text_of(row[reply]), table, sure)
 
 
+def _repeated(root: Any) -> Iterator[Found]:
+    """Boxes of one kind beside each other, each a short part and a longer one; or such parts by turns without boxes."""
+    for parent in root.iter():
+        boxes = [child for child in parent if isinstance(child.tag, str) and child.tag not in ("tr", "td", "th", "br")]
+        kinds = [(child.tag, child.get("class") or "") for child in boxes]
+        if len(boxes) < 2:
+            continue
+        if len(set(kinds)) == 1:
+            for box in boxes:
+                parts = [part for part in box if isinstance(part.tag, str) and one_line(part)]
+                if len(parts) == 2 and not (box.text or "").strip() and _is_question_over(parts):
+                    yield Found(parts[0], parent, one_line(parts[0]), text_of(parts[1]), parts[1])
+        elif len(set(kinds)) == 2 and len(boxes) > 3 and kinds == kinds[:2] * (len(kinds) // 2) and kinds[0][1]:
+            for ask, reply in zip(boxes[::2], boxes[1::2], strict=True):
+                if _is_question_over([ask, reply]):
+                    yield Found(ask, parent, one_line(ask), text_of(reply), reply)
+
+
+def _is_question_over(parts: list[Any]) -> bool:
+    """Whether a line stands over a text, and the text holds no boxes of this kind itself."""
+    question = one_line(parts[0])
+    if len(question) > 120 or leads_away(parts[0]):
+        return False
+    return parts[1].tag not in ("a", "button", "i", "span") and question != one_line(parts[1])
+
+
 _FINDERS: tuple[tuple[str, Callable[[Any], Iterator[Found]]], ...] = (
     ("details", _details),
     ("dl", _lists),
@@ -237,4 +265,5 @@ _FINDERS: tuple[tuple[str, Callable[[Any], Iterator[Found]]], ...] = (
     ("class", _classes),
     ("panel", _controlled),
     ("panel", _folded),
+    ("panel", _repeated),
 )

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornucopia.sources.web.charset import decode_page
-from cornucopia.sources.web.tree import parse_html
+from cornucopia.sources.web.tree import decode_page, parse_html
 
 TEXT = "犹豫期内退保，保险公司退还全部保费，只扣不超过十元的工本费。基金赎回款一般三个工作日到账。"
 TRADITIONAL = "猶豫期內退保，保險公司退還全部保費。基金贖回款一般三個工作日到帳，請留意手續費。"
