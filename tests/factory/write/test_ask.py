@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +136,12 @@ def test_plain_text_and_passages_without_places_are_asked_about_too(tmp_path):
         outcome = ask(server, tmp_path, texts)
     (place, _) = [evidence_of(record)[0] for record in outcome.kept]
     assert place.document == "利率说明" and PAGES[2][place.start : place.end] == place.quote
+
+
+def test_pieces_whose_records_share_an_id_keep_their_own_answers(tmp_path):
+    with chat_server(answer=good_author) as server:
+        outcome = ask(server, tmp_path, [replace(record, id="") for record in document()])
+    assert len(outcome.kept) == len({record.id for record in outcome.kept}) == 6
 
 
 def test_shares_that_cannot_be_read_are_refused():

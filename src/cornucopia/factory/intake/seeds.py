@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from cornucopia.core.config import option
-from cornucopia.factory.intake.intake import Intake, IntakeConfig
+from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.factory.write.seeds import BUNDLED, read_seeds
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
@@ -37,4 +36,4 @@ class Seeds(Intake):
             record for record in read_seeds(self.inputs()[0])
             if not self.config.domains or record.domain in self.config.domains
         )  # fmt: skip
-        return islice(wanted, self.config.limit)
+        return signed(self.config, wanted)

@@ -8,6 +8,7 @@ its quotations stand in. What one asks and another, who sees less, can answer is
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -149,14 +150,17 @@ class Ask(WritingStage):
             name: shares(getattr(config, name), known, name)
             for name, known in (("levels", LEVELS), ("readers", READERS), ("forms", FORMS))
         }
+        used: Counter[str] = Counter()
         for document, pieces in documents_of(records).items():
             for at, piece in enumerate(pieces):
-                rng = chance(seed, document, piece.places[0].page, piece.places[0].start, piece.record.id)
+                rng = chance(seed, document, piece.places[0].page, piece.places[0].start, piece.id)
                 level, reader = pick(tables["levels"], rng), pick(tables["readers"], rng)
                 forms = tuple(pick(tables["forms"], rng) for _ in range(config.questions))
                 material = context_of(pieces, at, level, config.document_chars)
                 level = level if len(pieces) > 1 else "passage"
-                topics.append(Topic(f"{document}#{at + 1}", material, piece.record, level, reader, forms))
+                used[piece.id] += 1
+                name = piece.id if used[piece.id] == 1 else f"{piece.id}~{used[piece.id]}"
+                topics.append(Topic(name, material, piece.record, level, reader, forms))
         return topics
 
     def _ask(self, topic: Topic, seed: int) -> Prompt:

@@ -24,7 +24,7 @@ from cornucopia.factory.write.replies import OVER
 from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.spending import BudgetReached, Purse
 from cornucopia.inference.asking import groups_to_ask
-from cornucopia.inference.engine import Engine, Reply, Request
+from cornucopia.inference.engine import Engine, Reply, Request, Sampling
 from cornucopia.inference.open_engine import kind_of, open_engine
 from cornucopia.inference.providers import check_key
 from cornucopia.inference.store import AnswerStore
@@ -69,6 +69,7 @@ class Asker:
         self._spec = config.engine_spec()
         self._identity = kind_of(self._spec).identity(self._spec)
         self._engine: Engine | None = None
+        self._samplings: dict[int, tuple[Sampling, str]] = {}
 
     @property
     def model(self) -> str:
@@ -111,7 +112,7 @@ class Asker:
         with Progress(f"{self.step} 请求", total) as bar:
             for sample in sorted({prompt.sample for prompt in wanted.values()}):
                 requests = [Request(key, p.record) for key, p in wanted.items() if p.sample == sample]
-                sampling = self.config.sampling(sample)
+                sampling, _ = self._sampling(sample)
                 for group, together in groups_to_ask(engine, requests, sampling, store.done):
                     rest = list(group)
                     while rest:
@@ -187,9 +188,16 @@ class Asker:
             store.note_settings(self._identity)
         return store
 
+    def _sampling(self, sample: int) -> tuple[Sampling, str]:
+        """How the answers of a number are sampled, with its fingerprint."""
+        if sample not in self._samplings:
+            sampling = self.config.sampling(sample)
+            self._samplings[sample] = sampling, sampling.fingerprint()
+        return self._samplings[sample]
+
     def _key(self, prompt: Prompt) -> str:
-        sampling = self.config.sampling(prompt.sample).fingerprint()
-        text = json.dumps([self._identity, prompt.record.asked(), sampling], ensure_ascii=False, default=str)
+        _, print_ = self._sampling(prompt.sample)
+        text = json.dumps([self._identity, prompt.record.asked(), print_], ensure_ascii=False, default=str)
         return hashlib.sha256(mended(text).encode()).hexdigest()[:24]
 
 

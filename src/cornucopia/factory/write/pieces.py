@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cornucopia.factory.write.quoting import Source
 from cornucopia.records.evidence import Evidence, evidence_of
@@ -20,11 +20,18 @@ class Piece:
         text: as the model is shown it.
         places: where it stands, each with its text as `quote`.
         record: the record that it came with, whose provenance the new records take over.
+        number: of the piece, from 1, where the record has several; else 0.
     """
 
     text: str
     places: tuple[Evidence, ...]
     record: Record
+    number: int = 0
+
+    @property
+    def id(self) -> str:
+        """A name that no other piece has, if the records' ids are their own."""
+        return f"{self.record.id or self.document}{f'#{self.number}' if self.number else ''}"
 
     @property
     def document(self) -> str:
@@ -58,8 +65,10 @@ def documents_of(records: Iterable[Record]) -> dict[str, list[Piece]]:
     """The pieces of each document, in the records' order."""
     documents: dict[str, list[Piece]] = {}
     for record in records:
-        for piece in _pieces(record):
-            documents.setdefault(piece.document, []).append(piece)
+        pieces = _pieces(record)
+        for number, piece in enumerate(pieces, 1):
+            numbered = replace(piece, number=number) if len(pieces) > 1 else piece
+            documents.setdefault(piece.document, []).append(numbered)
     return documents
 
 
