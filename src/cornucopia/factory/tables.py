@@ -10,9 +10,12 @@ from typing import Any
 from cornucopia.core.errors import ConfigError, nearest
 
 STAGES: dict[str, str] = {
+    "clean": "cornucopia.records.clean.stage:Clean",
+    "redact": "cornucopia.records.privacy.stage:Redact",
     "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
+    "perplexity": "cornucopia.factory.perplexity:Perplexity",
     "select": "cornucopia.records.mix.select:Select",
     "split": "cornucopia.records.mix.split:Split",
     "mix": "cornucopia.records.mix.mix:Mix",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.records import formats
+from cornucopia.records.data_files import JSON_SUFFIXES
 from cornucopia.records.decode import binary_kind
 from cornucopia.records.json_rows import line_rows
 from cornucopia.records.json_values import line_value
@@ -19,7 +20,7 @@ from cornucopia.records.plain_rows import is_plain, plain_value
 from cornucopia.records.rejects import Reject
 from cornucopia.records.rows import Row
 from cornucopia.records.schema import Record
-from cornucopia.records.stream import JSON_SUFFIXES, record_of
+from cornucopia.records.stream import record_of
 
 _BOM = b"\xef\xbb\xbf"
 _MOST = 64  # sizes of a range after which no end is looked for: the file is no such file

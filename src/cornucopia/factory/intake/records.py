@@ -10,6 +10,7 @@ from cornucopia.core.config import option
 from cornucopia.core.console import warn
 from cornucopia.factory.intake.intake import Intake, IntakeConfig
 from cornucopia.factory.intake.naming import under_source
+from cornucopia.records.data_files import files_in
 from cornucopia.records.line_door import Range, ranges, read_range
 from cornucopia.records.rejects import Reject, printable
 from cornucopia.records.schema import Record
@@ -19,8 +20,9 @@ from cornucopia.records.stream import RecordStream
 class RecordsConfig(IntakeConfig):
     """`{kind: records, path: ...}`"""
 
-    path: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Parquet、TXT、MD")
+    path: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Excel、Parquet、TXT、MD，压缩的也行")
     columns: dict[str, str] = option({}, "列名对应：{question: 客户提问, answer: 答复}")
+    sheet: str = option("", "Excel 的工作表名；留空取第一张不隐藏的")
     objective: str = option("", "按什么要求收：sft 要有答案，pretrain 要文档；留空全收")
 
 
@@ -39,7 +41,7 @@ class RecordsIntake(Intake):
         if self.config.limit or self.config.columns:
             return None  # a column that no row has is told of by RecordStream alone
         path, made = self.config.path, []
-        for file in [path] if path.is_file() else RecordStream(path).files():
+        for file in [path] if path.is_file() else files_in(path)[0]:
             found = ranges(file, size)
             if found is None:
                 return None
@@ -54,8 +56,9 @@ class RecordsIntake(Intake):
         return self._under_source((f"{name}:{line}", item) for line, item in items)
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
-        stream = RecordStream(self.config.path, columns=self.config.columns, objective=self.config.objective)
-        left = self.config.limit
+        config = self.config
+        stream = RecordStream(config.path, columns=config.columns, sheet=config.sheet, objective=config.objective)
+        left = config.limit
         for item in self._under_source((stream.place, item) for item in stream):
             yield item
             left = left - 1 if left is not None and isinstance(item, Record) else left

@@ -1,0 +1,86 @@
+"""Answers that break off in mid-sentence, that say nothing, or that only repeat the question."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from cornucopia.records.schema import Message, Record
+
+Unfinished = Literal["certain", "any"]
+_CLOSED = frozenset("。！？!?.…”’」』）)】]》>~～；;`$|*_\"'")
+# Only words that cannot end a sentence: 向, 对, 的, 需要 can (方向, 不对, 可以的).
+_OPEN_END = re.compile(
+    r"(?:[，、：（(“《【,]|因为|由于|如果|并且|而且|例如|比如|其中|以及|但是|然而|根据|按照|关于|为了|尤其是|也就是|或者|"
+    r"[，。、]第[一二三四五]|(?<![平温缓总饱柔共调随亲祥谐附])和|(?<![参给赋施])与|[即]?将|(?<!一)把)\Z"
+)
+_NO_PROSE = re.compile(
+    r"^\s*(?:[-*•·>#|]|\d{1,2}[.、．)）]|[(（]\d{1,2}[)）]|[A-H][.、．:：])|[=×÷→\U000F0000-\U0010FFFD]|[|\t]"
+)
+_STOP = re.compile(r"[。！？!?…][”’」』）)】]*")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_LEFT = 0.5  # share of the answer that must be left for the rest to be worth keeping
+
+
+def breaks_off(text: str, how: Unfinished = "certain") -> bool:
+    """Whether prose stops before its sentence ends.
+
+    Args:
+        text: of an answer, code, tables and formulae hidden.
+        how: `certain` asks for a sign of it (a comma, an open bracket or quote, a word that needs another); with `any`
+            the full stop that is missing after others is enough.
+    """
+    bare = text.rstrip()
+    if not bare or bare[-1] in _CLOSED:
+        return False
+    last = bare.rsplit("\n", 1)[-1]
+    stops = len(_STOP.findall(bare))
+    if not stops or _NO_PROSE.search(last):
+        return False
+    if not _CHINESE.search(last[-4:]) and bare[-1] not in "，、：（(“《【,":
+        return False
+    sentence = last[max((found.end() for found in _STOP.finditer(last)), default=0) :]
+    if _OPEN_END.search(sentence):
+        return True
+    opened = max(sentence.rfind(char) for char in "（(“《【「")
+    if opened >= 0 and not any(char in sentence[opened:] for char in "）)”》】」"):
+        return True
+    return how == "any" and stops >= 2 and len(sentence) >= 4
+
+
+def cut_back(text: str) -> str | None:
+    """The text up to the end of its last whole sentence; None where too little would be left."""
+    end = max((found.end() for found in _STOP.finditer(text)), default=0)
+    return text[:end] if end >= _LEFT * len(text.rstrip()) else None
+
+
+def is_empty(record: Record) -> bool:
+    """Whether the record has no text at all, or a turn of the user or the assistant says nothing.
+
+    The question may stand in the material alone.
+    """
+    if not record.messages:
+        return not record.text.strip()
+    last = max((index for index, message in enumerate(record.messages) if message.role == "user"), default=-1)
+    for index, message in enumerate(record.messages):
+        if (
+            message.role in ("user", "assistant")
+            and message.is_blank
+            and not (index == last and record.material.strip())
+        ):
+            return True
+    return False
+
+
+def is_echo(record: Record) -> bool:
+    """Whether the answer is the question again, white space aside."""
+    answer = record.answer
+    if answer is None or not answer.content or abs(len(answer.content) - len(record.question)) > 8:
+        return False
+    return "".join(answer.content.split()) == "".join(record.question.split())
+
+
+def last_said(record: Record) -> Message | None:
+    """The answer whose end is looked at; None where the record says itself that it breaks off, or calls a tool."""
+    answer = record.answer
+    return answer if answer and record.complete and not answer.tool_calls else None

@@ -1,0 +1,1 @@
+"""Privacy: personal numbers, addresses and names found by their form, and replaced consistently."""
