@@ -15,6 +15,7 @@ STAGES: dict[str, str] = {
     "decontaminate": "cornucopia.records.decontaminate.stage:Decontaminate",
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
+    "perplexity": "cornucopia.factory.perplexity:Perplexity",
     "select": "cornucopia.records.mix.select:Select",
     "split": "cornucopia.records.mix.split:Split",
     "mix": "cornucopia.records.mix.mix:Mix",

@@ -206,3 +206,24 @@ def test_killed_and_run_again_it_asks_only_what_it_lacks(tmp_path):
         assert len(server.requests) - before == 9 - stored  # 3 of the first round, 6 of the second
         (row, *_) = map(json.loads, next(tmp_path.rglob("ask.jsonl")).open())
         assert row["answer"] and row["key"]
+
+
+def test_a_server_that_dies_half_way_costs_nothing_twice(tmp_path):
+    """The questions it answered before are not asked again when it is back."""
+    lives = {"left": 4, "dead": False}
+
+    def answer(body):
+        lives["left"] -= 1
+        if lives["left"] < 0 and not lives["dead"]:
+            raise ConnectionError  # the connection is closed without an answer
+        return good_author(body)
+
+    with chat_server(answer=answer) as server:
+        stage = Ask(AskConfig.build(settings(server.url, tmp_path, levels=["passage"], concurrency=2, max_retries=1)))
+        with pytest.raises(EndpointError, match="没有得到回答"):
+            stage_run(stage, document(), tmp_path / "run")
+        paid = [said(body) for body in server.requests[:4]]
+        lives["dead"] = True
+        outcome = stage_run(stage, document(), tmp_path / "run")
+    assert len(outcome.kept) == 6
+    assert all(counted(server)[prompt] == 1 for prompt in paid)

@@ -90,6 +90,23 @@ def test_phrases_that_many_questions_have_drown_nothing(stage, tmp_path):
     assert found == ["", "exact"]
 
 
+def test_material_counts_only_where_the_question_is_the_same_for_many(stage, tmp_path):
+    news = [
+        "某银行公告下调存款利率，市场普遍认为净息差压力有所缓解。",
+        "某券商因信息披露违规被监管机构采取责令改正措施。",
+    ]
+    exam = stage(
+        *({"instruction": "判断这条新闻的情绪。", "input": text, "output": "中性"} for text in news),
+        {"instruction": "文中提到的净息差变化原因有哪几条", "input": "材料" * 3 + news[0][::-1], "output": "略"},
+    )
+    asked = [
+        said("概括这条新闻。" + news[0]),
+        said("概括。" + news[0][::-1]),
+        said("文中提到的净息差变化原因有哪几条？"),
+    ]
+    assert rules(exam, tmp_path, *asked) == ["contained", "", "exact"]
+
+
 def test_changed_numbers_count_when_asked_for(stage, tmp_path):
     other = said("我想问，" + FIGURES["question"].replace("80000", "125000").replace("2.15", "1.95") + "呢，请列式")
     assert rules(stage(threshold=1.0), tmp_path, other) == [""]
@@ -125,7 +142,7 @@ def test_stem_and_options_are_told_apart(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text(json.dumps(CHOICE, ensure_ascii=False) + "\n", "utf-8")
     item = as_item(read_records(file, rejects=False).records[0])
-    assert item.stem == CHOICE["question"] and item.rest == tuple(CHOICE[letter] for letter in "ABCD")
+    assert item.stem == CHOICE["question"] and item.options == tuple(CHOICE[letter] for letter in "ABCD")
     assert not item.alone and as_item(said("什么是久期缺口")).alone and not as_item(said("利率")).alone
 
 

@@ -11,7 +11,7 @@ from tests.records.duplicates.conftest import Run, asked, edited, nonsense
 
 from cornucopia.core.errors import ConfigError, CornucopiaError
 from cornucopia.records.overlap import near_duplicates
-from cornucopia.records.schema import Message, Record
+from cornucopia.records.schema import Message, Passage, Record
 
 
 def planted(rng, count, edits, size=200):
@@ -106,6 +106,17 @@ def test_scope_decides_what_is_compared(run, rng, scope, gone):
         asked(nonsense(rng, 60), answer, origin="c"),
     ]
     assert [origin for origin, _ in run(records, scope=scope).rules()] == gone
+
+
+@pytest.mark.parametrize("scope", ["question", "question+answer"])
+def test_questions_about_one_long_text_are_not_alike(run, rng, scope):
+    text, history = nonsense(rng, 900), (Message("user", nonsense(rng, 300)), Message("assistant", nonsense(rng, 300)))
+    asked_of = [asked(nonsense(rng, 40), "答", origin=str(n), passages=(Passage(text),)) for n in range(4)]
+    talks = [Record(messages=(*history, Message("user", nonsense(rng, 40))), origin=f"t{n}") for n in range(3)]
+    alike = asked(edited(rng, asked_of[0].question, 1), "答", origin="near", passages=(Passage(text + "。"),))
+    elsewhere = asked(asked_of[0].question, "答", origin="other", passages=(Passage(text[::-1]),))
+    made = run([*asked_of, *talks, alike, elsewhere], scope=scope)
+    assert made.rules() == [("near", "near")]
 
 
 def test_pictures_tools_and_verdicts_tell_records_apart(run):

@@ -26,21 +26,34 @@ class Item:
 
     Args:
         where: file:line.
-        asked: the question as it stands in the file, material included.
+        asked: the question as it stands in the file.
         stem: the question without its options.
-        rest: options and material, each a text.
+        options: each a text.
+        material: what the question works on, each a text. It is part of what is looked for only where the stem is not
+            a question by itself: a text that others write about too gives no evaluation away.
         alone: whether the stem by itself is this question, and not just the form of many.
     """
 
     where: str
     asked: str
     stem: str
-    rest: tuple[str, ...]
+    options: tuple[str, ...]
+    material: tuple[str, ...]
     alone: bool
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """What is looked for beside the stem."""
+        return self.options if self.alone else (*self.options, *self.material)
+
+    @property
+    def whole(self) -> str:
+        """All that is looked for."""
+        return self.asked if self.alone else "\n".join([self.asked, *self.material])
 
     def as_records(self) -> list[Record]:
         """As what a training question may be like: all of it and, if that is a question, the stem alone."""
-        texts = dict.fromkeys([self.asked, *([self.stem] if self.alone else [])])
+        texts = dict.fromkeys([self.whole, *([self.stem] if self.alone else [])])
         return [Record(messages=(Message("user", text),)) for text in texts]
 
 
@@ -57,7 +70,7 @@ def read_items(files: Sequence[Path]) -> list[Item]:
         for record in stream:
             if isinstance(record, Record):
                 item = as_item(record)
-                key = normalized(item.asked)
+                key = normalized("\n".join([item.asked, *item.material]))
                 if key and key not in seen:
                     seen.add(key)
                     items.append(item)
@@ -72,16 +85,15 @@ def read_items(files: Sequence[Path]) -> list[Item]:
 def as_item(record: Record) -> Item:
     """The question of one evaluation record; of a document, its text."""
     if not record.messages:
-        return Item(record.origin, record.text, record.text, (), True)
+        return Item(record.origin, record.text, record.text, (), (), True)
     text = record.question
     options = [found for found in _OPTIONS.finditer(text) if found.group(1).strip()]
     stem, choices = text, tuple[str, ...]()
     if len(options) >= 2:
         stem = text[: options[0].start()]
         choices = tuple(found.group(1).strip() for found in options)
-    material = tuple(passage.text for passage in record.passages)
     alone = len(normalized(stem)) >= _SHORTEST and not (choices and _POINTING.search(stem))
-    return Item(record.origin, "\n".join([text, *material]), stem, (*choices, *material), alone)
+    return Item(record.origin, text, stem, choices, tuple(passage.text for passage in record.passages), alone)
 
 
 def _told_apart(items: list[Item]) -> list[Item]:

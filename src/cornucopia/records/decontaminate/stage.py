@@ -112,7 +112,7 @@ class _Exam:
 
     def _row(self, record: Record, place: int, rule: str, similarity: float) -> dict[str, Any]:
         item = self.items[place]
-        folded = self.index.folded([item.asked, "\n".join(searched(record))])
+        folded = self.index.folded([item.whole, "\n".join(searched(record))])
         shared = longest_run(folded.text(0), folded.text(1))
         told = {"rule": rule, "similarity": round(similarity, 3), "evaluation": item.where}
         return told | {"question": item.stem[:_SHOWN], "shared": shared[:_SHOWN], "shared_length": len(shared)}

@@ -17,7 +17,8 @@ class DeduplicateConfig(Config):
     """`deduplicate`"""
 
     scope: Literal["question", "question+answer", "answer", "text"] = option(
-        "question", "比较什么：question 提问（含材料与前文）、question+answer、answer、text 全文；纯文档总是比全文"
+        "question",
+        "比较什么：question 提问、question+answer、answer、text 全文；前两种要材料与前文相同才算近似；文档总是比全文",
     )
     near: bool = option(True, "是否去近似重复；false 只去完全重复（忽略标点、空白、全半角、大小写）")
     threshold: float = option(0.8, "字符 n 元组的 Jaccard 相似度达到多少算近似重复", gt=0, le=1)

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from cornucopia.core.errors import ConfigError
 from cornucopia.records.duplicates.settings import SLOTS, DeduplicateConfig, rows_a_band
 from cornucopia.records.fold import Folded, Hashes, fold, gram_hashes, keys, mixed, number_hashes
-from cornucopia.records.sameness import said
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Survey
 
@@ -27,7 +26,14 @@ _PACKED = Struct(f"={SLOTS}I")
 _RECORDS, _CHARACTERS = 2_000, 1_000_000  # worked on at a time
 _SEED = 42  # of the MinHash: signatures kept on disk go on being comparable
 _ROW = np.uint64(0xD6E8FEB86659FD93)
-_PARTS = {"question": [1], "question+answer": [1, 2], "answer": [2], "text": [0, 1, 2]}
+_OTHER, _CONTEXT, _QUESTION, _ANSWER = range(4)  # parts of a record
+# what is compared; all of it must be equal for exact duplicates
+_PARTS = {
+    "question": [_CONTEXT, _QUESTION],
+    "question+answer": [_CONTEXT, _QUESTION, _ANSWER],
+    "answer": [_ANSWER],
+    "text": [_OTHER, _CONTEXT, _QUESTION, _ANSWER],
+}
 
 
 def survey(records: Sequence[Record], config: DeduplicateConfig) -> Survey:
@@ -55,16 +61,15 @@ def _few(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 def _survey(records: Sequence[Record], config: DeduplicateConfig) -> Survey:
     parts = [_parts(record, config.scope == "text") for record in records]
-    counts = np.array([[len(part) for part in three] for three in parts], np.int64).reshape(-1, 3)
+    counts = np.array([[len(part) for part in four] for four in parts], np.int64).reshape(-1, 4)
     folded = fold(list(chain.from_iterable(chain.from_iterable(parts)))).joined(counts.ravel())
     salts = np.array([_salt(record) for record in records], np.uint64)
-    hashes = keys(folded).reshape(-1, 3)
+    hashes = keys(folded).reshape(-1, 4)
     chosen = np.zeros(counts.shape, np.bool_)
     chosen[:, _PARTS[config.scope]] = True
-    chosen[[not record.messages for record in records]] = (False, True, False)
-    compared = _only(folded, chosen)
+    chosen[[not record.messages for record in records], _QUESTION] = True  # of a document, its text
     exact = _together(np.where(chosen, hashes, 0), salts)
-    question, answer = _together(hashes[:, 1:2], salts), hashes[:, 2]
+    question, answer = _together(hashes[:, [_CONTEXT, _QUESTION]], salts), hashes[:, _ANSWER]
     if config.scope == "question":  # the same question with another answer is a conflict, no duplicate
         exact = np.where(answer > 0, _together(np.stack([question, answer], axis=1), salts), exact)
     names = [(record.origin or record.id).encode("utf-8", "replace")[:200] for record in records]
@@ -72,30 +77,43 @@ def _survey(records: Sequence[Record], config: DeduplicateConfig) -> Survey:
         "exact": exact,
         "question": question,
         "answer": answer,
-        "length": (folded.ends - folded.starts)[2::3].astype(np.uint32),
+        "length": (folded.ends - folded.starts)[_ANSWER::4].astype(np.uint32),
         "score": np.array([_score(record, config.score) for record in records], np.float32),
         "names": np.frombuffer(b"".join(names), np.uint8),
         "name_ends": np.array([len(name) for name in names], np.int64),  # their sizes, added up once all are there
     }
-    return found | (_near(compared, salts, config) if config.near else {})
+    if not config.near:
+        return found
+    if config.scope.startswith("question"):  # a long text about which many things are asked would make them all alike
+        salts = mixed(salts + hashes[:, _CONTEXT])
+        chosen[:, _CONTEXT] = False
+    return found | _near(_only(folded, chosen), salts, config)
 
 
-def _parts(record: Record, whole: bool) -> tuple[list[str], list[str], list[str]]:
-    """(what else is compared, question, answer), each as texts that are not empty."""
-    question, answer = said(record), record.answer
+def _parts(record: Record, whole: bool) -> tuple[list[str], list[str], list[str], list[str]]:
+    """(what else is compared, context, question, answer), each as texts that are not empty."""
+    messages, answer = record.messages, record.answer
+    if not messages:
+        return [], [], [record.text] if record.text else [], []
+    last = len(messages) - 1
+    while last and messages[last].role != "user":
+        last -= 1
+    asked = messages[last].content
+    context = [passage.text for passage in record.passages] if record.passages else []
+    if len(messages) > 2:
+        turns = enumerate(messages[:-1] if answer else messages)
+        context += [turn.content for at, turn in turns if at != last and turn.role != "system" and turn.content]
     given = [answer.content] if answer and answer.content else []
     if answer and answer.tool_calls:
         given += [f"{call.name} {call.arguments}" for call in answer.tool_calls]
     other = []
     if whole:
-        other = [
-            text for m in record.messages for text in (m.content if m.role == "system" else "", m.reasoning) if text
-        ]
-    return other, question if all(question) else [text for text in question if text], given
+        other = [text for m in messages for text in (m.content if m.role == "system" else "", m.reasoning) if text]
+    return other, context, [asked] if asked else [], given
 
 
 def _only(folded: Folded, chosen: NDArray[np.bool_]) -> Folded:
-    """The chosen parts (n, 3) of each record as one text a record."""
+    """The chosen parts (n, 4) of each record as one text a record."""
     mask = chosen.ravel()
     if not mask.all():
         kept = np.repeat(mask, folded.ends - folded.starts + 1)
