@@ -70,8 +70,8 @@ def screen(rules: Sequence[Rule]) -> Callable[[str], Any]:
         return looks[0]
 
     def seen(text: str) -> bool:
-        for look in looks:  # a plain loop: `any` over a generator costs more than a look
-            if look(text):  # noqa: SIM110
+        for look in looks:  # noqa: SIM110 - `any` over a generator costs more than a look
+            if look(text):
                 return True
         return False
 
