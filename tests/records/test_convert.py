@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from dataclasses import replace
@@ -73,12 +72,6 @@ def written_as_reject(record: Record) -> str:
     from cornucopia.records.json_values import written
 
     return written(record.to_dict())
-
-
-def unpacked(path):
-    plain = path.with_suffix("")
-    plain.write_bytes(gzip.decompress(path.read_bytes()))
-    return plain
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
