@@ -1,7 +1,7 @@
 """datatrove: FTFY and PII formatters, then its four MinHash steps, on two workers.
 
 Its shingles are words; Chinese words need a segmenter that would be most of the time, so they are made characters here
-(5 of them, as ours): the only thing changed. 21 bands of 6 are our bands at a threshold of 0.8.
+(5 of them, as ours), and numbers are left as they are. 21 bands of 6 are our bands at a threshold of 0.8.
 
     python datatrove_run.py PARTS_FOLDER OUT_FOLDER
 """
@@ -23,9 +23,9 @@ from datatrove.pipeline.dedup.minhash import (
 from datatrove.pipeline.formatters import FTFYFormatter, PIIFormatter
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.text import simplify_text
+from datatrove.utils.text import TextNormConfig, simplify_text
 
-CONFIG = MinhashConfig(n_grams=5, num_buckets=21, hashes_per_bucket=6)
+CONFIG = MinhashConfig(n_grams=5, num_buckets=21, hashes_per_bucket=6, norm_config=TextNormConfig(norm_numbers=False))
 WORKERS = 2
 
 
