@@ -20,7 +20,9 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "stats": ("cornucopia.cli.data", "run_stats", "统计：领域、长度、重复；--against 查与留出题的重合"),
     "check": ("cornucopia.cli.data", "run_check", "逐行检查，列出坏行的 文件:行号 和原因"),
     "convert": ("cornucopia.cli.data_convert", "run", "转换格式：alpaca、sharegpt、openai、csv、xlsx 等，读回来不变"),
+    "diff": ("cornucopia.cli.data_diff", "run", "比较两份数据：新增、删去、改动的记录和改动的字"),
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
+    "read": ("cornucopia.cli.data_read", "run", "读文档：PDF、Word、Excel、网页变成按页的文字，或一段一行"),
     "crawl": ("cornucopia.cli.data_crawl", "run", "抓网页：守 robots.txt，限速，不出允许范围，可续跑"),
     "build": ("cornucopia.cli.data_build", "run", "数据工厂：按配方从来源做出训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),
@@ -34,10 +36,11 @@ _PARTS = {"question": "提问", "material": "材料", "answer": "回答", "syste
 class _Source(Config):
     """What every sub-command reads."""
 
-    file: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Parquet、TXT、MD")
+    file: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Excel、Parquet、TXT、MD，压缩的也行")
     columns: list[str] = option(
         [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
     )
+    sheet: str = option("", "Excel 的工作表名；留空取第一张不隐藏的")
 
 
 class StatsConfig(_Source):
@@ -102,7 +105,7 @@ def run_stats(argv: list[str]) -> int:
 
     config = _parse(StatsConfig, argv, "stats", "instruction_data/fin_data.json --against instruction_data/infer.json")
     columns = parse_columns(config.columns)
-    result = read_records(config.file, rejects=False, columns=columns)
+    result = read_records(config.file, rejects=False, columns=columns, sheet=config.sheet)
     stats = compute_stats(result.records, config.threshold)
     report: dict[str, Any] = {"path": str(result.path), "format": result.format, "rejects": len(result.rejects)}
     near = [_named(pair, result.records, result.records) for pair in stats.near[:_MOST_PAIRS]]
@@ -158,7 +161,8 @@ def run_check(argv: list[str]) -> int:
     """List every bad row; exit code 1 when there is one."""
     config = _parse(CheckConfig, argv, "check", "instruction_data/fin_data.json")
     columns = parse_columns(config.columns)
-    result = scan_records(config.file, columns=columns, objective="sft" if config.require_answer else "")
+    objective = "sft" if config.require_answer else ""
+    result = scan_records(config.file, columns=columns, sheet=config.sheet, objective=objective)
     for reject in result.rejects:
         print(reject)
     for note in result.notes:

@@ -69,11 +69,11 @@ def _crawl(config: CrawlCommand) -> dict[str, str]:
     config.out.mkdir(parents=True, exist_ok=True)
     with Store(config.out) as store:
         before = store.taken()
-    with Progress("抓网页", config.pages, before) as bar:
+    with Progress("抓网页", before + len(config.start), before) as bar:
 
-        def step(one: Known, note: str) -> None:
-            counts = one.state == "done" and one.kind == "page" and one.reason != "redirect"
-            bar.advance(int(counts), note or one.address[-50:])
+        def step(one: Known, note: str, waiting: int) -> None:
+            done = bar.done + (one.state == "done" and one.kind == "page" and one.reason != "redirect")
+            bar.update(done, note or one.address[-50:], min(done + waiting, config.pages))
 
         return crawl(config, config.out, step)
 

@@ -150,12 +150,13 @@ class Progress:
         """Count `units` more as done; `note` is shown after the bar."""
         self.update(self.done + units, note)
 
-    def update(self, done: int, note: str | None = None) -> None:
-        """Set the number of units done."""
+    def update(self, done: int, note: str | None = None, total: int | None = None) -> None:
+        """Set the number of units done, and how many there are by what is known by now."""
         self.done = done
+        self.total = self.total if total is None else max(total, 0)
         self.note = self.note if note is None else note
         if self._bar:
-            self._bar.update(self._task, completed=done, note=self.note)
+            self._bar.update(self._task, completed=done, total=self.total, note=self.note)
         elif time.monotonic() - self._last >= self.plain_every or done >= self.total:
             self._last = time.monotonic()
             say(f"{self.label} {done}/{self.total} 剩余 {self._left()} {self.note}".rstrip())

@@ -6,6 +6,7 @@ from cornucopia.core.errors import ConfigError
 from cornucopia.factory.intake.crawl import CrawlConfig, CrawlIntake
 from cornucopia.records.evidence import evidence_of
 from cornucopia.records.rejects import Reject
+from cornucopia.records.schema import Record
 from cornucopia.sources.web.pages import asked
 from cornucopia.sources.web.store import Store
 from web_site import page, web_site
@@ -76,10 +77,17 @@ def test_patterns_and_limit_choose_among_stored_pages(site, tmp_path):
     assert len(list(intake(site, **ready, limit=1).records(tmp_path, 1))) == 1
 
 
-def test_whole_texts(site, tmp_path):
-    texts = [item for item in intake(site, as_records="text").records(tmp_path, 1) if not isinstance(item, Reject)]
-    faq = next(record for record in texts if "犹豫期" in record.text)
-    assert "首页 产品" not in faq.text and "- 纸质保单从签收算起" in faq.text and faq.as_of == "2026-03-04"
+def test_texts_and_passages_say_where_they_stand(site, tmp_path):
+    texts = [item for item in intake(site, as_records="text", size=0).records(tmp_path, 1) if isinstance(item, Record)]
+    whole = next(record for record in texts if "犹豫期" in record.text)
+    assert "首页 产品" not in whole.text and "- 纸质保单从签收算起" in whole.text and whole.as_of == "2026-03-04"
+    parts = [
+        item for item in intake(site, as_records="passages", size=30).records(tmp_path, 1) if isinstance(item, Record)
+    ]
+    parts = [record for record in parts if record.origin == whole.origin]
+    assert len(parts) > 1 and all(record.kind == "passage" and record.licence == "CC BY 4.0" for record in parts)
+    quotes = [evidence for record in parts for evidence in evidence_of(record)]
+    assert all(whole.text[quote.start : quote.end] == quote.quote for quote in quotes)
 
 
 def test_documents_are_read_by_their_readers(site, tmp_path):

@@ -102,10 +102,19 @@ def test_a_wrong_key_is_never_let_go(tmp_path):
         asker(server.url, tmp_path, failures_allowed=1).ask(prompts("甲"))
 
 
+def test_a_request_that_the_service_does_not_take_is_no_content_check(tmp_path):
+    """A wrong setting is refused for every prompt: nothing may be dropped, or kept as refused, for that."""
+    refused = (400, {}, {"error": {"message": "max_tokens must be at most 100"}})
+    with chat_server(answer=lambda body: refused) as server, pytest.raises(EndpointError, match="没有得到回答"):
+        asker(server.url, tmp_path).ask(prompts("甲"))
+    with chat_server() as server:
+        assert asker(server.url, tmp_path).ask(prompts("甲"))["甲"].answer
+
+
 def test_a_key_does_not_go_where_it_does_not_belong(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret")
     with chat_server() as server:
-        with pytest.raises(ConfigError, match="MY_KEY"):
+        with pytest.raises(ConfigError, match="export CORNUCOPIA_ALLOW_KEY=MY_KEY=http"):
             asker(server.url, tmp_path, key_env="MY_KEY").ask(prompts("甲"))
         monkeypatch.setenv("CORNUCOPIA_ALLOW_KEY", "MY_KEY=127.0.0.1")
         assert asker(server.url, tmp_path, key_env="MY_KEY").ask(prompts("甲"))["甲"].answer
@@ -206,3 +215,24 @@ def test_killed_and_run_again_it_asks_only_what_it_lacks(tmp_path):
         assert len(server.requests) - before == 9 - stored  # 3 of the first round, 6 of the second
         (row, *_) = map(json.loads, next(tmp_path.rglob("ask.jsonl")).open())
         assert row["answer"] and row["key"]
+
+
+def test_a_server_that_dies_half_way_costs_nothing_twice(tmp_path):
+    """The questions it answered before are not asked again when it is back."""
+    lives = {"left": 4, "dead": False}
+
+    def answer(body):
+        lives["left"] -= 1
+        if lives["left"] < 0 and not lives["dead"]:
+            raise ConnectionError  # the connection is closed without an answer
+        return good_author(body)
+
+    with chat_server(answer=answer) as server:
+        stage = Ask(AskConfig.build(settings(server.url, tmp_path, levels=["passage"], concurrency=2, max_retries=1)))
+        with pytest.raises(EndpointError, match="没有得到回答"):
+            stage_run(stage, document(), tmp_path / "run")
+        paid = [said(body) for body in server.requests[:4]]
+        lives["dead"] = True
+        outcome = stage_run(stage, document(), tmp_path / "run")
+    assert len(outcome.kept) == 6
+    assert all(counted(server)[prompt] == 1 for prompt in paid)

@@ -123,6 +123,7 @@ def test_private_addresses_are_refused_whatever_the_name_server_says(site, tmp_p
 
 def test_a_prefix_keeps_the_crawl_below_it(site, run):
     site.pages |= {"/help/": page("/help/a", "/admin", "../admin", "/help/%2e%2e/admin"), "/help/a": page()}
+    site.pages["/sitemap.xml"] = (302, {"Location": "/admin"}, "")
     reasons = run(start=[f"{site.url}/help/"], allow=[f"{site.host}/help/"])
     assert reasons == {"/help/": "", "/help/a": "", "/admin": "outside"} and "/admin" not in site.hits
 
@@ -343,6 +344,14 @@ def test_nothing_is_asked_twice_and_a_refresh_asks_for_changes(site, run):
     assert run(sitemap=False, refresh="errors") == {"/": "", "/b": ""} and site.hits.count("/") == 3
 
 
+def test_a_page_that_has_moved_by_the_refresh_is_kept_once(site, run):
+    site.pages |= {"/": page("/old"), "/old": page(text="正文")}
+    run(sitemap=False)
+    site.pages |= {"/old": (301, {"Location": "/new"}, ""), "/new": page(text="正文")}
+    assert run(sitemap=False, refresh="all") == {"/": "", "/old": "redirect", "/new": ""}
+    assert set(run.pages) == {"/", "/new"}
+
+
 def test_a_deeper_run_goes_on_from_a_shallow_one(site, run):
     site.pages |= {"/": page("/a"), "/a": page("/b"), "/b": page()}
     assert run(depth=1, sitemap=False)["/b"] == "depth"
@@ -351,15 +360,15 @@ def test_a_deeper_run_goes_on_from_a_shallow_one(site, run):
 
 
 def test_killed_anywhere_a_crawl_goes_on_and_asks_nothing_twice(site, run, tmp_path):
-    site.pages |= {"/": page(*(f"/{n}" for n in range(40)))}
-    site.pages |= {f"/{n}": page(f"/{n}/x", text=f"第{n}页") for n in range(40)}
-    site.pages |= {f"/{n}/x": page() for n in range(40)}
+    site.pages |= {"/": page(*(f"/{n}" for n in range(20)))}
+    site.pages |= {f"/{n}": page(f"/{n}/x", text=f"第{n}页") for n in range(20)}
+    site.pages |= {f"/{n}/x": page() for n in range(20)}
     code = "import sys; from cornucopia.sources.web.crawl import crawl; "
     code += "from cornucopia.sources.web.settings import CrawlSettings; "
-    code += f"crawl(CrawlSettings(start=['{site.url}/'], allow_private=True, rate=50, sitemap=False), sys.argv[1])"
+    code += f"crawl(CrawlSettings(start=['{site.url}/'], allow_private=True, rate=25, sitemap=False), sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     kills = 0
-    for wanted in (5, 20, 45):
+    for wanted in (5, 20):
         process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
         while len(site.paths) < wanted and process.poll() is None:
             time.sleep(0.005)
@@ -368,8 +377,8 @@ def test_killed_anywhere_a_crawl_goes_on_and_asks_nothing_twice(site, run, tmp_p
             kills += 1
         process.wait()
     reasons = run(sitemap=False)
-    assert kills == 3 and len(reasons) == 81 and set(reasons.values()) == {""}
-    assert len(site.paths) <= 81 + kills  # only what was under way at a kill is asked again
+    assert kills == 2 and len(reasons) == 41 and set(reasons.values()) == {""}
+    assert len(site.paths) <= 41 + kills  # only what was under way at a kill is asked again
     assert all(run.bodies[path] == site.pages[path].encode() for path in run.pages)
 
 

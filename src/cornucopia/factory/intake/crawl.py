@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from cornucopia.core.config import option
 from cornucopia.core.console import warn
 from cornucopia.core.errors import ConfigError, DataError
+from cornucopia.factory.intake.documents import records_of
 from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.records.evidence import KEY, Evidence
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Message, Record
 from cornucopia.sources.document import Document
+from cornucopia.sources.passages import SIZE
 from cornucopia.sources.web.crawl import crawl
 from cornucopia.sources.web.faq.pair import Pair
 from cornucopia.sources.web.pages import FORBIDDEN, Asked, asked, distinct, document_of_page
@@ -26,7 +29,10 @@ class CrawlConfig(IntakeConfig, CrawlSettings):
     """Where the pages are, and what is made of them."""
 
     folder: Path | None = option(None, "cornucopia data crawl 抓好的文件夹：给了就只读它，不联网")
-    as_records: Literal["pairs", "text"] = option("pairs", "取什么：pairs 网页里的问答、text 整页正文")
+    as_records: Literal["pairs", "text", "passages"] = option(
+        "pairs", "变成什么记录：pairs 网页里的问答，text 继续预训练的文本，passages 一段一条、供出题用的材料"
+    )
+    size: int = option(SIZE, "一段最多多少字；as_records: text 时 0 为整页一条", ge=0)
     obey_reserved: bool = option(True, "网页声明不许用于训练（noai、tdm-reservation）的不取")
     shortest: int = option(2, "问答的回答至少多少字", ge=1)
 
@@ -78,17 +84,21 @@ class CrawlIntake(Intake):
             yield Reject(0, f"网页声明不许用于训练：{'、'.join(marks)}", "", page.address)
             return
         try:
-            if self.config.as_records == "pairs":
-                yield from self._pairs(asked(store, page))
-            else:
-                yield _text(document_of_page(store, page))
+            found = asked(store, page) if self.config.as_records == "pairs" else None
+            yield from self._pairs(found) if found else self._read(document_of_page(store, page))
         except DataError as error:
             yield Reject(0, error.what, "", page.address)
 
-    def _pairs(self, found: Asked | None) -> Iterator[Record]:
-        for number, pair in enumerate(found.pairs if found else (), 1):
-            if found and len(pair.answer) >= self.config.shortest:
+    def _pairs(self, found: Asked) -> Iterator[Record]:
+        for number, pair in enumerate(found.pairs, 1):
+            if len(pair.answer) >= self.config.shortest:
                 yield _pair_record(found.document, pair, number)
+
+    def _read(self, document: Document) -> Iterator[Record]:
+        kind = self.config.as_records
+        size = self.config.size or (0 if kind == "text" else SIZE)
+        for record in records_of(document, document.id, kind, size):
+            yield replace(record, extra={**record.extra, "fetched_at": document.extra["fetched_at"]})
 
 
 def _pair_record(document: Document, pair: Pair, number: int) -> Record:
@@ -105,18 +115,10 @@ def _pair_record(document: Document, pair: Pair, number: int) -> Record:
         licence=pair.licence or document.licence,
         as_of=pair.date or document.as_of,
         origin=f"{document.id}:{number}",
-        extra={**document.extra, "position": number, "shape": pair.shape, KEY: [evidence.to_dict()]},
-    )
-
-
-def _text(document: Document) -> Record:
-    return Record(
-        text=document.text,
-        id=document.id,
-        kind="document",
-        source=document.source,
-        licence=document.licence,
-        as_of=document.as_of,
-        origin=document.id,
-        extra=document.extra,
+        extra={
+            "fetched_at": document.extra["fetched_at"],
+            "position": number,
+            "shape": pair.shape,
+            KEY: [evidence.to_dict()],
+        },
     )

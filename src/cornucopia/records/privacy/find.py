@@ -45,7 +45,7 @@ _LABEL = re.compile(  # each alternative begins with its word: such a search is 
     "|".join(
         (
             *(f"{word}{_GAP}[A-Za-z0-9０-９]" for word in _CHATS.split("|")),
-            *(f"{word}[^0-9０-９。；\n]{{0,10}}[0-9０-９零一二三四五六七八九]" for word in _NUMBERED.split("|")),
+            *(f"{word}[^0-9０-９。；\n]{{0,10}}[0-9０-９](?:[ －-]?[0-9０-９]){{5}}" for word in _NUMBERED.split("|")),
             *(f"{word}(?:姓名|名称|名字)?[ ：:　是为叫]" for word in ROLES.split("|")),
         )
     )

@@ -27,7 +27,7 @@ from cornucopia.sources.web.tree import decode_page, parse_html
 
 HOPS = 10  # redirects one after another
 BACKOFF = 1.0  # seconds before the first retry, doubled for each further one
-OnStep = Callable[[Known, str], None]
+OnStep = Callable[[Known, str, int], None]
 
 
 class _Later(Exception):
@@ -42,7 +42,7 @@ def crawl(
     Args:
         settings: where and how.
         folder: of the store.
-        on_step: called with each address that is finished and its host's note.
+        on_step: called with each address that is finished, why its host is closed (or ''), and how many wait.
         resolve: how names are looked up.
 
     Returns:
@@ -100,7 +100,8 @@ class _Run:
     def judged(self, one: Known) -> Known:
         """The address, refused where the settings do not want it."""
         if one.kind == "sitemap":
-            why = "" if self.scope.serves_origin(one.address) else "outside"
+            inside = self.scope.serves_origin(one.address) and not (one.chain and self.scope.refusal(one.address))
+            why = "" if inside else "outside"
         else:
             why = self.scope.refusal(one.address, start=not one.depth) or (
                 "depth" if one.depth > self.settings.depth else ""
@@ -142,7 +143,8 @@ class _Run:
                     self._running -= 1
                 self._enqueue(found)
                 if self.on_step:
-                    self.on_step(done, host.closed)
+                    waiting = sum(one.waiting for one in self.hosts.values() if not one.closed)
+                    self.on_step(done, host.closed, waiting)
         finally:
             host.workers -= 1
 

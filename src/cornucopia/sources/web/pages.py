@@ -94,7 +94,7 @@ def _text(store: Store, page: Stored) -> str:
 def _described(document: Document, page: Stored, about: About) -> Document:
     """With where it came from; the publisher is the host where the page names none."""
     source = "，".join(filter(None, (about.title, about.publisher or host_of(page.address), page.address)))
-    marks: dict[str, Any] = {"fetched_at": page.fetched_at, "address": page.address}
+    marks: dict[str, Any] = {"fetched_at": page.fetched_at}
     return replace(
         document,
         id=page.address,

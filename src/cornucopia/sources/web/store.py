@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS bodies (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
 
 
-GONE = ("404", "410")  # what was there once is there no longer
+GONE = ("404", "410", "redirect", "loop", "type")  # the page that was there once is there no longer
 
 
 @dataclass(frozen=True)
