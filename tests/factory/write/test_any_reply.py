@@ -34,8 +34,8 @@ item = st.fixed_dictionaries(
     {},
     optional={
         "question": words, "quotes": st.lists(words, max_size=3) | words, "form": words, "answer": words,
-        "output": words, "answerable": st.booleans(), "instruction": words, "labels": st.lists(words, max_size=3), "input": words,
-        "label": words, "score": st.floats() | st.integers() | words | st.none(),
+        "output": words, "answerable": st.booleans(), "instruction": words, "labels": st.lists(words, max_size=3),
+        "input": words, "label": words, "score": st.floats() | st.integers() | words | st.none(),
     },
 )  # fmt: skip
 said = words | st.builds(json.dumps, item | st.lists(item, max_size=3)) | st.lists(words).map("\n".join)
