@@ -111,7 +111,7 @@ def test_two_tables_of_a_sheet_parted_by_an_empty_row_are_two(tmp_path):
 
 def test_rows_of_a_sheet_come_with_their_numbers(tmp_path):
     with Book(str(excel(tmp_path / "a.xlsx"))) as book:
-        rows = dict(book.rows())
+        rows = dict(book.rows(book.chosen("")))
         assert book.sheets == {"费率": False, "旧版": True}
     assert rows[3][:3] == ["一年", "000001", "3.85%"] and 6 not in rows
 

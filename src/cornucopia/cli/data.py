@@ -31,10 +31,11 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
 class _Source(Config):
     """What every sub-command reads."""
 
-    file: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Parquet、TXT、MD")
+    file: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Excel、Parquet、TXT、MD，压缩的也行")
     columns: list[str] = option(
         [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
     )
+    sheet: str = option("", "Excel 的工作表名；留空取第一张不隐藏的")
 
 
 class CheckConfig(_Source):
@@ -87,7 +88,8 @@ def run_check(argv: list[str]) -> int:
     """List every bad row; exit code 1 when there is one."""
     config = _parse(CheckConfig, argv, "check", "instruction_data/fin_data.json")
     columns = parse_columns(config.columns)
-    stream = RecordStream(config.file, columns=columns, objective="sft" if config.require_answer else "")
+    objective = "sft" if config.require_answer else ""
+    stream = RecordStream(config.file, columns=columns, sheet=config.sheet, objective=objective)
     for item in stream:
         if isinstance(item, Reject):
             print(item)

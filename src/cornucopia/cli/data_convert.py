@@ -31,6 +31,7 @@ class ConvertConfig(Config):
     columns: list[str] = option(
         [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
     )
+    sheet: str = option("", "Excel 的工作表名；留空取第一张不隐藏的")
 
 
 def run(argv: list[str]) -> int:
@@ -45,7 +46,7 @@ def run(argv: list[str]) -> int:
         examples="  cornucopia data convert 问答.csv --columns question=客户提问,answer=答复 --to alpaca --out a.jsonl",
     )
     spare_input(config.out, config.file)
-    stream = RecordStream(config.file, strict=config.strict, columns=parse_columns(config.columns))
+    stream = RecordStream(config.file, strict=config.strict, columns=parse_columns(config.columns), sheet=config.sheet)
     bad: list[Reject] = []
     lost: Counter[str] = Counter()
     refused = write_records(config.out, _good(stream, bad), config.to, lost=lost if config.lossy else None)

@@ -27,10 +27,11 @@ _NAMES = (("领域", "domains"), ("类型", "kinds"), ("许可证", "licences"),
 class StatsConfig(Config):
     """`cornucopia data stats`"""
 
-    file: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Parquet、TXT、MD")
+    file: Path = option(..., "数据文件或文件夹")
     columns: list[str] = option(
         [], "列名对应，写成 标准名=文件里的列名，逗号分隔", aliases=("from_columns",), split="never"
     )
+    sheet: str = option("", "Excel 的工作表名；留空取第一张不隐藏的")
     model: str | None = option(None, "按这个模型的分词器数词元：目录、base_models/ 下的名字，或 nano", aliases=("m",))
     against: Path | None = option(None, "另一个文件（留出题）：列出两边重合的题目")
     threshold: float = option(0.6, "字符五元组 Jaccard 相似度达到多少算近似重复", gt=0, le=1)
@@ -52,14 +53,15 @@ def run(argv: list[str]) -> int:
     )
     columns = parse_columns(config.columns)
     compared = 2**62 if config.against else config.compare
-    stream, tally = _counted(config.file, columns, compared, _counter(config.model) if config.model else None)
+    source = RecordStream(config.file, columns=columns, sheet=config.sheet)
+    stream, tally = _counted(source, compared, _counter(config.model) if config.model else None)
     stats = tally.stats(config.threshold)
     format_ = "+".join(name for name, _ in stream.formats.most_common())
     report: dict[str, Any] = {"path": str(config.file), "format": format_, "rejects": stream.rejects}
     near = [_named(pair, tally.asked, tally.asked) for pair in stats.near[:_MOST_PAIRS]]
     report |= stats.to_dict() | {"near_pairs": len(stats.near), "near": near}
     if config.against:
-        _, other = _counted(config.against, columns, 2**62)
+        _, other = _counted(RecordStream(config.against, columns=columns), 2**62)
         pairs = overlap(tally.asked, other.asked, config.threshold)
         report["against"] = {"path": str(config.against), "records": len(other.asked)}
         report["overlap"] = [_named(pair, tally.asked, other.asked) for pair in pairs]
@@ -71,13 +73,13 @@ def run(argv: list[str]) -> int:
 
 
 def _counted(
-    path: Path, columns: dict[str, str], compared: int, measure: Callable[[str], int] | None = None
+    stream: RecordStream, compared: int, measure: Callable[[str], int] | None = None
 ) -> tuple[RecordStream, Tally]:
     """
     Raises:
         DataError: if the file cannot be read, or has no good row.
     """
-    stream, tally = RecordStream(path, columns=columns), Tally(measure, compared)
+    tally = Tally(measure, compared)
     for item in stream:
         if isinstance(item, Record):
             tally.add(item)

@@ -64,7 +64,7 @@ class Reply:
         prompt_tokens, completion_tokens: token counts, the end-of-sequence token included.
         seconds: wall time this answer is charged with (a batch's time shared by its tokens).
         error: Chinese message when finish_reason is "error".
-        failure: what an error is about: "prompt" (this one question), "service" (may pass), "account" (the next
+        failure: what an error is about: "prompt" (its content check), "service" (may pass), "account" (the next
             question would meet it too: key, model, money); '' where the engine does not say.
         reasoning: what was thought before the answer, or ''.
         tool_calls: the tools of the record that the model wants called.

@@ -37,7 +37,7 @@ class Hopeless(EndpointError):
 
 
 class Declined(EndpointError):
-    """A refusal of this one question: the content check, too long, a request that the service does not take."""
+    """The content check did not let this one question through."""
 
 
 class Unreachable(EndpointError):
@@ -222,8 +222,7 @@ class OpenAIEngine(Engine):
         raise problem
 
     def _problem(self, refusal: Refusal, tries: int) -> EndpointError:
-        about_prompt = refusal.kind in ("content", "request", "forbidden")
-        kind = Hopeless if refusal.all else Declined if about_prompt else EndpointError
+        kind = Hopeless if refusal.all else Declined if refusal.kind == "content" else EndpointError
         often = f"，试了 {tries} 次" if tries > 1 else ""
         status = f"HTTP {refusal.status}{often}：" if refusal.status != 200 or often else ""
         fix = refusal.fix(self._key_env or "key_env 指定的变量")

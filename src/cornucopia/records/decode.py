@@ -11,6 +11,8 @@ import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from cornucopia.sources.packed import Packed
+
 CHUNK = 2**20  # bytes read at a time
 _GB, _BIG5, _BROKEN = "gb18030", "big5hkscs", "broken"
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
@@ -43,7 +45,7 @@ class TextFile:
         OSError: here and while reading, if the file cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Packed) -> None:
         self._path = path
         self._met: set[str] = set()  # encodings of lines beyond UTF-8
         with path.open("rb") as file:
@@ -91,7 +93,7 @@ class TextFile:
 
     def _bytes(self) -> Iterator[bytes]:
         with self._path.open("rb") as file:
-            file.seek(self._start)
+            file.read(self._start)
             while data := file.read(CHUNK):
                 yield data
 
@@ -109,7 +111,7 @@ class TextFile:
 
     def _by_line(self) -> Iterator[str]:
         with self._path.open("rb") as file:
-            file.seek(self._start)
+            file.read(self._start)
             for line in file:
                 bare = line.removesuffix(b"\n")
                 text, name = _line(bare, self._other, self._chinese_first)
@@ -158,11 +160,11 @@ def _is_not_utf8(parts: Iterable[bytes]) -> bool:
     return broken * 2 > beyond
 
 
-def _other_than_utf8(path: Path, start: int) -> str:
+def _other_than_utf8(path: Path | Packed, start: int) -> str:
     """Which encoding the lines that are no UTF-8 have: by the share of everyday characters; '' for none."""
     sample = bytearray()
     with path.open("rb") as file:
-        file.seek(start)
+        file.read(start)
         for line in file:
             if not line.isascii() and _is_not_utf8([line]):
                 sample += line
@@ -202,7 +204,7 @@ _KINDS = {
 }
 
 
-def binary_kind(path: Path) -> str:
+def binary_kind(path: Path | Packed) -> str:
     """What a file is that is no text, in Chinese; '' for text.
 
     Raises:

@@ -46,16 +46,19 @@ def read_records(
     strict: bool = False,
     rejects: str | Path | Literal[False] | None = None,
     columns: Mapping[str, str] | None = None,
+    sheet: str = "",
     objective: str = "",
 ) -> ReadResult:
     """Read a file, or every data file of a folder (its .txt and .md only when there is no other data).
 
     Args:
-        path: the file or folder: any of `formats.FORMATS` in JSON, JSON Lines, CSV, TSV or Parquet, or plain text.
+        path: the file or folder: any of `formats.FORMATS` in JSON, JSON Lines, CSV, TSV, Excel or Parquet, or plain
+            text; text kinds compressed too.
         strict: raise at the first bad row.
         rejects: the .jsonl file bad rows are written to, or a folder for `<name>.rejects.jsonl`; None: beside the data;
             False: nowhere.
         columns: known key -> the file's own name for it.
+        sheet: of an Excel file, by name; '' for the first that is not hidden.
         objective: what the records are to be learnt for (`objectives.OBJECTIVES`): one that does not fit, such as a
             question without an answer for `sft`, is a bad row. '' to take every record.
 
@@ -63,7 +66,7 @@ def read_records(
         DataError: if nothing can be read, if no row is good, or on the first bad row when strict.
     """
     result = ReadResult([], [], Path(path))
-    stream = RecordStream(path, strict=strict, columns=columns, objective=objective)
+    stream = RecordStream(path, strict=strict, columns=columns, sheet=sheet, objective=objective)
     _collect(stream, result)
     if not result.records:
         raise stream.nothing()
@@ -78,11 +81,12 @@ def scan_records(
     *,
     strict: bool = False,
     columns: Mapping[str, str] | None = None,
+    sheet: str = "",
     objective: str = "",
 ) -> ReadResult:
     """As `read_records`, but nothing is written or told, and a file without a good row is no error."""
     result = ReadResult([], [], Path(path))
-    _collect(RecordStream(path, strict=strict, columns=columns, objective=objective), result)
+    _collect(RecordStream(path, strict=strict, columns=columns, sheet=sheet, objective=objective), result)
     return result
 
 

@@ -26,17 +26,20 @@ class Reject:
         reason: what was found, in Chinese.
         raw: its text.
         path: the file.
+        sheet: of an Excel file, whose row `line` is.
     """
 
     line: int
     reason: str
     raw: str
     path: str = ""
+    sheet: str = ""
 
     @property
     def where(self) -> str:
-        """`file:line`"""
-        return f"{self.path}:{self.line}" if self.line else self.path
+        """`file:line`, `file:sheet!row`"""
+        place = f"{self.sheet}!{self.line}" if self.sheet else str(self.line)
+        return f"{self.path}:{place}" if self.line else self.path
 
     def __str__(self) -> str:
         return printable(f"{self.where}  {self.reason}")

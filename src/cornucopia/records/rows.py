@@ -11,25 +11,36 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.json_values import BLANK, STRICT, decode_value
+from cornucopia.sources.sheet import Book
 
 PARQUET_ROWS = 1000  # rows made into Python values at a time
+_TITLE_ROWS = 20  # rows of an Excel sheet among which its header is looked for
 _MAX_CSV_LINES = 5000  # lines one quoted CSV record may span: bounds the cost of an unclosed quote
 
 
 @dataclass(frozen=True)
 class Row:
-    """One raw row: its first line (from 1), its text, and the value or, when it has none, the problem."""
+    """One raw row: its first line (from 1), its text, and the value or, when it has none, the problem.
+
+    `sheet` is that of an Excel file, whose row `line` is.
+    """
 
     line: int
     raw: str
     value: Any = None
     problem: str = ""
+    sheet: str = ""
+
+    @property
+    def place(self) -> str:
+        """Line, or sheet and row."""
+        return f"{self.sheet}!{self.line}" if self.sheet else str(self.line)
 
 
 class _Lines:
@@ -96,6 +107,35 @@ def _table_row(line: int, raw: str, names: list[str], cells: list[str] | None) -
     if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
         return Row(line, raw, problem=f"有 {len(cells)} 列，表头是 {len(names)} 列")
     return Row(line, raw, {name: cell for name, cell in zip(names, cells, strict=False) if name})
+
+
+def sheet_rows(path: Path, sheet: str) -> Iterator[Row]:
+    """Rows of an Excel file's sheet as its cells show them; the header is the first row of two texts or more.
+
+    Args:
+        path: the file.
+        sheet: its name; '' for the first that is not hidden.
+
+    Raises:
+        DataError: no Excel file, or no such sheet.
+    """
+    with Book(str(path)) as book:
+        sheet = book.chosen(sheet)
+        rows = book.rows(sheet, fill=True)
+        line, names = 0, None
+        try:
+            ahead = list(itertools.islice(rows, _TITLE_ROWS))
+            first = next((n for n, (_, cells) in enumerate(ahead) if sum(map(bool, cells)) > 1), 0)
+            for line, cells in itertools.chain(ahead[first:], rows):
+                while cells and not cells[-1]:
+                    cells.pop()
+                if names is None:
+                    names = cells
+                    continue
+                row = _table_row(line, "\t".join(cells), names, cells + [""] * (len(names) - len(cells)))
+                yield replace(row, sheet=sheet)
+        except DataError as error:
+            yield Row(line + 1, "", problem=f"{error.what}：{error.found}", sheet=sheet)
 
 
 def document_rows(lines: Iterable[str], split: bool) -> Iterator[Row]:

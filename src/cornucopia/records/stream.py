@@ -16,19 +16,23 @@ from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.records import formats, rows
+from cornucopia.records.data_files import (
+    JSON_SUFFIXES,
+    SUPPORTED,
+    TABLE_SUFFIXES,
+    TEXT_SUFFIXES,
+    files_in,
+    unpacked,
+)  # fmt: skip
 from cornucopia.records.decode import TextFile, binary_kind
 from cornucopia.records.json_rows import json_rows
 from cornucopia.records.json_values import Repeated
 from cornucopia.records.objectives import fits, note
-from cornucopia.records.rejects import REJECTS_SUFFIX, Reject
+from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
+from cornucopia.sources.kinds import sniff
+from cornucopia.sources.packed import Packed
 
-JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}
-TEXT_SUFFIXES = (".txt", ".md")
-DATA_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
-
-_SUPPORTED = "支持 " + " ".join((*DATA_SUFFIXES, *TEXT_SUFFIXES))
 _MOST_SETTINGS = 2**24  # bytes of a .json up to which it may be something other than data
 _NAMED = 6  # files left out that are named
 _SHOWN = 3  # rejects that are told
@@ -49,6 +53,7 @@ class RecordStream:
         path: the file, or a folder whose data files are read (its .txt and .md only when there is no other data).
         strict: raise at the first bad row.
         columns: known key -> the file's own name for it.
+        sheet: of an Excel file, by name; '' for the first that is not hidden.
         objective: what the records are to be learnt for (`objectives.OBJECTIVES`); one that does not fit is a bad row.
             '' to take every record.
     """
@@ -59,12 +64,13 @@ class RecordStream:
         *,
         strict: bool = False,
         columns: Mapping[str, str] | None = None,
+        sheet: str = "",
         objective: str = "",
     ) -> None:
         if not str(path):  # Path("") is the current folder: a variable that is not set would read all of it
             raise DataError("没有给数据文件", found="空的路径", fix="写文件名；当前文件夹写 .")
         self.path, self._strict, self._columns = Path(path), strict, columns or {}
-        self._objective = objective
+        self._objective, self._sheet = objective, sheet
         self._told: set[str] = set()
         self.records = self.rejects = 0
         self.first: list[Reject] = []
@@ -81,7 +87,9 @@ class RecordStream:
             DataError: no such path, a folder without data, a file that cannot be read, a mapped column that no row has,
                 or when strict the first bad row.
         """
-        for file in self._files():
+        files, notes = files_in(self.path)
+        self.notes += notes
+        for file in files:
             for item in self._read(file):
                 if isinstance(item, Record):
                     self.records += 1
@@ -106,32 +114,6 @@ class RecordStream:
         fix = f"核对列名对应 {dict(self._columns)}；{fix}" if self._columns else fix
         return DataError("没有读出一条数据", where=str(self.path), found=found, fix=fix)
 
-    def _files(self) -> list[Path]:
-        path = self.path
-        try:
-            if path.is_file():
-                return [path]
-            if not path.is_dir():
-                siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-                close = nearest(path.name, siblings)
-                fix = f"最接近的是 {path.parent / close}" if close else "检查路径"
-                raise DataError("找不到数据", where=str(path), fix=fix)
-            found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
-        except OSError as error:
-            raise DataError("打不开", where=str(path), found=reason(error)) from None
-        data = [p for p in found if p.suffix.lower() in DATA_SUFFIXES and not p.name.endswith(REJECTS_SUFFIX)]
-        texts = [p for p in found if p.suffix.lower() in TEXT_SUFFIXES]
-        if data and texts:
-            self.notes.append(f"文件夹里有数据文件，{len(texts)} 个 .txt/.md 没有读（要读就单独给出）")
-        unread = [p.name for p in found if p not in {*data, *texts} and not p.name.endswith(REJECTS_SUFFIX)]
-        if unread and (data or texts):
-            more = " 等" if len(unread) > _NAMED else ""
-            self.notes.append(f"文件夹里有 {len(unread)} 个文件不会读，没有用：{'、'.join(unread[:_NAMED])}{more}")
-        if not data and not texts:
-            kinds = "、".join(sorted({p.suffix or p.name for p in found})[:8]) or "空文件夹"
-            raise DataError("文件夹里没有数据文件", where=str(path), found=kinds, fix=_SUPPORTED)
-        return data or texts
-
     def _read(self, file: Path) -> Iterator[Record | Reject]:
         name = file.name if file == self.path else file.relative_to(self.path).as_posix()
         try:
@@ -140,7 +122,7 @@ class RecordStream:
                 return
             for row in self._rows(file):
                 self._keys.update(row.value or ())
-                yield self._convert(row, file, f"{name}:{row.line}")
+                yield self._convert(row, file, f"{name}:{row.place}")
         except DataError as error:
             if self._strict or file == self.path:
                 raise
@@ -162,25 +144,28 @@ class RecordStream:
     def _rows(self, file: Path) -> Iterator[rows.Row]:
         """Raw rows by the file's suffix; JSON is recognised in a file of another name too."""
         try:
-            if file.suffix.lower() == ".parquet" or _is_parquet(file):
-                yield from rows.parquet_rows(file)
+            source = unpacked(file)
+            if isinstance(source, Path) and (source.suffix.lower() == ".parquet" or _is_parquet(source)):
+                yield from rows.parquet_rows(source)
                 return
-            kind = binary_kind(file)
+            if isinstance(source, Path) and sniff(source, source.name) == "xlsx":
+                yield from rows.sheet_rows(source, self._sheet)
+                return
+            kind = binary_kind(source)
             if kind:
-                raise DataError(
-                    "不是文本文件", where=str(file), found=kind, fix=f"先解压，Excel 请另存为 CSV UTF-8；{_SUPPORTED}"
-                )
-            text = TextFile(file)
+                fix = f"先解压，旧 Excel 请另存为 .xlsx；文档用 cornucopia data read；{SUPPORTED}"
+                raise DataError("不是文本文件", where=str(file), found=kind, fix=fix)
+            text = TextFile(source)
             try:
-                yield from self._text_rows(file, text)
+                yield from self._text_rows(file, source.suffix.lower(), text)
             finally:
                 self.notes += [f"{file.name}：{text.note}"] if text.note else []
+            if isinstance(source, Packed) and source.problem:
+                yield rows.Row(0, "", problem=source.problem)
         except OSError as error:
             raise DataError("打不开文件", where=str(file), found=reason(error)) from None
 
-    def _text_rows(self, file: Path, text: TextFile) -> Iterator[rows.Row]:
-        suffix = file.suffix.lower()
-
+    def _text_rows(self, file: Path, suffix: str, text: TextFile) -> Iterator[rows.Row]:
         def accept(value: Any) -> bool:
             return isinstance(value, dict) and formats.detect(value, self._columns) is not None
 
@@ -190,8 +175,7 @@ class RecordStream:
             return json_rows(text, accept)
         if suffix in TEXT_SUFFIXES:
             return rows.document_rows(text.lines(), split=suffix == ".txt")
-        hint = "Excel 请先另存为 CSV UTF-8" if suffix in (".xls", ".xlsx") else _SUPPORTED
-        raise DataError("不支持这种文件", where=str(file), found=suffix or "没有扩展名", fix=hint)
+        raise DataError("不支持这种文件", where=str(file), found=suffix or "没有扩展名", fix=SUPPORTED)
 
     def _convert(self, row: rows.Row, file: Path, origin: str) -> Record | Reject:
         record, name = _record(row, self._columns, self._objective, self._told)
@@ -201,7 +185,7 @@ class RecordStream:
             self._ids.append(hash(record.id))
             self._own.append(record.id != origin)
             return record
-        reject = Reject(row.line, record, row.raw, str(file))
+        reject = Reject(row.line, record, row.raw, str(file), row.sheet)
         if self._strict:
             raise DataError("数据有坏行（--strict）", where=reject.where, found=record)
         return reject
@@ -223,10 +207,6 @@ class RecordStream:
         again = np.ones(len(self._own), bool)
         again[np.unique(np.frombuffer(self._ids, np.int64), return_index=True)[1]] = False
         return int((again & np.frombuffer(self._own, bool)).sum())
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_parquet(file: Path) -> bool:

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,6 +72,23 @@ class Packed:
         assert mode == "rb"
         return io.BufferedReader(_Guarded(self), 2**18)
 
+    @cached_property
+    def is_cut(self) -> bool:
+        """Whether a .zst ends within a frame, at which its stream just stops; the other kinds say so themselves."""
+        if self.kind != "zst":
+            return False
+        import zstandard
+
+        unpacker = None
+        with self.path.open("rb") as file:
+            while data := file.read(2**10):  # so little, because it may unpack to much
+                while data:
+                    unpacker = unpacker or zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+                    unpacker.decompress(data)
+                    data = unpacker.unused_data if unpacker.eof else b""
+                    unpacker = None if unpacker.eof else unpacker
+        return unpacker is not None
+
     def stream(self) -> tuple[Any, Any]:
         """(unpacked stream, what must be closed with it)."""
         if self.kind == "zip":
@@ -117,6 +135,8 @@ class _Guarded(io.RawIOBase):
             ):
                 raise
             return self._ends(f"压缩文件从第 {self._given} 个字节（解压后）起损坏，后面没有读")
+        if not data and self._packed.is_cut:
+            return self._ends("压缩文件在末尾断了，最后一段没有")
         self._given += len(data)
         if self._given > _FREE and self._given > _RATIO * self._size:
             return self._ends(f"解压后是压缩文件的 {_RATIO} 倍以上，像是压缩炸弹，后面没有读")

@@ -54,25 +54,42 @@ class Book:
             self._book.close()
             raise DataError("Excel 里没有工作表")
 
-    def rows(self, sheet: str = "") -> Iterator[tuple[int, list[str]]]:
-        """(number from 1, cells) of each row that has text.
-
-        Args:
-            sheet: its name; '' for the first that is not hidden.
+    def chosen(self, sheet: str) -> str:
+        """The sheet of this name; of '' the first that is not hidden.
 
         Raises:
-            DataError: no such sheet, or what follows cannot be read.
+            DataError: no such sheet.
         """
         sheet = sheet or next((name for name, hidden in self.sheets.items() if not hidden), next(iter(self.sheets)))
         if sheet not in self.sheets:
             close = nearest(sheet, self.sheets)
             fix = f"最接近的是 {close}" if close else ""
             raise DataError("没有这个工作表", found=f"{sheet}；有 {'、'.join(self.sheets)}", fix=fix)
+        return sheet
+
+    def rows(self, sheet: str, *, fill: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """(number from 1, cells) of each row that has text.
+
+        Args:
+            sheet: its name.
+            fill: whether a cell merged over several rows stands in each of them.
+
+        Raises:
+            DataError: what follows cannot be read.
+        """
         held = self._book[sheet]
         held.reset_dimensions()  # some programs write a wrong size
         try:
+            tall = {(top, left): top + rows for top, left, rows, _ in self.merged(sheet) if rows > 1} if fill else {}
+            below: dict[int, tuple[int, str]] = {}  # column -> row before which a merged cell ends, its text
             for number, row in enumerate(held.iter_rows(max_col=_MOST_COLUMNS), 1):
                 cells = [_text(cell) for cell in row]
+                for column, text in enumerate(cells if tall else ()):
+                    end, above = below.get(column, (0, ""))
+                    if (number - 1, column) in tall:
+                        below[column] = (tall[number - 1, column], text)
+                    elif not text and number <= end:
+                        cells[column] = above
                 if any(cells):
                     yield number, cells
         except Exception as error:

@@ -11,8 +11,9 @@ import pytest
 from cornucopia.core.errors import ConfigError
 from cornucopia.factory.write.ask import Ask, AskConfig
 from cornucopia.records.evidence import evidence_of
+from cornucopia.records.schema import Record
 from servers import chat_server
-from writing_fakes import PAGES, document, good_author, said, settings, stage_run
+from writing_fakes import PAGES, document, good_author, pair, said, settings, stage_run
 
 
 def ask(server, tmp_path, records=None, **more):
@@ -154,3 +155,11 @@ def test_the_material_goes_along_when_asked_for(tmp_path):
     with chat_server(answer=good_author) as server:
         outcome = ask(server, tmp_path, with_material=True)
     assert all(record.passages[0].text in PAGES.values() for record in outcome.kept)
+
+
+def test_what_is_a_question_already_goes_through_and_what_is_nothing_is_told(tmp_path):
+    with chat_server(answer=good_author) as server:
+        given = [pair("甲？", "乙。", id="q"), *document(), Record(id="空")]
+        outcome = ask(server, tmp_path, given)
+    assert outcome.kept[0] == given[0] and len(outcome.kept) == 7
+    assert [(one.record.id, one.rule) for one in outcome.dropped] == [("空", "no_material")]

@@ -102,10 +102,19 @@ def test_a_wrong_key_is_never_let_go(tmp_path):
         asker(server.url, tmp_path, failures_allowed=1).ask(prompts("甲"))
 
 
+def test_a_request_that_the_service_does_not_take_is_no_content_check(tmp_path):
+    """A wrong setting is refused for every prompt: nothing may be dropped, or kept as refused, for that."""
+    refused = (400, {}, {"error": {"message": "max_tokens must be at most 100"}})
+    with chat_server(answer=lambda body: refused) as server, pytest.raises(EndpointError, match="没有得到回答"):
+        asker(server.url, tmp_path).ask(prompts("甲"))
+    with chat_server() as server:
+        assert asker(server.url, tmp_path).ask(prompts("甲"))["甲"].answer
+
+
 def test_a_key_does_not_go_where_it_does_not_belong(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret")
     with chat_server() as server:
-        with pytest.raises(ConfigError, match="MY_KEY"):
+        with pytest.raises(ConfigError, match="export CORNUCOPIA_ALLOW_KEY=MY_KEY=http"):
             asker(server.url, tmp_path, key_env="MY_KEY").ask(prompts("甲"))
         monkeypatch.setenv("CORNUCOPIA_ALLOW_KEY", "MY_KEY=127.0.0.1")
         assert asker(server.url, tmp_path, key_env="MY_KEY").ask(prompts("甲"))["甲"].answer

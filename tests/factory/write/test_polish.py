@@ -19,8 +19,10 @@ def polish(server, tmp_path, records, **more):
 def test_better_words_are_taken_and_the_old_ones_kept_beside(tmp_path):
     better = "润色后的回答：50000元按2%计算，一年的利息是1000元；存满3个月后才能支取，可联系客服95xxx。"
     with chat_server(answer=lambda body: better) as server:
-        outcome = polish(server, tmp_path, [pair("利息多少？", RAW, id="a")])
+        raw = pair("利息多少？", RAW, id="a", extra={"scores": {"judge": 0.2}, "level": "passage"})
+        outcome = polish(server, tmp_path, [raw])
     (record,) = outcome.kept
+    assert "scores" not in record.extra and record.extra["level"] == "passage"  # the score was another answer's
     assert record.golden == better.removeprefix("润色后的回答：")
     assert record.extra["before_polish"] == RAW and outcome.counts == {"polished": 1}
     assert outcome.examples == [("polished", RAW, record.golden)]

@@ -82,6 +82,13 @@ def test_a_choice_question_is_its_options_too(stage, tmp_path):
     assert found[0] in ("near", "contained") and found[1:] == ["", "contained"]
 
 
+def test_a_word_with_three_moods_to_choose_from_is_no_question_to_find(stage, tmp_path):
+    moods = {"A": "积极", "B": "消极", "C": "中性", "answer": "C"}
+    exam = stage({"question": "谢谢", **moods}, {"question": "这只基金的回撤让人心里发慌", **moods})
+    found = rules(exam, tmp_path, said("月供是多少？谢谢！"), said("听说：这只基金的回撤让人心里发慌。"))
+    assert found == ["", "contained"]
+
+
 def test_phrases_that_many_questions_have_drown_nothing(stage, tmp_path):
     form = "根据我国现行法律法规及监管部门的有关规定，请判断并说明理由："
     facts = ["信托计划可以向不特定对象公开推介", "期货公司可以挪用客户保证金", "理财子公司应当独立托管资产"]

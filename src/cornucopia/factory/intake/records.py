@@ -16,8 +16,9 @@ from cornucopia.records.stream import RecordStream
 class RecordsConfig(IntakeConfig):
     """`{kind: records, path: ...}`"""
 
-    path: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Parquet、TXT、MD")
+    path: Path = option(..., "数据文件或文件夹：JSON、JSONL、CSV、TSV、Excel、Parquet、TXT、MD，压缩的也行")
     columns: dict[str, str] = option({}, "列名对应：{question: 客户提问, answer: 答复}")
+    sheet: str = option("", "Excel 的工作表名；留空取第一张不隐藏的")
     objective: str = option("", "按什么要求收：sft 要有答案，pretrain 要文档；留空全收")
 
 
@@ -32,7 +33,8 @@ class RecordsIntake(Intake):
         return [self.config.path]
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
-        stream = RecordStream(self.config.path, columns=self.config.columns, objective=self.config.objective)
+        config = self.config
+        stream = RecordStream(config.path, columns=config.columns, sheet=config.sheet, objective=config.objective)
         place, again, left = "", 0, self.config.limit
         for item in stream:
             if isinstance(item, Record):

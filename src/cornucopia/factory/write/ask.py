@@ -132,8 +132,13 @@ class Ask(WritingStage):
         return Forecast(prompts, 120.0 * self.config.questions, (number, number * 350 + needed * 0.8, number * 350))
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
-        """Questions and answers in place of the documents' passages."""
+        """Questions and answers in place of the documents' passages; what is a question already goes through."""
         work, asker = _Work(context.seed), self.asker(context)
+        for record in records:
+            if record.messages:
+                work.outcome.kept.append(record)
+            elif not (record.text.strip() or record.material.strip()):
+                work.drop(record, "no_material")
         topics = self._topics(records, context.seed)
         replies = asker.ask([self._ask(topic, context.seed) for topic in topics])
         questions = [one for topic in topics for one in self._questions(topic, replies[topic.id], work)]
@@ -151,7 +156,7 @@ class Ask(WritingStage):
             for name, known in (("levels", LEVELS), ("readers", READERS), ("forms", FORMS))
         }
         used: Counter[str] = Counter()
-        for document, pieces in documents_of(records).items():
+        for document, pieces in documents_of(record for record in records if not record.messages).items():
             for at, piece in enumerate(pieces):
                 rng = chance(seed, document, piece.places[0].page, piece.places[0].start, piece.id)
                 level, reader = pick(tables["levels"], rng), pick(tables["readers"], rng)

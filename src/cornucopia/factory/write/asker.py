@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import Progress, say
-from cornucopia.core.errors import DataError, EndpointError
+from cornucopia.core.errors import ConfigError, DataError, EndpointError
 from cornucopia.core.jsonl import mended
 from cornucopia.core.paths import cache_folder
 from cornucopia.factory.write.replies import OVER
@@ -164,9 +164,19 @@ class Asker:
         if self._engine is None:
             endpoint, _ = self.config.address
             if endpoint:
-                check_key(endpoint, self.config.key_env, os.environ.get(ALLOWED, "").split(","))
+                self._check_key(endpoint)
             self._engine = open_engine(self._spec)
         return self._engine
+
+    def _check_key(self, endpoint: str) -> None:
+        """A recipe may come from a stranger: which key goes where, only the user's own environment says."""
+        try:
+            check_key(endpoint, self.config.key_env, os.environ.get(ALLOWED, "").split(","))
+        except ConfigError as error:
+            host = endpoint.partition("://")[2].partition("/")[0]
+            http = "http://" if endpoint.startswith("http://") else ""
+            fix = f"确实要发，就先 export {ALLOWED}={self.config.key_env or '变量名'}={http}{host}"
+            raise ConfigError(error.what, where=error.where, fix=fix) from None
 
     def _cache_path(self) -> Path:
         folder = Path(self.config.cache) if self.config.cache else cache_folder() / "answers"
@@ -176,6 +186,7 @@ class Asker:
 
     def _open_cache(self) -> AnswerStore:
         path = self._cache_path()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what documents say
         try:
             store = AnswerStore(
                 path, path.with_suffix(".settings.json"),

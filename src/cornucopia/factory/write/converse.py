@@ -15,7 +15,7 @@ from pydantic import model_validator
 from cornucopia.core.config import option
 from cornucopia.factory.write.asker import Prompt
 from cornucopia.factory.write.chance import chance
-from cornucopia.factory.write.marks import material_of, written
+from cornucopia.factory.write.marks import material_of, unjudged, written
 from cornucopia.factory.write.replies import unusable
 from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.step import Forecast, WritingStage
@@ -93,7 +93,7 @@ class Converse(WritingStage):
             return
         outcome.counts[f"stopped_{stop}"] += 1
         system = tuple(message for message in record.messages if message.role == "system")
-        extra = {**record.extra, **written(self.name, model)}
+        extra = {**unjudged(record.extra), **written(self.name, model)}
         outcome.kept.append(
             replace(
                 record, id=f"{record.id}~对话", kind="dialogue", messages=(*system, *turns), passages=(), extra=extra

@@ -13,6 +13,11 @@ def written(step: str, model: str) -> dict[str, Any]:
     return {"written_by": {"step": step, "model": model}}
 
 
+def unjudged(extra: dict[str, Any]) -> dict[str, Any]:
+    """What still holds when a record's answer is another: no score."""
+    return {key: value for key, value in extra.items() if key not in ("scores", "judged")}
+
+
 def material_of(record: Record) -> str:
     """What the record's answer stands on: its passages, or the quotations of its evidence, or ''."""
     return record.material or "\n".join(place.quote for place in evidence_of(record))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cornucopia.factory.write.quoting import Source
+from cornucopia.factory.write.quoting import Source, touch
 from cornucopia.records.evidence import Evidence, evidence_of
 from cornucopia.records.schema import Record
 
@@ -52,8 +52,7 @@ class Context:
 
     def needed(self, found: Sequence[Evidence]) -> Context:
         """Just the pieces that hold the places."""
-        kept = [piece for piece in self.pieces if Source(piece.places).touched(found)]
-        return Context(tuple(kept))
+        return Context(tuple(piece for piece in self.pieces if touch(found, piece.places)))
 
     @property
     def text(self) -> str:

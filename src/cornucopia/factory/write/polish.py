@@ -13,7 +13,7 @@ from cornucopia.core.config import option
 from cornucopia.factory.write.asker import Prompt
 from cornucopia.factory.write.chance import chance, pick
 from cornucopia.factory.write.fidelity import changed
-from cornucopia.factory.write.marks import material_of, written
+from cornucopia.factory.write.marks import material_of, unjudged, written
 from cornucopia.factory.write.replies import unusable
 from cornucopia.factory.write.settings import WriteConfig, shares
 from cornucopia.factory.write.spending import tokens_of
@@ -90,7 +90,7 @@ class Polish(WritingStage):
         if len(outcome.examples) < 5:
             outcome.examples.append(("polished", before, text))
         final = replace(record.messages[-1], content=text)
-        extra = {**record.extra, **written(self.name, model), "before_polish": before}
+        extra = {**unjudged(record.extra), **written(self.name, model), "before_polish": before}
         return replace(record, messages=(*record.messages[:-1], final), extra=extra)
 
     def _problem(self, record: Record, text: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import model_validator
 from cornucopia.core.config import option
 from cornucopia.factory.write.asker import Asker, Prompt
 from cornucopia.factory.write.chance import chance, pick
-from cornucopia.factory.write.marks import material_of, written
+from cornucopia.factory.write.marks import material_of, unjudged, written
 from cornucopia.factory.write.replies import unusable
 from cornucopia.factory.write.scores import read_score
 from cornucopia.factory.write.settings import WriteConfig, shares
@@ -185,5 +185,6 @@ class Prefer(WritingStage):
         turns = (*record.prompt().messages, better.message)
         scores = {"chosen": better.score, "rejected": worse.score}
         preference = {name: score for name, score in scores.items() if score is not None} | {"way": self.config.way}
-        extra = {**record.extra, **written(self.name, model), "preference": preference}
+        own = record.extra if better.message == record.answer else unjudged(record.extra)
+        extra = {**own, **written(self.name, model), "preference": preference}
         return replace(record, messages=turns, rejected=((worse.message,),), extra=extra)

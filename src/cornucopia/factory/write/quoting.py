@@ -63,13 +63,6 @@ class Source:
             start = at + len(wanted)
         return found
 
-    def touched(self, found: Sequence[Evidence]) -> list[int]:
-        """Numbers of the stretches that the places found lie in, ascending."""
-        return [
-            number for number, place in enumerate(self.places)
-            if any(_within(one, place) for one in found)
-        ]  # fmt: skip
-
     def _place(self, wanted: str, start: int) -> int:
         """The first place where it stands whole: 5% is not in 15%, nor 2.5 in 2.55."""
         at = self._text.find(wanted, start)
@@ -94,6 +87,10 @@ class Source:
         return found
 
 
-def _within(one: Evidence, place: Evidence) -> bool:
-    same = (one.document, one.page) == (place.document, place.page)
-    return same and one.start < place.end and place.start < one.end
+def touch(found: Sequence[Evidence], places: Sequence[Evidence]) -> bool:
+    """Whether any of the places found lies in one of the others, wholly or in part."""
+    return any(
+        (one.document, one.page) == (place.document, place.page) and one.start < place.end and place.start < one.end
+        for one in found
+        for place in places
+    )

@@ -16,6 +16,7 @@ from cornucopia.inference.engine import Reply
 from cornucopia.records.schema import Record
 
 PER_CHINESE, PER_OTHER = 0.8, 0.35  # tokens a character: newer vocabularies need 0.6 to 0.7 and 0.25 to 0.3
+_DOUBT, _KNOWN = 1.6, 20  # until so many answers have told how many tokens prompts have, so much more is reckoned
 _OVERHEAD = 12  # tokens of roles and marks
 
 
@@ -47,14 +48,17 @@ class Purse:
         rows = list(read_jsonl(self._path))
         self.tokens_in = sum(row["in"] for row in rows)
         self.tokens_out = sum(row["out"] for row in rows)
+        self._guessed = sum(row["guess"] for row in rows)
         self.requests = len(rows)
 
     def note(self, record: Record, reply: Reply) -> None:
         """Count one answer; a service that tells no tokens is charged with the guess."""
         took = reply.prompt_tokens or round(prompt_tokens(record))
         gave = reply.completion_tokens or round(tokens_of(reply.answer + reply.reasoning))
+        guess = round(prompt_tokens(record), 1)
         with Appender(self._path) as file:
-            file.write({"in": took, "out": gave})
+            file.write({"in": took, "out": gave, "guess": guess})
+        self._guessed += guess
         self.tokens_in, self.tokens_out, self.requests = (
             self.tokens_in + took,
             self.tokens_out + gave,
@@ -71,8 +75,9 @@ class Purse:
         if not self.config.bounded:
             return len(records)
         tokens_in, tokens_out = float(self.tokens_in), float(self.tokens_out)
+        doubt = _DOUBT if self.requests < _KNOWN else max(1.0, 1.1 * self.tokens_in / self._guessed)
         for number, record in enumerate(records):
-            tokens_in += prompt_tokens(record)
+            tokens_in += prompt_tokens(record) * doubt
             tokens_out += self.config.max_new_tokens
             if self._over(tokens_in, tokens_out):
                 return number

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from cornucopia.factory.write.asker import Asker, Prompt
 from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.spending import prompt_tokens
 from cornucopia.factory.write.templates import Templates
+from cornucopia.inference.providers import THIS_MACHINE
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Stage, Survey
 
@@ -87,6 +89,9 @@ class WritingStage(Stage):
         requests, tokens_in, tokens_out = total
         free = f"；另有 {cached} 个回答已在缓存里，不再付钱" if cached else ""
         say(f"{self.name}：估计 {self._told(requests, tokens_in, tokens_out)}{free}")
+        endpoint, _ = self.config.address
+        if requests and endpoint and urlsplit(endpoint).hostname not in THIS_MACHINE:
+            say(f"{self.name}：记录里的文字会发给 {urlsplit(endpoint).hostname}；有客户信息的，先做 redact 一步")
         if requests and self.config.may_cost and not (self.config.yes or self.config.bounded):
             self._have_agreed()
 

@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 
 from cornucopia.records.decontaminate.exam import Item, searched
 from cornucopia.records.fold import Folded, Hashes, fold, gram_hashes, without_numbers
+from cornucopia.records.sameness import normalized
 from cornucopia.records.schema import Record
 
 _COMMON = 100  # a run that more questions have than this tells none of them
 _BITS = 22  # of the table by which most runs are told at once to be none of the evaluation set's
+
+
+def _tells(item: Item, size: int) -> bool:
+    """Whether a question with what is looked for beside it can be known by that: 谢谢 with three moods cannot."""
+    return bool(item.rest) and len(normalized("".join([item.stem, *item.rest]))) >= size
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Index:
     def __init__(self, items: Sequence[Item], size: int, numbers: bool) -> None:
         self._size, self._numbers = size, numbers
         probes = [(place, [item.stem]) for place, item in enumerate(items) if item.alone]
-        probes += [(place, [item.stem, *item.rest]) for place, item in enumerate(items) if item.rest]
+        probes += [(place, [item.stem, *item.rest]) for place, item in enumerate(items) if _tells(item, size)]
         self._item = np.array([place for place, _ in probes], np.int64)
         hashes, owner = self._runs([texts for _, texts in probes])
         pairs = np.unique(np.stack([hashes, owner.astype(np.uint64)]), axis=1)
