@@ -39,7 +39,7 @@ def data(tmp_path):
 
 def recipe(tmp_path, data, **given):
     values = {"output_dir": str(tmp_path / "out"), "sources": [{"kind": "records", "path": str(data), "name": "qa"}]}
-    return DataRecipe.build({**values, "steps": STEPS, "workers": 1, "shard_records": 20, **given})
+    return DataRecipe.build({**values, "steps": STEPS, "workers": 1, "shard_kb": 2, "shard_records": 20, **given})
 
 
 def rows(folder, name="train.jsonl"):

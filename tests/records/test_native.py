@@ -68,3 +68,10 @@ def test_numbers_of_a_file_come_back_to_the_digit(tmp_path):
     assert back == record
     assert str(back.extra["y"]) == "1.10" and back.extra["n"] == record.extra["n"]
     assert pack(replace(record, extra={"x": record.extra["x"]})).startswith(b"{")
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**70), "半个\ud800字", {"a\udfff": [1.5, 2**65]}])
+def test_what_the_fast_encoder_refuses_is_kept_all_the_same(value):
+    record = Record(messages=(Message("user", "问"),), extra={"x": value, "y": 0.1})
+    line = pack(record)
+    assert line.startswith(b" ") and b"\n" not in line and unpack(line) == record

@@ -21,6 +21,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "convert": ("cornucopia.cli.data_convert", "run", "转换格式：alpaca、sharegpt、openai、csv、xlsx 等，读回来不变"),
     "diff": ("cornucopia.cli.data_diff", "run", "比较两份数据：新增、删去、改动的记录和改动的字"),
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
+    "read": ("cornucopia.cli.data_read", "run", "读文档：PDF、Word、Excel、网页变成按页的文字，或一段一行"),
     "crawl": ("cornucopia.cli.data_crawl", "run", "抓网页：守 robots.txt，限速，不出允许范围，可续跑"),
     "build": ("cornucopia.cli.data_build", "run", "数据工厂：按配方从来源做出训练数据"),
     "preview": ("cornucopia.cli.data_preview", "run", "彩色预览：每个词元算不算损失"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.errors import DataError, reason
+from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.core.jsonl import write_json
 
 _BLOCK = 1 << 22
@@ -49,7 +49,10 @@ class Fingerprints:
             known = self._known.get(name)
             digest = known[3] if known and known[:3] == seen else _sha256(path)
         except OSError as error:
-            raise DataError("读不了输入", where=str(path), found=reason(error), fix="检查路径和权限") from None
+            siblings = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+            close = "" if path.exists() else nearest(path.name, siblings)
+            fix = f"最接近的是 {path.parent / close}" if close else "检查路径和权限"
+            raise DataError("读不了输入", where=str(path), found=reason(error), fix=fix) from None
         self._used[name] = [*seen, digest]
         return {"path": str(path), "sha256": digest, "bytes": stat.st_size}
 

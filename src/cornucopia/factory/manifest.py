@@ -74,7 +74,7 @@ def write_manifest(
         "recipe": {
             "seed": recipe.seed,
             "shard_records": recipe.shard_records,
-            "shard_mb": recipe.shard_mb,
+            "shard_kb": recipe.shard_kb,
             "sources": [part.to_dict() for part in recipe.sources],
             "steps": [part.to_dict() for part in recipe.steps],
             "output": recipe.output.model_dump(mode="json"),

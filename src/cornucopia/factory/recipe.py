@@ -35,7 +35,7 @@ class _Recipe(Config):
     workers: int = option(0, "用几个进程，0 为全部核", ge=0)
     engine: Literal["processes", "ray"] = option("processes", "在哪里算：processes 本机多进程，ray 本机或集群上的 Ray")
     shard_records: int = option(10_000, "一片最多多少条；内存不够就调小", gt=0)
-    shard_mb: int = option(8, "一片约多少 MB 输入；内存不够就调小", gt=0)
+    shard_kb: int = option(8192, "一片约多少 KB 输入；内存不够就调小", gt=0)
     keep_steps: bool = option(True, "留着中间结果，改后面的设置时前面不用重做；--no-keep-steps 省磁盘")
     overwrite: bool = option(False, "不用上次的中间结果，全部重做")
 

@@ -173,7 +173,7 @@ class _Run:
             totals.add(shards.summary(number) or {} for number in range(count))
         outputs = write_outputs(*held[-1], self.recipe.output, self.folder)
         write_joined(held, DROPPED, self.folder / "dropped.jsonl")
-        bad = [*((Shards(one.folder), one.count) for one in self.sources if one.folder), held[0]]
+        bad = [*((Shards(one.folder), one.count) for one in self.sources if one.pieces is None), held[0]]
         write_joined(bad, REJECTS, self.folder / "rejects.jsonl")
         sources = list(zip(self.sources, self._source_counts(), strict=True))
         reports = write_reports(
@@ -185,7 +185,7 @@ class _Run:
         self._write_timings(seconds, totals)
         write_report(self.folder)
         used = {path for one in self.passes for path in _folders(one)}
-        _clear(self.work, used | {source.folder for source in self.sources if source.folder})
+        _clear(self.work, used | {source.folder for source in self.sources})
         stages = [{"label": label, **totals.stages[label].counts()} for label in labels]
         rejects = sum(counts["rejects"] for _, counts in sources)
         return Built(self.folder, outputs, stages, reports, rejects, seconds)
@@ -194,7 +194,8 @@ class _Run:
         first = 0
         for source in self.sources:
             taken = [Shards(self.passes[0].folder).summary(n) or {} for n in range(first, first + source.count)]
-            read = [Shards(source.folder).summary(n) or {} for n in range(source.count)] if source.folder else taken
+            read = [Shards(source.folder).summary(n) or {} for n in range(source.count)]
+            read = taken if source.pieces is not None else read
             rejects = sum(one["rejects"] for one in read)
             yield {"records": sum(one["in"] for one in taken), "rejects": rejects}
             first += source.count

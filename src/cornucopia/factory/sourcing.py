@@ -18,7 +18,7 @@ from cornucopia.factory.work import Job, Pass, reject_line
 from cornucopia.records.native import pack
 from cornucopia.records.rejects import Reject
 
-_MB = 1 << 20
+_KB = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class Sourced:
         part: what the recipe says.
         key: of all its records depend on.
         inputs: its files with fingerprints.
-        folder: of its shards; None where workers read `pieces`.
-        pieces: what `Intake.read` takes.
+        folder: of its shards.
+        pieces: what `Intake.read` takes, where workers read the source; None where there are shards.
         count: of shards.
     """
 
     part: Part
     key: str
     inputs: list[dict[str, Any]]
-    folder: Path | None
-    pieces: list[Any]
+    folder: Path
+    pieces: list[Any] | None
     count: int
 
     def jobs(self, work: Pass, first: int) -> Iterator[Job]:
         """A job a shard, numbered from `first`."""
         for number in range(self.count):
-            if self.folder is not None:
+            if self.pieces is None:
                 yield Job(work, first + number, self.folder, number)
             else:
                 settings = self.part.settings.model_dump_json()
@@ -64,12 +64,18 @@ def prepare(recipe: DataRecipe, part: Part, fingerprints: Fingerprints, folder: 
     inputs = fingerprints.of(intake.inputs())
     settings = part.settings.model_dump(mode="json", exclude={"weight"})
     digests = [[row["path"], row["sha256"]] for row in inputs]
-    key = key_of(part.name, intake.version, settings, digests, recipe.seed, recipe.shard_records, recipe.shard_mb)
+    key = key_of(part.name, intake.version, settings, digests, recipe.seed, recipe.shard_records, recipe.shard_kb)
     shards = Shards(folder / f"source-{part.settings.name}-{key}")
     done = read_done(shards.folder)
     if done is None:
-        done = _write_shards(recipe, intake, shards, folder / f"intake-{part.settings.name}")
-    return Sourced(part, key, inputs, shards.folder, [], done["shards"])
+        pieces = intake.pieces(recipe.shard_kb * _KB)
+        if pieces is None:
+            done = _write_shards(recipe, intake, shards, folder / f"intake-{part.settings.name}")
+        else:
+            done = {"shards": len(pieces), "pieces": pieces}
+        shards.folder.mkdir(parents=True, exist_ok=True)
+        write_json(shards.folder / "done.json", done)
+    return Sourced(part, key, inputs, shards.folder, done.get("pieces"), done["shards"])
 
 
 def _write_shards(recipe: DataRecipe, intake: Intake, shards: Shards, folder: Path) -> dict[str, Any]:
@@ -78,14 +84,12 @@ def _write_shards(recipe: DataRecipe, intake: Intake, shards: Shards, folder: Pa
     shards.folder.mkdir(parents=True, exist_ok=True)
     shards.sweep()
     items = named(intake.records(folder, recipe.seed), intake.config)
-    for files, count in _cut(items, recipe.shard_records, recipe.shard_mb * _MB):
+    for files, count in _cut(items, recipe.shard_records, recipe.shard_kb * _KB):
         shards.write(number, files, {"out": count, "rejects": files[REJECTS].count(b"\n")})
         number, total = number + 1, total + count
         if number > 1:
             say(f"读 {intake.config.name}：{total:,} 条")
-    done = {"shards": number, "records": total}
-    write_json(shards.folder / "done.json", done)
-    return done
+    return {"shards": number}
 
 
 def _cut(items: Iterator[Any], most: int, most_bytes: int) -> Iterator[tuple[dict[str, bytes], int]]:

@@ -17,6 +17,7 @@ from cornucopia.records.beside import pop_passages, pop_tools, with_images
 from cornucopia.records.choices import has_options, is_option_key
 from cornucopia.records.json_values import STRICT, decode_value
 from cornucopia.records.native import MARK, is_native, native_record
+from cornucopia.records.plain_rows import META, plain_record
 from cornucopia.records.preference import pop_label
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.shapes import (
@@ -35,7 +36,6 @@ from cornucopia.records.turns import REASONING, is_switch
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 EXTRA = "_extra"  # column of a table that holds, as the JSON text of an object, what a table has no type for
 _BESIDE = ("reasoning", "system", "history")
-META = ("id", "domain", "kind", "source", "span", "licence", "as_of")
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
     "参考答案": "answer", "指令": "instruction", "输入": "input", "输出": "output", "正文": "text", "文本": "text",
@@ -90,6 +90,13 @@ def to_record(
     Raises:
         DataError: in Chinese, saying which key is wrong and what was found.
     """
+    return (None if columns else plain_record(row)) or any_record(row, columns, told)
+
+
+def any_record(
+    row: Mapping[str, Any], columns: Mapping[str, str] | None = None, told: set[str] | None = None
+) -> tuple[Record, str]:
+    """As `to_record`, without the short way for plain rows."""
     left = _canonical(row, columns or {})
     known = _detect(left, columns or {})
     if known is None:

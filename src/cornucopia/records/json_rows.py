@@ -32,7 +32,7 @@ def json_rows(text: TextFile, accept: Accept) -> Iterator[Row]:
     """
     if _is_sound(Window(text.chunks())):
         return _sound_rows(Window(text.chunks()))
-    return _line_rows(text.lines(), accept)
+    return line_rows(text.lines(), accept)
 
 
 def _is_sound(window: Window) -> bool:
@@ -74,11 +74,21 @@ def _sound_rows(window: Window) -> Iterator[Row]:
             yield Row(line, raw, problem=f"应是 {{…}} 对象，实际是 {raw[:30]}")
 
 
-def _line_rows(lines: Iterable[str], accept: Accept) -> Iterator[Row]:
+def line_rows(
+    lines: Iterable[str], accept: Accept, value_of: Callable[[str], Any] = line_value, first: int = 1
+) -> Iterator[Row]:
+    """Rows of text with one object a line, more or less.
+
+    Args:
+        lines: without their ends.
+        accept: tells a row.
+        value_of: the object on one line, None where it is none by itself.
+        first: number of the first line.
+    """
     bad: list[str] = []
     size, apart = 0, True  # apart: no bad line can be a part of an object that has more lines
-    for number, line in enumerate(lines, 1):
-        value = line_value(line)
+    for number, line in enumerate(lines, first):
+        value = value_of(line)
         good = accept(value)
         if bad and (good or (apart and size > MOST_BAD)):
             yield from _recover("\n".join([*bad, ""]), number - len(bad), accept)

@@ -13,16 +13,19 @@ from typing import Any, get_args
 
 import orjson
 
+from cornucopia.core.console import ESCAPE
 from cornucopia.core.errors import DataError, first_line
 from cornucopia.records.json_values import STRICT, Number, written
 from cornucopia.records.schema import Message, Passage, Record, Role, ToolCall
 
 MARK, VERSION = "cornucopia", 1  # key and value in every row
-_EMPTY_MESSAGE = Message("user", "")
-_EMPTY_RECORD = Record()
-_MESSAGE = tuple(f.name for f in fields(Message) if f.name not in ("role", "content", "tool_calls"))
-_PLAIN = tuple(f.name for f in fields(Record) if f.name not in ("messages", "passages", "rejected"))
+# Fields that stand in a row under their own name, with their defaults.
+_MESSAGE = [pair for pair in vars(Message("user", "")).items() if pair[0] not in ("role", "content", "tool_calls")]
+_PLAIN = [pair for pair in vars(Record()).items() if pair[0] not in ("messages", "passages", "rejected")]
+_FEW = 3  # fields of a turn that holds a role, a text and no more: role, content, extra
 _NAMES = {MARK, *(f.name for f in fields(Record))}
+_FIELDS, _TURN_FIELDS = {f.name for f in fields(Record)}, {f.name for f in fields(Message)}
+_TURN = {"role", "content"}
 _TEXTS = ("domain", "kind", "source", "span", "licence", "as_of", "origin")
 
 
@@ -32,7 +35,7 @@ def pack(record: Record) -> bytes:
     try:
         return orjson.dumps(row, default=_as_float)
     except TypeError:
-        return f" {written(row)}".encode()
+        return f" {written(row)}".encode("utf-8", ESCAPE)
 
 
 def native_row(record: Record) -> dict[str, Any]:
@@ -44,9 +47,10 @@ def native_row(record: Record) -> dict[str, Any]:
         row["passages"] = [[passage.text, passage.source] for passage in record.passages]
     if record.rejected:
         row["rejected"] = [[_packed(message) for message in turns] for turns in record.rejected]
-    for name in _PLAIN:
-        value = getattr(record, name)
-        if value != getattr(_EMPTY_RECORD, name):
+    held = record.__dict__  # a field that is not there is at its default
+    for name, empty in _PLAIN:
+        value = held.get(name, empty)
+        if value is not empty and value != empty:
             row[name] = value
     return row
 
@@ -58,9 +62,13 @@ def unpack(line: bytes) -> Record:
         DataError: if the line is none that `pack` wrote.
     """
     try:
-        return _record(STRICT.decode(line.decode().strip()) if line[:1] == b" " else orjson.loads(line))
+        return _record(_exact(line) if line[:1] == b" " else orjson.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError("不是数据工厂写的记录", found=first_line(error)) from None
+
+
+def _exact(line: bytes) -> Any:
+    return STRICT.decode(line.decode().strip())
 
 
 def is_native(row: Mapping[str, Any]) -> bool:
@@ -91,33 +99,42 @@ def native_record(row: Mapping[str, Any]) -> Record:
 def _record(row: dict[str, Any]) -> Record:
     row.pop(MARK, None)
     if "messages" in row:
-        row["messages"] = tuple(_unpacked(dict(message)) for message in row["messages"])
+        row["messages"] = tuple([_unpacked(message) for message in row["messages"]])
     if "passages" in row:
         row["passages"] = tuple(Passage(text, source) for text, source in row["passages"])
     if "rejected" in row:
-        row["rejected"] = tuple(tuple(_unpacked(dict(m)) for m in turns) for turns in row["rejected"])
+        row["rejected"] = tuple(tuple(_unpacked(m) for m in turns) for turns in row["rejected"])
     if "tools" in row:
         row["tools"] = tuple(row["tools"])
-    return Record(**row)
+    if not row.keys() <= _FIELDS:
+        raise TypeError("、".join(row.keys() - _FIELDS))
+    return Record.build(row)
 
 
 def _packed(message: Message) -> dict[str, Any]:
     row: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         row["tool_calls"] = [[call.name, call.arguments, call.id] for call in message.tool_calls]
-    for name in _MESSAGE:
-        value = getattr(message, name)
-        if value != getattr(_EMPTY_MESSAGE, name):
-            row[name] = value
+    held = message.__dict__
+    if len(held) > _FEW or held["extra"]:
+        for name, empty in _MESSAGE:
+            value = held.get(name, empty)
+            if value is not empty and value != empty:
+                row[name] = value
     return row
 
 
 def _unpacked(row: dict[str, Any]) -> Message:
+    if row.keys() == _TURN:
+        return Message.plain(row["role"], row["content"])
+    row = dict(row)
     if "tool_calls" in row:
         row["tool_calls"] = tuple(ToolCall(*call) for call in row["tool_calls"])
     if "images" in row:
         row["images"] = tuple(row["images"])
-    return Message(**row)
+    if not _TURN <= row.keys() <= _TURN_FIELDS:
+        raise TypeError("、".join(row))
+    return Message.build(row)
 
 
 def _as_float(value: Any) -> float:

@@ -57,6 +57,19 @@ class Message:
     learnt: bool | None = None
     extra: dict[str, Any] = field(default_factory=dict, hash=False)
 
+    @classmethod
+    def plain(cls, role: Role, content: str) -> Message:
+        """A turn that holds nothing else, made several times as fast as by the constructor."""
+        return cls.build({"role": role, "content": content})
+
+    @classmethod
+    def build(cls, fields: dict[str, Any]) -> Message:
+        """A turn of the given fields, as `Record.build`."""
+        made = object.__new__(cls)
+        made.__dict__.update(fields)
+        made.__dict__.setdefault("extra", {})
+        return made
+
     @property
     def is_blank(self) -> bool:
         """Whether nothing is said, called or shown."""
@@ -104,6 +117,22 @@ class Record:
     origin: str = ""
     complete: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, fields: dict[str, Any]) -> Record:
+        """A record of the given fields, the others at their default, made several times as fast as by the constructor:
+        for doors that millions pass. Nothing is checked."""
+        made = object.__new__(cls)
+        made.__dict__.update(fields)  # a default that is no factory stands in the class too
+        made.__dict__.setdefault("extra", {})
+        return made
+
+    def changed(self, **fields: Any) -> Record:
+        """A copy with other fields: `dataclasses.replace`, several times as fast."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(fields)
+        return made
 
     @property
     def question(self) -> str:

@@ -10,7 +10,6 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +74,7 @@ class RecordStream:
         self.records = self.rejects = 0
         self.first: list[Reject] = []
         self.notes: list[str] = []
+        self.place = ""  # file:line of the row that was read last
         self.renamed = False  # whether the reader of this stream gives doubled ids a number
         self.formats: Counter[str] = Counter()
         self._keys: set[str] = set()
@@ -122,7 +122,8 @@ class RecordStream:
                 return
             for row in self._rows(file):
                 self._keys.update(row.value or ())
-                yield self._convert(row, file, f"{name}:{row.place}")
+                self.place = f"{name}:{row.place}"
+                yield self._convert(row, file, self.place)
         except DataError as error:
             if self._strict or file == self.path:
                 raise
@@ -178,10 +179,10 @@ class RecordStream:
         raise DataError("不支持这种文件", where=str(file), found=suffix or "没有扩展名", fix=SUPPORTED)
 
     def _convert(self, row: rows.Row, file: Path, origin: str) -> Record | Reject:
-        record, name = _record(row, self._columns, self._objective, self._told)
+        record, name = record_of(row, self._columns, self._objective, self._told)
         if isinstance(record, Record):
             self.formats[name] += 1
-            record = replace(record, id=record.id or origin, origin=record.origin or origin)
+            record = record.changed(id=record.id or origin, origin=record.origin or origin)
             self._ids.append(hash(record.id))
             self._own.append(record.id != origin)
             return record
@@ -226,8 +227,17 @@ def _is_like_json(text: TextFile) -> bool:
     return bool(_LIKE_JSON.match(head))
 
 
-def _record(row: rows.Row, columns: Mapping[str, str], objective: str, told: set[str]) -> tuple[Record | str, str]:
-    """(record, format name), or (reason it is bad, '')."""
+def record_of(row: rows.Row, columns: Mapping[str, str], objective: str, told: set[str]) -> tuple[Record | str, str]:
+    """The record of a row, without id and origin where the row has none.
+
+    Args:
+        row: as read.
+        columns, objective: as for RecordStream.
+        told: gets what the user should know.
+
+    Returns:
+        (record, format name), or (reason it is bad, '').
+    """
     if row.problem:
         return row.problem, ""
     flaw = _flaw(row.value)

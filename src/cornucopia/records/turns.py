@@ -151,6 +151,8 @@ def _content(left: dict[str, Any], number: int) -> tuple[str, tuple[str, ...]]:
     content = _one_of(left, ("content", "value"), number)
     if not isinstance(content, list):
         return text_of(content, f"第 {number} 轮的内容"), ()
+    if not content:
+        return "", ()
     parts = [_part(part, number) for part in content]
     images = tuple(address for _, address in parts if address)
     gaps = ["" if PICTURE in (one[0], two[0]) else "\n" for one, two in pairwise(parts)]

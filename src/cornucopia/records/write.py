@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest, reason
-from cornucopia.records.formats import EXTRA, META, is_own_key, to_record
+from cornucopia.records.formats import EXTRA, is_own_key, to_record
 from cornucopia.records.json_values import written
 from cornucopia.records.native import native_row
+from cornucopia.records.plain_rows import META
 from cornucopia.records.reduce import reduced
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record

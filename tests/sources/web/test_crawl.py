@@ -123,6 +123,7 @@ def test_private_addresses_are_refused_whatever_the_name_server_says(site, tmp_p
 
 def test_a_prefix_keeps_the_crawl_below_it(site, run):
     site.pages |= {"/help/": page("/help/a", "/admin", "../admin", "/help/%2e%2e/admin"), "/help/a": page()}
+    site.pages["/sitemap.xml"] = (302, {"Location": "/admin"}, "")
     reasons = run(start=[f"{site.url}/help/"], allow=[f"{site.host}/help/"])
     assert reasons == {"/help/": "", "/help/a": "", "/admin": "outside"} and "/admin" not in site.hits
 

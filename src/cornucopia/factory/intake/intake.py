@@ -43,6 +43,21 @@ class Intake(ABC):
         """Files and folders that the records are made of: their contents belong to the resume key."""
         return []
 
+    def pieces(self, size: int) -> list[Any] | None:
+        """Parts of the source that `read` can read apart from one another, JSON-ready, in order.
+
+        Args:
+            size: of a part in bytes, more or less.
+
+        Returns:
+            None where `records` is the only way.
+        """
+        return None
+
+    def read(self, piece: Any) -> Iterator[Record | Reject]:
+        """Records of a piece, as `records` would give them; ids begin with `name:` and are unique in the source."""
+        raise NotImplementedError
+
     @abstractmethod
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
         """All records in an order that depends on the input and the seed alone.

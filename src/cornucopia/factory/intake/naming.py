@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from cornucopia.factory.intake.intake import IntakeConfig
 from cornucopia.records.rejects import Reject
@@ -31,11 +30,10 @@ def under_source(record: Record, config: IntakeConfig, place: str) -> Record:
         place: line or number, of no other record of the source.
     """
     own = {} if record.id in ("", record.origin) else {SOURCE_ID: record.id}
-    return replace(
-        record,
+    return record.changed(
         id=f"{config.name}:{place}",
         domain=record.domain or config.domain,
         licence=record.licence or config.licence,
         as_of=record.as_of or config.as_of,
-        extra=own | record.extra if own else record.extra,
+        extra=record.extra | own if own else record.extra,
     )

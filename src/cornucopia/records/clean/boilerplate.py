@@ -47,16 +47,14 @@ _ONE = (
     rf"{_WISH}|{_PRAISE}|{_GLAD}|{_OVER})"
 )
 _HELLO = r"(?:尊敬的?|亲爱的?)?(?:客户|用户|投资者|朋友|网友)?(?:朋友)?[，,]?(?:您好|你好)"
-_END = re.compile(
-    rf"(?:(?<=[。！？!?；;\n”」）)])|(?<=\n))[ ]*{_ONE}(?:[，,]?(?:{_ONE}|谢谢{_YOU}?))*[。！!~～ ]*(?:\n*)\Z"
-)
+_END = re.compile(rf"(?<=[。！？!?；;\n”」）)，,])[ ]*{_ONE}(?:[，,]?(?:{_ONE}|谢谢{_YOU}?))*[。！!~～ ]*(?:\n*)\Z")
 _START = re.compile(
     rf"\A[ ]*(?:{_HELLO}[，,！!。~～]*[ ]*)?(?:{_THANKS}|{_GLAD})(?:[，,]?{_ONE})*[。！!，,~～：: ]+\n*"
 )
 _TAIL, _HEAD = 120, 60  # characters that a closing or an opening takes at the most
 _COURTEOUS = (
-    r"感谢[您你大提咨支关阅信浏邀对]|谢谢|希望[^。\n]{0,12}[帮参启]|有[^。，\n]{0,8}(?:问题|疑问|需[要求])[^。]{0,12}[随请欢提咨告]|"
-    r"问题[^。]{0,6}随时|祝[您你大愿]|采纳|好评|很高兴|荣幸|以上[就便是为]"
+    r"感谢[您你大提咨支关阅信浏邀对]|谢谢[您你大各题楼]|谢谢对|希望[^。\n]{0,12}[帮参启]|问题[^。]{0,12}[随请欢提咨告]|"
+    r"疑问[^。]{0,12}[随请欢提咨告]|需[要求][^。]{0,8}[随请欢][时欢]|祝[您你大愿]|采纳|好评|很高兴|荣幸|以上[就便是为]"
 )
 
 
@@ -68,6 +66,8 @@ def _without_courtesy(text: str) -> str:
         if not found or not text[: len(text) - len(tail) + found.start()].strip():
             break
         text = text[: len(text) - len(tail) + found.start()].rstrip()
+        if text[-1] in "，,":
+            text = f"{text[:-1]}。"
     found = _START.match(text[:_HEAD])
     if found and text[found.end() :].strip():
         text = text[found.end() :]
@@ -140,7 +140,7 @@ DISCLAIMER = Rule(
     "disclaimer",
     "去掉网站的免责声明、版权声明；「投资有风险」一类提示和保险的免责条款不动",
     _without_claims,
-    phrases="免责声明|免责申明|版权声明|据此操|据此投|据此入|据此买|转载|侵权|不构成|仅供参考|与本站|与本网|来源于网|来源于互",
+    phrases="免责声明|免责申明|版权声明|据此操|据此投|据此入|据此买|转载|侵权|构成(?<=不构成)|仅供参考|与本站|与本网|来源于网|来源于互",
     places=PUBLISHED,
 )
 SITE = Rule(

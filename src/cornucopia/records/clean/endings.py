@@ -61,26 +61,42 @@ def is_empty(record: Record) -> bool:
     """
     if not record.messages:
         return not record.text.strip()
-    last = max((index for index, message in enumerate(record.messages) if message.role == "user"), default=-1)
     for index, message in enumerate(record.messages):
-        if (
-            message.role in ("user", "assistant")
-            and message.is_blank
-            and not (index == last and record.material.strip())
-        ):
-            return True
+        if (not message.content or message.content.isspace()) and message.role in ("user", "assistant"):
+            asks = message.role == "user" and not any(later.role == "user" for later in record.messages[index + 1 :])
+            if message.is_blank and not (asks and record.material.strip()):
+                return True
     return False
+
+
+def is_whole(record: Record) -> bool:
+    """Cheap: true only where none of the rules on whole records has anything to say. Most records are passed by it."""
+    messages = record.messages
+    if not messages:
+        return bool(record.text) and not record.text.isspace()
+    said = messages[-1].content
+    if not said or said[-1] not in _CLOSED or messages[-1].role != "assistant":
+        return False
+    if any(not message.content or message.content.isspace() for message in messages):
+        return False
+    return len(messages) > 1 and messages[-2].role == "user" and abs(len(messages[-2].content) - len(said)) > 8
 
 
 def is_echo(record: Record) -> bool:
     """Whether the answer is the question again, white space aside."""
-    answer = record.answer
-    if answer is None or not answer.content or abs(len(answer.content) - len(record.question)) > 8:
+    last = record.messages[-1] if record.messages else None
+    if last is None or last.role != "assistant" or not last.content:
         return False
-    return "".join(answer.content.split()) == "".join(record.question.split())
+    question = record.question
+    if abs(len(last.content) - len(question)) > 8:
+        return False
+    return "".join(last.content.split()) == "".join(question.split())
 
 
 def last_said(record: Record) -> Message | None:
-    """The answer whose end is looked at; None where the record says itself that it breaks off, or calls a tool."""
-    answer = record.answer
-    return answer if answer and record.complete and not answer.tool_calls else None
+    """The answer whose end is worth a look; None where it is closed, where the record says itself that it breaks off,
+    or where a tool is called."""
+    last = record.messages[-1] if record.messages else None
+    if last is None or last.role != "assistant" or not last.content or last.content[-1] in _CLOSED:
+        return None
+    return last if record.complete and not last.tool_calls else None

@@ -108,8 +108,10 @@ def _mended(text: str) -> str:
 
 
 _HEAD = re.compile(r"[\n\uffff][ \t]*[(（]?([0-9]{1,2})[.、．)）](?![0-9])").findall
+_NEXT = r"[ \t]*[\u4e00-\u9fff“《「【A-Z*]"
 _MIDDLE = re.compile(
-    r"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第]3[.、．)）])|3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第][ ]3[.、．)）])"
+    rf"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第]3[.、．)）]){_NEXT}|"
+    rf"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第] 3[.、．)）]){_NEXT}"
 ).search
 
 

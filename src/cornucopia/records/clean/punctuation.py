@@ -28,7 +28,7 @@ def _mended(found: re.Match[str]) -> str:
             continue
         if last in _WEAK and last and mark in _FULL:
             out[-1] = mark
-        elif last in _FULL and last and mark in (*_WEAK, "。"):
+        elif last in _FULL and last and mark in "，、,。":
             continue
         else:
             out.append(mark)
