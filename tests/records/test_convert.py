@@ -56,7 +56,7 @@ def same(left: Record, right: Record) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(conversations(), min_size=1, max_size=4), st.sampled_from(sorted(set(WRITERS) - {"text", "record"})))
-@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "xlsx", "jsonl.gz"])
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "xlsx", "jsonl.gz", "csv.gz"])
 def test_what_is_written_comes_back(tmp_path, kind, records, to):
     out = tmp_path / f"out.{kind}"
     records = [replace(record, id=f"{record.id}{number}") for number, record in enumerate(records)]
