@@ -84,8 +84,8 @@ class Source:
 
 
 def _part(place: Evidence, low: int, high: int) -> Evidence:
-    """A part of a stretch. One whose words were replaced since (redacted) does not tell where in it they stand: then the
-    part has the place of the whole."""
+    """A part of a stretch; of one whose words were replaced since (redacted), with the place of the whole, because what
+    stands before the part is not as long as it was."""
     quote = place.quote[low:high]
     if len(place.quote) != place.end - place.start:
         return replace(place, quote=quote)
