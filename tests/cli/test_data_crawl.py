@@ -1,6 +1,13 @@
 """`cornucopia data crawl`: pages into a folder, and a table of what became of each address."""
 
+import re
+from pathlib import Path
+
+import yaml
+
+from cornucopia.cli.data_crawl import CrawlCommand
 from cornucopia.cli.main import main
+from cornucopia.factory.intake.crawl import CrawlConfig
 from web_site import page, web_site
 
 FAST = ["--allow-private", "--rate", "1000", "--retries", "0", "--no-sitemap"]
@@ -44,3 +51,14 @@ def test_a_private_address_is_refused_with_the_flag_that_allows_it(tmp_path, cap
     with web_site() as site:
         assert main(["data", "crawl", f"{site.url}/", "--out", str(tmp_path), "--retries", "0"]) == 0
         assert "--allow-private" in capsys.readouterr().err and site.hits == []
+
+
+def test_what_the_page_of_documentation_names_exists():
+    text = (Path(__file__).parents[2] / "docs" / "crawl.md").read_text(encoding="utf-8")
+    names = set(CrawlCommand.model_fields)
+    flags = {flag.removeprefix("no-").replace("-", "_") for flag in re.findall(r"--([a-z][a-z-]+)", text)}
+    assert flags and flags <= names
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        for source in yaml.safe_load(block)["sources"]:
+            source.pop("kind")
+            assert CrawlConfig.build(source)

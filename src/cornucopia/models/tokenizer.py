@@ -70,7 +70,7 @@ def _keep_offsets(tokenizer: Any) -> None:
 def _from_sentencepiece(folder: Path) -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    proto = _read_proto(folder / "tokenizer.model")
+    proto = read_proto(folder / "tokenizer.model")
     settings = _read_json(folder / "tokenizer_config.json")
     pieces = [piece.piece for piece in proto.pieces]
     bos, eos, unk = (
@@ -91,7 +91,7 @@ def _from_sentencepiece(folder: Path) -> Any:
     return tokenizer
 
 
-def _read_proto(path: Path) -> Any:
+def read_proto(path: Path) -> Any:
     try:
         from sentencepiece import sentencepiece_model_pb2 as schema
     except ImportError as error:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cornucopia.factory.write.converse import Converse, ConverseConfig
 from cornucopia.factory.write.transcript import read_talk
 from servers import chat_server
-from writing_fakes import pair, settings, stage_run
+from writing_fakes import pair, said, settings, stage_run
 
 ANSWER = "可以。放款满3个月后提前10个工作日申请，不收违约金；不满3个月的收1%。"
 TALK = """【客户】能提前还款吗？
@@ -85,3 +85,55 @@ def test_any_text_gives_turns_in_order_or_a_reason(text):
     except ValueError:
         return
     assert [turn.role for turn in talk.turns] == ["user", "assistant"] * (len(talk.turns) // 2)
+
+
+def speaker(lines):
+    """Plays the customer by a script, and the advisor by heart; notes what the advisor was shown."""
+
+    def answer(body):
+        if "你和顾问" in said(body):
+            return lines[min(said(body).count("客户："), len(lines)) - 1]
+        return "要提前10个工作日申请。" if "几天" in said(body) else "按1%收违约金。"
+
+    return answer
+
+
+def test_customer_and_advisor_are_asked_by_turns(tmp_path):
+    lines = ["【客户】那要提前几天说？", "要是不满3个月呢？", "【结束】"]
+    with chat_server(answer=speaker(lines)) as server:
+        (record,) = converse(server, tmp_path, style="turns", shortest=3, longest=3).kept
+    words = [message.content for message in record.messages]
+    assert words == [
+        "能提前还款吗？",
+        ANSWER,
+        "那要提前几天说？",
+        "要提前10个工作日申请。",
+        "要是不满3个月呢？",
+        "按1%收违约金。",
+    ]
+    advisor = server.requests[1]["messages"]
+    assert [turn["role"] for turn in advisor] == ["system", "user", "assistant", "user"]
+    assert ANSWER in advisor[0]["content"] and "只回答客户" in advisor[0]["content"]
+    assert all(
+        "顾问的" in body["messages"][0]["content"] or "客户" in body["messages"][0]["content"]
+        for body in server.requests
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept", "told"),
+    [
+        (["那要提前几天说？", "【结束】"], 4, {"stopped_end": 1}),
+        (["那要提前几天说？", "那要提前几天说"], 4, {"stopped_repeated": 1}),
+        (["【结束】"], 0, "too_short"),
+        ([("那要提", "length")], 0, "cut_off"),
+        (["您好，很高兴为您服务。"], 0, "roles_swapped"),
+    ],
+)
+def test_where_a_dialogue_by_turns_stops(tmp_path, lines, kept, told):
+    with chat_server(answer=speaker(lines)) as server:
+        outcome = converse(server, tmp_path, style="turns", shortest=2, longest=9)
+    if kept:
+        assert len(outcome.kept[0].messages) == kept and outcome.counts == told
+    else:
+        assert not outcome.kept and [one.rule for one in outcome.dropped] == [told]

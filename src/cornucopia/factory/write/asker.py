@@ -69,6 +69,7 @@ class Asker:
         self._spec = config.engine_spec()
         self._identity = kind_of(self._spec).identity(self._spec)
         self._engine: Engine | None = None
+        self._has_asked = False  # since the last `settle`
         self._samplings: dict[int, tuple[Sampling, str]] = {}
 
     @property
@@ -108,7 +109,7 @@ class Asker:
 
     def _fetch(self, wanted: dict[str, Prompt], store: AnswerStore, failed: dict[str, Reply], total: int) -> None:
         purse = Purse(self.config, self._folder)
-        engine = self._opened()
+        engine, self._has_asked = self._opened(), True
         with Progress(f"{self.step} 请求", total) as bar:
             for sample in sorted({prompt.sample for prompt in wanted.values()}):
                 requests = [Request(key, p.record) for key, p in wanted.items() if p.sample == sample]
@@ -126,7 +127,6 @@ class Asker:
                             if not store.done(reply.id):
                                 self._keep(reply, by_key[reply.id], store, purse, failed)
                                 bar.advance(1)
-        say(f"{self.step}：到现在为止 {purse.told()}")
 
     def _keep(self, reply: Reply, record: Record, store: AnswerStore, purse: Purse, failed: dict[str, Reply]) -> None:
         if reply.finish_reason == "error" and reply.failure != "prompt":
@@ -147,11 +147,14 @@ class Asker:
             )  # fmt: skip
 
     def settle(self, replies: dict[str, Reply]) -> None:
-        """Stop here if the budget had no room for some of the replies and the step shall not do without them.
+        """Tell what was spent, and stop here if the budget had no room for some of the replies that the step needs.
 
         Raises:
-            BudgetReached: so it is.
+            BudgetReached: so it is, and `when_spent` is stop.
         """
+        if self._has_asked:
+            say(f"{self.step}：到现在为止 {Purse(self.config, self._folder).told()}")
+            self._has_asked = False
         lacking = sum(reply.error == OVER for reply in replies.values())
         if lacking and self.config.when_spent == "stop":
             purse = Purse(self.config, self._folder)

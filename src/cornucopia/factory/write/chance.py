@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 def chance(seed: int, *what: object) -> random.Random:
     """A generator of its own for one thing to be drawn."""
-    return random.Random("\x1f".join(map(str, (seed, *what))))
+    return random.Random("\x1f".join(map(str, (seed, *what))).encode("utf-8", "surrogatepass"))
 
 
 def pick(shares: Mapping[str, float], rng: random.Random) -> str:

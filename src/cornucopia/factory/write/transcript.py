@@ -7,6 +7,7 @@ arXiv:2304.01196), are read too. A model that writes both sides forgets now and 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cornucopia.factory.write.likeness import Pool
@@ -64,10 +65,20 @@ def read_talk(text: str, most: int) -> Talk:
         turns = turns[1:]
     if not turns:
         raise ValueError("没有对话")
-    return _usable(turns, most, "end" if ended else "limit")
+    return usable(turns, most, "end" if ended else "limit")
 
 
-def _usable(turns: list[tuple[Role, str]], most: int, stop: str) -> Talk:
+def usable(turns: Sequence[tuple[Role, str]], most: int, stop: str) -> Talk:
+    """The dialogue up to the first place where it has to stop.
+
+    Args:
+        turns: role and words of each, the customer first.
+        most: customer's turns at most.
+        stop: why it ended, if no such place is found.
+
+    Raises:
+        ValueError: the roles are swapped.
+    """
     kept: list[Message] = []
     asked = Pool(_DOUBLE, details_tell=True)
     for role, text in turns:

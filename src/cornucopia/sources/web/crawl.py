@@ -100,7 +100,8 @@ class _Run:
     def judged(self, one: Known) -> Known:
         """The address, refused where the settings do not want it."""
         if one.kind == "sitemap":
-            why = "" if self.scope.serves_origin(one.address) else "outside"
+            inside = self.scope.serves_origin(one.address) and not (one.chain and self.scope.refusal(one.address))
+            why = "" if inside else "outside"
         else:
             why = self.scope.refusal(one.address, start=not one.depth) or (
                 "depth" if one.depth > self.settings.depth else ""

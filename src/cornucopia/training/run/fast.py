@@ -247,6 +247,7 @@ def _fused_forward(
         use_cache=False,
     ).last_hidden_state[0]
     output = self.get_output_embeddings()
+    output = getattr(output, "modules_to_save", {}).get("default", output)  # PEFT's copy that is trained
     if getattr(output, "bias", None) is not None or type(output) is not torch.nn.Linear:
         raise ValueError("输出层不是普通的线性层")
     trained = hidden if short else select_rows(hidden, logits_to_keep)

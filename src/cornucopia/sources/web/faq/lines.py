@@ -26,6 +26,7 @@ _ANSWER_INSIDE = re.compile(
     r"(?<=[？?])\s*(?=A\d{0,3}\s*[:：]|答\d{1,3}\s*[.．、])"
 )
 _ITEM = re.compile(r"^\s*(?:- |\d{1,3}\. )?")
+_LONGEST = 3000  # characters under a heading that asks, beyond which it is a chapter
 
 
 def line_pairs(blocks: Sequence[Block], least: int = 2) -> Iterator[tuple[Any, Pair]]:
@@ -56,6 +57,7 @@ def _glued(blocks: Iterator[Block]) -> Iterator[Block]:
     mark: Block | None = None
     for block in blocks:
         bare = _plain(block)
+        mark = None if block.level else mark
         if mark:
             block, mark = _after(_plain(mark), bare, replace(block, element=mark.element)), None
         elif _is_mark(bare):
@@ -158,7 +160,7 @@ def _asked(lines: Sequence[Block], least: int) -> Iterator[tuple[Any, Pair]]:
             last = starts[number + 1] if number + 1 < len(starts) else len(lines)
             end = _until(lines, start, last, around[0] if len(starts) > 1 and around else None)
             pair = made_pair(_plain(lines[start]), joined(lines[start + 1 : end]), "headings")
-            if pair:
+            if pair and len(pair.answer) <= _LONGEST:
                 yield lines[start].element, pair
         return
 

@@ -100,6 +100,8 @@ def made_pair(question: str, answer: str, shape: str, **more: str) -> Pair | Non
         return None
     if same_text(question) == same_text(answer) or not same_text(answer) or _NO_QUESTION.search(question):
         return None
+    if "\n" not in answer and answer.endswith(("？", "?")):  # the next line of a list of questions
+        return None
     if _CHOICE.match(answer) and CHOICES.search(answer):
         return None
     return Pair(question, answer, shape, **more)

@@ -13,6 +13,7 @@ from cornucopia.sources.web.blocks import cells_of, is_data_table, one_line, tex
 from cornucopia.sources.web.faq.pair import BARE_QUESTION, QUESTION_MARK, Pair, is_question, leads_away, made_pair
 
 _MAJORITY = 0.5  # share of questions that makes a group one of questions
+_LINKED = 0.7  # share of an element's characters within links, from which on it is a menu
 
 
 def _words(names: str, more: str) -> re.Pattern[str]:
@@ -28,7 +29,8 @@ _FOLD_BODY = re.compile(
     rf"{_FOLDS}(?:content|body|text|detail|cont|wrap|con\b)|(?:^|\s)(?:collapse|panel)(?:\s|$)", re.I
 )
 _ABOUT_FAQ = re.compile(
-    r"faqs?|q\s*&\s*a|q[_-]*and[_-]*a|常见问题|常見問題|问答|問答|问题解答|答疑|热点问题|帮助中心|help", re.I
+    r"(?<![a-z])faqs?(?![a-z])|(?<![a-z])q[_-]?(?:&|and)[_-]?a(?![a-z])|常见问题|常見問題|问答|問答|问题解答|答疑|热点问题|帮助中心",
+    re.I,
 )
 _HEAD_COLUMN = re.compile(r"问题?|提问|常见问题|问题描述|questions?|q", re.I)
 _ANSWER_COLUMN = re.compile(r"答案?|回答|答复|解答|回复|处理办法|answers?|a", re.I)
@@ -62,7 +64,7 @@ def panel_pairs(root: Any) -> Iterator[tuple[Found, Pair]]:
         for group, members in groups.items():
             for found in _voted(group, members, shape):
                 pair = made_pair(found.question, found.answer, shape)
-                if pair:
+                if pair and not _is_menu(found.body):
                     yield found, pair
 
 
@@ -73,6 +75,12 @@ def _voted(group: Any, members: list[Found], shape: str) -> list[Found]:
     if len(asked) > _MAJORITY * len(members) or (asked and is_about_faq(group)):
         return members
     return asked if shape != "dl" else []
+
+
+def _is_menu(body: Any) -> bool:
+    """Whether nearly all of an element's text is links: a table of contents, a list of articles."""
+    size = len("".join(body.itertext()).strip())
+    return sum(len("".join(link.itertext()).strip()) for link in body.iter("a")) > _LINKED * size
 
 
 def is_about_faq(element: Any) -> bool:
@@ -159,7 +167,7 @@ def _above(element: Any, panel: Any) -> Any:
 def _classes(root: Any) -> Iterator[Found]:
     """Elements whose class says question, followed by one whose class says answer, within the same container."""
     for element in root.iter():
-        if not isinstance(element.tag, str) or not _ASKS.search(element.get("class") or ""):
+        if not isinstance(element.tag, str) or not _ASKS.search(element.get("class") or "") or leads_away(element):
             continue
         if any(
             _ASKS.search(child.get("class") or "") for child in element.iterdescendants() if isinstance(child.tag, str)
@@ -177,7 +185,7 @@ def _classes(root: Any) -> Iterator[Found]:
 def _folded(root: Any) -> Iterator[Found]:
     """Accordions that only their classes tell: a title, a body after it."""
     for element in root.iter():
-        if isinstance(element.tag, str) and _FOLD_HEAD.search(element.get("class") or ""):
+        if isinstance(element.tag, str) and _FOLD_HEAD.search(element.get("class") or "") and not leads_away(element):
             body = _following(element, _FOLD_HEAD, _FOLD_BODY)
             if body is not None:
                 yield Found(element, _above(element, body), one_line(element), text_of(body), body)
