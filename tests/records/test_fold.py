@@ -17,7 +17,7 @@ PIECES = [
 MIXED = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(MIXED, st.text(max_size=12)), max_size=8))
 def test_folding_many_equals_normalizing_each(texts):
     folded = fold(texts)
@@ -81,3 +81,13 @@ def test_a_megabyte_and_close_values():
     text = "本公司2023年营业收入为1,234.56万元，同比增长3.5%。" * 30_000
     assert fold([text, "甲"]).text(0) == normalized(text)
     assert len(set(mixed(np.arange(1000, dtype=np.uint64)).tolist())) == 1000
+
+
+def test_every_character_by_itself_and_between_digits():
+    chars = [chr(code) for code in range(0x20100) if not 0xD800 <= code < 0xE000]
+    texts = [f"a{char}7{char}%" for char in chars]
+    folded = fold(texts)
+    points = np.where(folded.points == END, ord("\n"), folded.points).astype("<u4")
+    found = points.tobytes().decode("utf-32-le").split("\n")
+    odd = [text for text, made in zip(texts, found, strict=False) if made != normalized(text)]
+    assert odd == [] and len(found) == len(texts) + 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cornucopia.core.errors import ConfigError
 from cornucopia.records.clean.hidden import hide, show
 from cornucopia.records.clean.stage import NAMES, RULES, Clean, CleanConfig
+from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.stage import Context, Outcome
 
@@ -66,6 +67,7 @@ def test_traditional_characters_only_where_asked():
     record = qa("銀行貸款利率？", GOOD)
     assert clean(record).kept[0] is record
     assert clean(record, chinese="simplify").kept[0].question == "银行贷款利率？"
+    assert clean(record, rules=["simplify"]).kept[0].question == "银行贷款利率？"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,13 @@ def test_code_tables_formulae_and_control_names_are_left_to_the_letter(span):
 def test_an_answer_in_json_is_left():
     record = qa("问", '{"微信": "加我微信：abc12345", "利率": "３％！！！！"} ')
     assert clean(record).kept[0] is record
+
+
+def test_the_bundled_records_have_no_fault_but_full_width_percents():
+    records = read_records(Path(__file__).parents[3] / "instruction_data" / "fin_data.json").records
+    outcome = clean(*records)
+    assert len(records) > 1000 and not outcome.dropped and set(outcome.counts) <= {"full_width"}
+    assert [r.golden.replace("％", "%") for r in records] == [r.golden for r in outcome.kept]
 
 
 def test_names_and_summaries_are_all_there():

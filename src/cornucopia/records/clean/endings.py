@@ -69,6 +69,19 @@ def is_empty(record: Record) -> bool:
     return False
 
 
+def is_whole(record: Record) -> bool:
+    """Cheap: true only where none of the rules on whole records has anything to say. Most records are passed by it."""
+    messages = record.messages
+    if not messages:
+        return bool(record.text) and not record.text.isspace()
+    said = messages[-1].content
+    if not said or said[-1] not in _CLOSED or messages[-1].role != "assistant":
+        return False
+    if any(not message.content or message.content.isspace() for message in messages):
+        return False
+    return len(messages) > 1 and messages[-2].role == "user" and abs(len(messages[-2].content) - len(said)) > 8
+
+
 def is_echo(record: Record) -> bool:
     """Whether the answer is the question again, white space aside."""
     last = record.messages[-1] if record.messages else None

@@ -12,7 +12,7 @@ from cornucopia.core.errors import ConfigError, nearest
 from cornucopia.records.clean.advertising import ADVERTISING
 from cornucopia.records.clean.boilerplate import COURTESY, DISCLAIMER, SITE
 from cornucopia.records.clean.characters import COMPOSED, HALF_WIDTH, SIMPLIFIED, SPACES, UNSEEN
-from cornucopia.records.clean.endings import Unfinished, breaks_off, cut_back, is_echo, is_empty, last_said
+from cornucopia.records.clean.endings import Unfinished, breaks_off, cut_back, is_echo, is_empty, is_whole, last_said
 from cornucopia.records.clean.hidden import hide, is_json, show
 from cornucopia.records.clean.lists import LISTS
 from cornucopia.records.clean.markup import ENTITIES, TAGS, URLS
@@ -87,10 +87,8 @@ class Clean(Stage):
                     fix=f"最接近的是 {nearest(name, NAMES) or 'mojibake'}；全部：{'、'.join(NAMES)}",
                 )
         on = set(config.rules or NAMES) - set(config.without)
-        if config.chinese == "keep":
+        if config.chinese == "keep" and "simplify" not in config.rules:
             on -= {"simplify"}
-        elif config.rules:
-            on |= {"simplify"}
         self._on = on
         self._rules = [rule for rule in RULES if rule.name in on]
         self._screen = screen(self._rules)
@@ -104,9 +102,13 @@ class Clean(Stage):
 
     def _one(self, record: Record, outcome: Outcome, shown: Counter[str]) -> None:
         whole = SEPARATOR.join(texts_of(record))
+        noticed = self._screen(whole)
+        if not noticed and is_whole(record):
+            outcome.kept.append(record)
+            return
         fired: dict[str, tuple[str, str]] = {}
         cleaned = record
-        if self._screen(whole):
+        if noticed:
             try:
                 cleaned = change_texts(record, lambda text, place: self._text(text, place, fired))
             except _Lost as lost:

@@ -29,15 +29,17 @@ KINDS: dict[str, tuple[str, Callable[[str], Iterator[Found]]]] = {
 OPTIONAL = frozenset(("credit_code", "address"))  # of companies; found by rough rules
 
 _CHATS = (
-    "微信|薇信|威信|徽信|溦信|维信|v信|V信|vx|vX|Vx|VX|wx|wX|Wx|WX|WeChat|Wechat|wechat|weixin|QQ|qq|Qq|qQ|扣扣|企鹅"
+    "微信|薇信|威信|徽信|溦信|维信|v信|V信|vx|vX|Vx|VX|wx|wX|Wx|WX|WeChat|"
+    "加v|加V|加我v|加我V|Wechat|wechat|weixin|QQ|qq|Qq|qQ|扣扣|企鹅"
 )
 _NUMBERED = (
     "护照|passport|Passport|PASSPORT|通行证|台胞证|回乡证|电话|座机|固话|传真|办公室|家里|宅电|账号|帐号|卡号|账户|户号"
 )
+_JOINED = "姓名|户名|收款人|付款人|持卡人|联系人"
 _DIGIT = "0-9０-９零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
 _LONG = re.compile(rf"[{_DIGIT}](?:[ .()（）—–‐－·-]{{0,2}}[{_DIGIT}]){{9}}").search
 _PLATE = re.compile(
-    "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-ZＡ-Ｚ][ ·•-]?[0-9A-Z０-９Ａ-Ｚ]{3}"
+    "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-HJ-NP-ZＡ-Ｚ][ ·•-]?[0-9A-Z０-９Ａ-Ｚ]{3}"
 ).search
 # Words behind which a short number, an account or a name can stand, with the beginning of such.
 _GAP = "[号码群账是为：:（( 　ID|]{0,5}"
@@ -47,6 +49,7 @@ _LABEL = re.compile(  # each alternative begins with its word: such a search is 
             *(f"{word}{_GAP}[A-Za-z0-9０-９]" for word in _CHATS.split("|")),
             *(f"{word}[^0-9０-９。；\n]{{0,10}}[0-9０-９](?:[ －-]?[0-9０-９]){{5}}" for word in _NUMBERED.split("|")),
             *(f"{word}(?:姓名|名称|名字)?[ ：:　是为叫]" for word in ROLES.split("|")),
+            *(f"{word}[\u4e00-\u9fff]{{2,4}}(?:[^\u4e00-\u9fff]|$)" for word in _JOINED.split("|")),
         )
     )
 ).search
@@ -72,7 +75,10 @@ class Finder:
 
     def likely(self, text: str) -> bool:
         """Whether a search is worth its time: false for most texts, and only where nothing would be found."""
-        return any(look(text) for look in self._looks)
+        for look in self._looks:  # noqa: SIM110 - `any` over a generator costs more than a look
+            if look(text):
+                return True
+        return False
 
     def find(self, text: str) -> list[Found]:
         """What is personal, in the order of the text; nothing overlaps."""

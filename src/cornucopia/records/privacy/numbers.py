@@ -33,6 +33,7 @@ class Found:
 _ROW = re.compile(
     r"[0-9](?:[ .()-]{0,2}[0-9]){9}"
 ).search  # without one there is no card and no telephone with its area
+_RUN = re.compile("[0-9]+")
 _OTHER = re.compile(
     r"(?:单号|流水|保单|合同|编号|凭证|发票|税号|代码|批次|序列|条码|交易号|商户|订单|文号|备案|批准|许可证|注册号|登记号|证书|批号|期号|"
     r"借据|案号|终端|设备|产品|型号|邮编|版本|快递|运单|受理号|申请号|业务号|ISBN|isbn)[^0-9，,。；;\n]{0,6}\Z"
@@ -48,7 +49,7 @@ _LETTERED = re.compile(r"(?:[tT]el|TEL|[pP]hone|PHONE|[mM]ob(?:ile)?|[vVwW][xX]|
 _ID18 = re.compile(r"[1-9](?:[ -]?\d){16}[ -]?[\dXx](?![0-9A-Za-z])")
 _ID15 = re.compile(r"[1-9]\d{5}[ -]?\d{6}[ -]?\d{3}(?![0-9A-Za-z])")
 _CARD = re.compile(r"[2-69](?:[ -]?\d){12,18}(?![0-9A-Za-z])(?![ -]?\d{4}(?!\d))")
-_MOBILE = re.compile(r"(?:(?:\+|00)?86[ -]?)?1[ -.]?[3-9](?:[ .-]?\d){9}(?![0-9A-Za-z])")
+_MOBILE = re.compile(r"(?:(?:\+|00)?86[ -]?)?1[ .-]?[3-9](?:[ .-]{0,2}\d){9}(?![0-9A-Za-z])")
 # 138 0013 8000, 138 00138000, 1380 013 8000 ...; digits one by one only behind a label.
 _MOBILE_SHAPES = re.compile(
     r"\d{11}|\d{3}([ .-])\d{4}\1\d{4}|\d{3}[ -]\d{8}|\d{4}[ -]\d{3}[ -]\d{4}|\d{5}[ -]\d{6}|\d{7}[ -]\d{4}|"
@@ -56,7 +57,7 @@ _MOBILE_SHAPES = re.compile(
 )
 _AREA = r"0(?:10|2[0-57-9]|[3-9]\d\d)"
 _LANDLINE = re.compile(
-    rf"(?:\+?86[ -]?)?(?:\({_AREA}\)|{_AREA})[ -]?[2-8]\d{{2,3}}[ -]?\d{{4}}"
+    rf"(?:(?:\+?86[ -]?)?(?:\({_AREA}\)|{_AREA})|\+?86[ -](?:10|2[0-57-9]|[3-9]\d\d))[ -]?[2-8]\d{{2,3}}[ -]?\d{{4}}"
     r"(?:(?:-|转| ?ext\.? ?)\d{1,6})?(?![0-9A-Za-z])(?!-\d)"
 )
 _LOCAL = re.compile(
@@ -77,10 +78,13 @@ _PERMIT = re.compile(
 )
 _CREDIT_CODE = re.compile(r"[1-9ANY][1-9]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![0-9A-Za-z])")
 _PLATE = re.compile(
-    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][ -]?"
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-HJ-NP-Z][ -]?"
     r"(?:[A-HJ-NP-Z0-9]{5}|[A-HJ-NP-Z0-9]{6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳])(?![A-Za-z0-9])"
 )
-_CHAT = r"(?:[微薇威徽溦维]信|[vV]信|(?<![A-Za-z])(?:[vV][xX]|[wW][xX]|WeChat|wechat|Wechat|weixin)(?![a-z_]))"
+_CHAT = (
+    r"(?:[微薇威徽溦维]信|[vV]信|(?<![A-Za-z])(?:[vV][xX]|[wW][xX]|WeChat|wechat|Wechat|weixin)(?![a-z_])|"
+    r"(?:(?<=加)|(?<=加我))[vV](?=[: ]))"
+)
 _WECHAT = re.compile(
     rf"{_CHAT}(?:号码?|账号|ID|id|同号)?[ ]?(?:[:是为]|\()?[ ]?"
     r"(?P<it>[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_*@.-])"
@@ -100,19 +104,19 @@ def _digits(text: str) -> str:
 
 
 def _each(pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], bool]) -> Iterator[tuple[int, int]]:
-    """Matches that are good and begin no word's or number's middle; behind one that is not, the search goes on at its
-    next character."""
+    """Matches that are good and begin in no word's or number's middle; behind one that is not, the search goes on at
+    the end of its first digits."""
     at = 0
     while found := pattern.search(text, at):
         start = found.start()
         before = text[start - 1 : start]
-        if before.isascii() and before.isalnum() and not _LETTERED.search(text, max(0, start - 6), start):
-            at = start + 1
-        elif good(found):
+        inside = before.isascii() and before.isalnum() and not _LETTERED.search(text, max(0, start - 6), start)
+        if not inside and good(found):
             yield start, found.end()
             at = found.end()
         else:
-            at = start + 1
+            run = _RUN.match(text, start)
+            at = run.end() if run else start + 1
 
 
 def id_cards(text: str) -> Iterator[Found]:
@@ -147,8 +151,10 @@ def bank_cards(text: str) -> Iterator[Found]:
         number = _digits(found.group())
         groups = [len(group) for group in re.split("[ -]", found.group())]
         regular = len(groups) == 1 or (min(groups[:-1]) >= 3 and max(groups) >= 4)
-        if not (regular and is_luhn(number)) or len(set(number)) < 2:
+        if not regular or len(set(number)) < 2:
             return False
+        if not is_luhn(number):  # mistyped or made up: a card still, where it is called one
+            return number.startswith("62") and len(number) in (16, 19) and _is_before(_ACCOUNT, text, found.start())
         if not is_card_head(number) or _UNIT.match(text, found.end()):
             return False
         return _is_before(_ACCOUNT, text, found.start()) or not _is_before(_OTHER, text, found.start())
@@ -164,7 +170,7 @@ def mobiles(text: str) -> Iterator[Found]:
         return
 
     def good(found: re.Match[str]) -> bool:
-        number = re.sub(r"\A(?:\+|00)?86[ -]?", "", found.group())
+        number = re.sub(r"\A(?:\+|00)?86[ -]?|(?<= ) ", "", found.group())
         labelled = _is_before(_PHONE, text, found.start())
         if not labelled and not _MOBILE_SHAPES.fullmatch(number):
             return False

@@ -35,7 +35,7 @@ _LABELLED = re.compile(
     rf"(?P<gap>[ ]{{0,3}}:[ ]{{0,3}}|[ ]{{1,3}}|是|为|叫)(?P<it>{_NAME}){_AFTER}"
 )
 _LEAD = (
-    r"(?:\A|(?<=[^\u4e00-\u9fff])|客户|用户|持卡人|投保人|被保险人|借款人|申请人|联系人|会员|储户|员工|同事|朋友|丈夫|妻子|先生|父亲|母亲|我叫|"
+    r"(?:\A|(?<=[^\u4e00-\u9fff])|客户|用户|持卡人|投保人|被保险人|借款人|申请人|联系人|会员|储户|员工|经理|主任|业务员|柜员|同事|朋友|丈夫|妻子|先生|父亲|母亲|我叫|"
     r"我是|名叫|本人|叫|给|向|到|找|由|为)"
 )
 _HOLDER = re.compile(
@@ -72,11 +72,16 @@ _AT_HOME = re.compile(
 )
 
 
+# 姓名张三，: without a mark between, for the words after which nothing but a name is likely, and only up to a mark.
+_JOINED = re.compile(rf"(?:姓名|户名|收款人|付款人|持卡人|联系人)(?P<it>{_NAME})(?!{_HAN})")
+
+
 def labelled_names(text: str) -> Iterator[Found]:
     """Names behind 姓名： and the like."""
-    for found in _LABELLED.finditer(text):
-        if is_name(found["it"]):
-            yield Found(found.start("it"), found.end("it"), "name", found["it"])
+    for pattern in (_LABELLED, _JOINED):
+        for found in pattern.finditer(text):
+            if is_name(found["it"]):
+                yield Found(found.start("it"), found.end("it"), "name", found["it"])
 
 
 def holders(text: str, numbers: Sequence[Found]) -> Iterator[Found]:

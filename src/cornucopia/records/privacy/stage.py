@@ -81,7 +81,8 @@ class Redact(Stage):
         seen: Counter[str] = Counter()
         for _ in range(_ROUNDS):
             known: dict[str, Found] = {}
-            found_in = {text: self._finder.find(text) for text in dict.fromkeys(texts)}
+            likely = self._finder.likely
+            found_in = {text: self._finder.find(text) for text in dict.fromkeys(texts) if likely(text)}
             for text, all_found in found_in.items():
                 for found in all_found:
                     known.setdefault(text[found.start : found.end], found)
