@@ -67,6 +67,7 @@ def test_traditional_characters_only_where_asked():
     record = qa("銀行貸款利率？", GOOD)
     assert clean(record).kept[0] is record
     assert clean(record, chinese="simplify").kept[0].question == "银行贷款利率？"
+    assert clean(record, rules=["simplify"]).kept[0].question == "银行贷款利率？"
 
 
 @pytest.mark.parametrize(
