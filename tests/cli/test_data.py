@@ -90,3 +90,15 @@ def test_an_empty_path_is_refused_and_reads_no_folder(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     assert main(["data", "check", ""]) == 1
     assert "是空的" in capsys.readouterr().err
+
+
+def test_stats_count_tokens_and_scores(file, tmp_path, capsys):
+    scored = tmp_path / "scored.jsonl"
+    assert main(["data", "score", str(file), "--out", str(scored), "--workers", "1"]) == 0
+    capsys.readouterr()
+    assert main(["data", "stats", str(scored), "--model", "nano", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["tokens"]["question"]["total"] > 0 and report["scores"]["quality"]["count"] == report["records"]
+    assert main(["data", "stats", str(scored), "--model", "nano"]) == 0
+    out = capsys.readouterr().out
+    assert "每字" in out and "quality" in out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from dataclasses import replace
@@ -57,15 +56,13 @@ def same(left: Record, right: Record) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(conversations(), min_size=1, max_size=4), st.sampled_from(sorted(set(WRITERS) - {"text", "record"})))
-@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz"])
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "xlsx", "jsonl.gz", "csv.gz"])
 def test_what_is_written_comes_back(tmp_path, kind, records, to):
     out = tmp_path / f"out.{kind}"
     records = [replace(record, id=f"{record.id}{number}") for number, record in enumerate(records)]
     refused = {reject.raw for reject in write_records(out, records, to)}
     kept = [record for record in records if written_as_reject(record) not in refused]
     assert len(kept) + len(refused) == len(records)
-    if kind.endswith(".gz"):
-        out = unpacked(out)
     if kept:
         back = read_records(out, rejects=False).records
         assert all(map(same, back, kept)) and len(back) == len(kept)
@@ -75,12 +72,6 @@ def written_as_reject(record: Record) -> str:
     from cornucopia.records.json_values import written
 
     return written(record.to_dict())
-
-
-def unpacked(path):
-    plain = path.with_suffix("")
-    plain.write_bytes(gzip.decompress(path.read_bytes()))
-    return plain
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,9 @@ Loads a tokenizer, never a model's weights. On a terminal the trained part is gr
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from cornucopia.core.errors import DataError
 from cornucopia.core.options import parse
 from cornucopia.records.formats import parse_columns
 from cornucopia.records.objectives import fits
-from cornucopia.records.read import read_records
+from cornucopia.records.read import tell
 from cornucopia.records.schema import Record
+from cornucopia.records.stream import RecordStream
 from cornucopia.tokens.render import IGNORE, Example, encode, encode_document
 from cornucopia.tokens.segments import Template
 
@@ -53,21 +56,25 @@ def run(argv: list[str]) -> int:
 
     resolved = resolve(ModelSpec(base=config.model, template=config.template))
     tokenizer, template = resolved.tokenizer, resolved.template
-    records = read_records(config.file, rejects=False, columns=parse_columns(config.columns)).records
-    examples: list[Example] = []
-    for number, record in enumerate(records):
+    stream, totals = RecordStream(config.file, columns=parse_columns(config.columns)), _Totals()
+    for record in stream:
+        if not isinstance(record, Record):
+            continue
         try:
             made = _examples(record, template, tokenizer, config)
         except DataError as error:
-            if number < config.count:
+            if stream.records <= config.count:
                 print(f"── {record.origin}：不能训练，{error.what}{f'（{error.found}）' if error.found else ''}\n")
             continue
-        if number < config.count:
+        if stream.records <= config.count:
             for example in made:
                 _show(example, tokenizer)
-        examples += made
-    _summarise(examples, len(records), template.name)
-    return 0 if examples else 1
+        totals.add(record, made)
+    if not stream.records:
+        raise stream.nothing()
+    tell(stream)
+    print(totals.told(stream.records, template.name))
+    return 0 if totals.examples else 1
 
 
 def _examples(record: Record, template: Template, tokenizer: Any, config: PreviewConfig) -> list[Example]:
@@ -108,12 +115,34 @@ def _show(example: Example, tokenizer: Any) -> None:
     Console(highlight=False).print(Text.assemble(*parts), "\n")
 
 
-def _summarise(examples: list[Example], records: int, template: str) -> None:
-    tokens, trained = sum(len(e.input_ids) for e in examples), sum(e.supervised for e in examples)
-    longest = max((len(e.input_ids) for e in examples), default=0)
-    cut = {kind: sum(e.truncated == kind for e in examples) for kind in ("prompt", "answer")}
-    print(
-        f"模板 {template}：{len(examples)} 条可训练（共 {records} 条），{tokens} 个词元，最长 {longest}，"
-        f"计入损失 {trained}（{trained / max(tokens, 1):.0%}）；"
-        f"截短问题 {cut['prompt']} 条，截断回答 {cut['answer']} 条"
-    )
+@dataclass
+class _Totals:
+    """What all examples have together."""
+
+    examples: int = 0
+    tokens: int = 0
+    trained: int = 0
+    longest: int = 0
+    characters: int = 0
+    cut: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: Record, examples: list[Example]) -> None:
+        """Count a record's examples."""
+        self.characters += len(record.text) + len(record.material)
+        self.characters += sum(len(message.content) + len(message.reasoning) for message in record.messages)
+        for example in examples:
+            size = len(example.input_ids)
+            self.examples += 1
+            self.tokens += size
+            self.trained += example.supervised
+            self.longest = max(self.longest, size)
+            self.cut[example.truncated] += 1
+
+    def told(self, records: int, template: str) -> str:
+        """One line for people."""
+        share, ratio = self.trained / max(self.tokens, 1), self.tokens / max(self.characters, 1)
+        return (
+            f"模板 {template}：{self.examples} 条可训练（共 {records} 条），{self.tokens} 个词元，最长 {self.longest}，"
+            f"每字 {ratio:.2f} 个词元（含模板），计入损失 {self.trained}（{share:.0%}）；"
+            f"截短问题 {self.cut['prompt']} 条，截断回答 {self.cut['answer']} 条"
+        )

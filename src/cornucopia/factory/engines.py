@@ -131,19 +131,3 @@ def _settle() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def open_engine(name: str, workers: int) -> Engine:
-    """The engine of a recipe.
-
-    Args:
-        name: processes or ray.
-        workers: number of processes, 0 for one a core.
-    """
-    count = workers or _cores()
-    return Processes(count) if count > 1 else InProcess()
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -48,6 +48,8 @@ class Sink:
         for key, cell in row.items():
             if self.kind in (".csv", ".tsv", ".xlsx") and "\r" in cell:
                 raise DataError(f"{self.kind} 容不下 {key} 里的回车符（\\r）")
+            if self.kind == ".xlsx" and cell != cell.strip():
+                raise DataError(f"Excel 的单元格留不住 {key} 首尾的空白")
             if self.kind == ".xlsx" and (len(cell) > _MOST_CELL or _NOT_XML.search(cell)):
                 held = f"{len(cell)} 个字，单元格至多 {_MOST_CELL}" if len(cell) > _MOST_CELL else "控制字符"
                 raise DataError(f"Excel 容不下 {key}", found=held)

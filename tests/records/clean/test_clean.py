@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cornucopia.core.errors import ConfigError
 from cornucopia.records.clean.hidden import hide, show
 from cornucopia.records.clean.stage import NAMES, RULES, Clean, CleanConfig
+from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.stage import Context, Outcome
 
@@ -66,6 +67,7 @@ def test_traditional_characters_only_where_asked():
     record = qa("銀行貸款利率？", GOOD)
     assert clean(record).kept[0] is record
     assert clean(record, chinese="simplify").kept[0].question == "银行贷款利率？"
+    assert clean(record, rules=["simplify"]).kept[0].question == "银行贷款利率？"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,13 @@ def test_an_answer_in_json_is_left():
     assert clean(record).kept[0] is record
 
 
+def test_the_bundled_records_have_no_fault_but_full_width_percents():
+    records = read_records(Path(__file__).parents[3] / "instruction_data" / "fin_data.json").records
+    outcome = clean(*records)
+    assert len(records) > 1000 and not outcome.dropped and set(outcome.counts) <= {"full_width"}
+    assert [r.golden.replace("％", "%") for r in records] == [r.golden for r in outcome.kept]
+
+
 def test_names_and_summaries_are_all_there():
     assert len(NAMES) == len(RULES) + 3 and all(NAMES.values())
 
@@ -163,3 +172,9 @@ def test_any_text_goes_through(text):
 )  # fmt: skip
 def test_a_long_line_is_cleaned_in_time_that_grows_with_its_length(piece):
     clean(Record(text=piece * (200_000 // len(piece))))  # a rule that backtracks would not come back
+
+
+def test_material_that_is_yet_to_be_asked_about_is_kept():
+    record = Record(passages=(Passage("年利率为4.35%，按月计息。"),))
+    assert clean(record).kept == [record]
+    assert clean(Record(passages=(Passage(" \u200b"),))).dropped[0].rule == "empty"

@@ -11,6 +11,7 @@ from cornucopia.core.errors import ConfigError
 from cornucopia.records.privacy.checks import id_check_digit, luhn_digit
 from cornucopia.records.privacy.find import KINDS
 from cornucopia.records.privacy.stage import Redact, RedactConfig
+from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record, ToolCall
 from cornucopia.records.stage import Context, Outcome
 
@@ -114,6 +115,12 @@ def test_json_stays_json():
 def test_a_record_without_anything_personal_is_the_same_object():
     record = qa("600519今天收盘1700.50元，拨打95588", "13800138000元的注册资本。")
     assert redact(record).kept[0] is record
+
+
+def test_nothing_is_found_in_the_bundled_records():
+    records = read_records(Path(__file__).parents[3] / "instruction_data" / "fin_data.json").records
+    kept = redact(*records).kept
+    assert len(records) > 1000 and all(new is old for new, old in zip(kept, records, strict=True))
 
 
 def test_synthetic_values_have_the_shape_and_are_nobodys():

@@ -1,42 +1,23 @@
-"""How alike two short Chinese texts are, on characters: ROUGE-L, and a pool that lets only new texts in.
+"""How alike short Chinese texts are, on characters: ROUGE-L, and a pool that lets only new texts in.
 
 Word based ROUGE (as Self-Instruct and Alpaca use it) finds no word at all in Chinese. ROUGE-L: Lin 2004, "ROUGE: A
-Package for Automatic Evaluation of Summaries"; the longest common subsequence by bits: Hyyrö 2004, "Bit-parallel LCS-
-length computation revisited".
+Package for Automatic Evaluation of Summaries"; the longest common subsequence by bits, here of one text with all of the
+pool at once: Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cornucopia.records.sameness import normalized
 
 _EITHER = re.compile(r"(.)不\1")  # 能不能 asks, and denies nothing
 _DETAIL = re.compile(r"\d+(?:\.\d+)?|[不未无非没]")
-
-
-def rouge_l(one: str, other: str) -> float:
-    """F1 of the longest common subsequence of characters, 0 to 1."""
-    if not one or not other:
-        return 0.0
-    return 2 * _common(_masks(one), len(one), other) / (len(one) + len(other))
-
-
-def _masks(text: str) -> dict[str, int]:
-    masks: dict[str, int] = {}
-    for place, char in enumerate(text):
-        masks[char] = masks.get(char, 0) | 1 << place
-    return masks
-
-
-def _common(masks: dict[str, int], length: int, other: str) -> int:
-    """Length of the longest common subsequence of a text (by its masks) and another."""
-    whole = (1 << length) - 1
-    row = whole
-    for char in other:
-        met = row & masks.get(char, 0)
-        row = ((row + met) | (row - met)) & whole
-    return length - row.bit_count()
+_WORD = 64  # bits
 
 
 class Pool:
@@ -49,23 +30,38 @@ class Pool:
 
     def __init__(self, threshold: float, *, details_tell: bool = False) -> None:
         self.threshold, self.details_tell = threshold, details_tell
-        self._texts: list[tuple[str, str, list[str]]] = []
+        self._texts: list[str] = []
+        self._details: list[list[str]] = []
+        self._codes: dict[str, int] = {}  # of characters, from 1
+        self._columns: NDArray[np.int32] = np.zeros((64, 64), np.int32)  # [characters, texts]: a text a column, then 0
+        self._lengths: NDArray[np.int32] = np.zeros(64, np.int32)
 
     def add(self, text: str) -> None:
         """Let a text in."""
-        plain = normalized(text)
-        self._texts.append((text, plain, _details(plain)))
+        plain, number = normalized(text), len(self._texts)
+        high, wide = self._columns.shape
+        grown = (max(high, len(plain)), 2 * wide if number == wide else wide)
+        if grown != (high, wide):
+            self._columns = _grown(self._columns, grown)
+            self._lengths = _grown(self._lengths, grown[1:])
+        for place, char in enumerate(plain):
+            self._columns[place, number] = self._codes.setdefault(char, len(self._codes) + 1)
+        self._lengths[number] = len(plain)
+        self._texts.append(text)
+        self._details.append(_details(plain))
 
     def nearest(self, text: str) -> tuple[float, str, float]:
         """(similarity, the text most alike, mean similarity to all); (0, '', 0) when the pool is empty."""
+        if not self._texts:
+            return 0.0, "", 0.0
         plain = normalized(text)
-        masks, size = _masks(plain), len(plain)
-        alike = [2 * _common(masks, size, other) / max(size + len(other), 1) for _, other, _ in self._texts]
+        lengths = self._lengths[: len(self._texts)]
+        alike = 2 * self._common(plain) / np.maximum(len(plain) + lengths, 1)
         if self.details_tell:
             mine = _details(plain)
-            alike = [0.0 if mine != row[2] else value for value, row in zip(alike, self._texts, strict=True)]
-        best = max(range(len(alike)), key=alike.__getitem__, default=-1)
-        return (alike[best], self._texts[best][0], sum(alike) / len(alike)) if alike else (0.0, "", 0.0)
+            alike *= np.array([mine == theirs for theirs in self._details])
+        best = int(alike.argmax())
+        return float(alike[best]), self._texts[best], float(alike.mean())
 
     def take(self, text: str) -> tuple[bool, float, str, float]:
         """Let a text in if it is new: (whether, and what `nearest` says)."""
@@ -74,6 +70,32 @@ class Pool:
         if new:
             self.add(text)
         return new, similarity, most, mean
+
+    def _common(self, plain: str) -> NDArray[np.int64]:
+        """Length of the longest common subsequence of a text and each of the pool."""
+        count = len(self._texts)
+        words = max(-(-len(plain) // _WORD), 1)
+        masks = np.zeros((words, len(self._codes) + 1), np.uint64)
+        for place, char in enumerate(plain):
+            masks[place // _WORD, self._codes.get(char, 0)] |= np.uint64(1 << place % _WORD)
+        masks[:, 0] = 0  # the end of a text, and characters that no text has
+        rows = np.full((words, count), ~np.uint64(0))
+        for codes in self._columns[: int(self._lengths[:count].max()), :count]:
+            carry = np.zeros(count, np.uint64)
+            for word, row in enumerate(rows):
+                met = row & masks[word][codes]
+                half = row + met
+                total = half + carry
+                carry = ((half < met) | (total < half)).astype(np.uint64)
+                rows[word] = total | (row - met)
+        zeros = np.unpackbits((~rows).view(np.uint8).reshape(words, count, -1), axis=2)
+        return zeros.sum(axis=(0, 2), dtype=np.int64)
+
+
+def _grown(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    larger = np.zeros(shape, array.dtype)
+    larger[tuple(slice(size) for size in array.shape)] = array
+    return larger
 
 
 def _details(plain: str) -> list[str]:

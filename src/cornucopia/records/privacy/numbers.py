@@ -33,6 +33,7 @@ class Found:
 _ROW = re.compile(
     r"[0-9](?:[ .()-]{0,2}[0-9]){9}"
 ).search  # without one there is no card and no telephone with its area
+_RUN = re.compile("[0-9]+")
 _OTHER = re.compile(
     r"(?:单号|流水|保单|合同|编号|凭证|发票|税号|代码|批次|序列|条码|交易号|商户|订单|文号|备案|批准|许可证|注册号|登记号|证书|批号|期号|"
     r"借据|案号|终端|设备|产品|型号|邮编|版本|快递|运单|受理号|申请号|业务号|ISBN|isbn)[^0-9，,。；;\n]{0,6}\Z"
@@ -103,19 +104,19 @@ def _digits(text: str) -> str:
 
 
 def _each(pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], bool]) -> Iterator[tuple[int, int]]:
-    """Matches that are good and begin no word's or number's middle; behind one that is not, the search goes on at its
-    next character."""
+    """Matches that are good and begin in no word's or number's middle; behind one that is not, the search goes on at
+    the end of its first digits."""
     at = 0
     while found := pattern.search(text, at):
         start = found.start()
         before = text[start - 1 : start]
-        if before.isascii() and before.isalnum() and not _LETTERED.search(text, max(0, start - 6), start):
-            at = start + 1
-        elif good(found):
+        inside = before.isascii() and before.isalnum() and not _LETTERED.search(text, max(0, start - 6), start)
+        if not inside and good(found):
             yield start, found.end()
             at = found.end()
         else:
-            at = start + 1
+            run = _RUN.match(text, start)
+            at = run.end() if run else start + 1
 
 
 def id_cards(text: str) -> Iterator[Found]:

@@ -17,9 +17,10 @@ _MADE = (
 )
 _DAY = re.compile(r"((?:19|20)\d\d)\s*[-年/.]\s*(\d{1,2})\s*[-月/.]\s*(\d{1,2})")
 _COMPACT = re.compile(r"^((?:19|20)\d\d)(\d\d)(\d\d)(?:\D|\d{6}|$)")
-_LABELLED = re.compile(
-    r"(?:发布|更新|发文|发稿|成文|修改|修订|印发|公布)(?:日期|时间|于)?\s*[:：]?\s*"
-    r"((?:19|20)\d\d\s*[-年/.]\s*\d{1,2}\s*[-月/.]\s*\d{1,2})|^(?:日期|时间)\s*[:：]\s*((?:19|20)\d\d\s*[-年/.]\s*\d{1,2}\s*[-月/.]\s*\d{1,2})"
+_STAMP = r"((?:19|20)\d\d\s*[-年/.]\s*\d{1,2}\s*[-月/.]\s*\d{1,2})"
+_LABELLED = re.compile(  # 发布时间：…, 日期：…, … 来源：…, … 10:20
+    rf"(?:发布|更新|发文|发稿|成文|修改|修订|印发|公布)(?:日期|时间|于)?\s*[:：]?\s*{_STAMP}|^(?:日期|时间)\s*[:：]\s*{_STAMP}|"
+    rf"^{_STAMP}日?(?:\s+\d\d?:\d\d(?::\d\d)?\s*(?:来源|作者|$)|\s*(?:来源|作者))|来源\s*[:：].{{0,30}}?{_STAMP}"
 )
 _TAIL = re.compile(r"\s*[-_|–—·]+\s*[^-_|–—·]{1,30}$")
 
@@ -86,9 +87,9 @@ def _in_text(root: Any) -> Iterator[str]:
         if element.get("pubdate") is not None or element.get("itemprop") in ("datePublished", "dateModified"):
             yield element.get("datetime") or one_line(element)
     for block in blocks_of(root):
-        found = _LABELLED.search(block.text) if len(block.text) < 200 else None
+        found = _LABELLED.search(block.text) if len(block.text) < 150 else None
         if found:
-            yield found[1] or found[2]
+            yield next(filter(None, found.groups()))
 
 
 def day_of(text: str) -> str:
