@@ -13,9 +13,10 @@ from typing import Any
 from cornucopia.core.console import Progress
 from cornucopia.core.errors import ConfigError, CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import Appender, write_json
-from cornucopia.factory.engines import Engine, InProcess, open_engine
+from cornucopia.factory.engines import Engine, InProcess
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.manifest import write_manifest, write_report_data
+from cornucopia.factory.open_engine import open_engine
 from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
 from cornucopia.factory.plan import plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
