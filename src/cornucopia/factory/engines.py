@@ -53,6 +53,7 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._others = set(multiprocessing.active_children())  # somebody else's
 
     def run(self, work: Work, jobs: Iterable[Any]) -> Iterator[Any]:
         """
@@ -106,7 +107,7 @@ class Processes:
         pool, self._pool = self._pool, None
         if now:
             pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
+            for child in set(multiprocessing.active_children()) - self._others:
                 child.terminate()
         pool.shutdown(wait=True)
 
