@@ -174,3 +174,15 @@ def _reads_at_once(self, config):
 
 def _drops_held_words(self, records, context):
     return Outcome([record for record in records if not any(word in record.golden for word in self.words)])
+
+
+def test_weights_of_sources_are_those_of_the_mix(tmp_path):
+    sources = [
+        {"kind": "records", "name": name, "path": str(tmp_path / "a.jsonl"), **more}
+        for name, more in (("甲", {"weight": 3}), ("乙", {}))
+    ]
+    recipe = DataRecipe.build(
+        {"sources": sources, "steps": [{"mix": {"weights": {"乙": 2}}}, {"mix": {"by": "domain"}}]}
+    )
+    assert recipe.steps[0].settings.source_weights == {"甲": 3.0, "乙": 1.0}
+    assert recipe.steps[1].settings.source_weights == {}
