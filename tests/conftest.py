@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import hypothesis
 import pytest
 
+from samples import CORPUS, SHARED
 from tiny_models import make_adapter, make_model
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -17,16 +17,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for models this small, threads 
 hypothesis.settings.register_profile("repeat", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("repeat")
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-CORPUS = [
-    "重疾险的犹豫期不得少于15天，退保能拿回所交保费。",
-    "基金净值下跌时要不要赎回？先看投资期限和风险承受能力。",
-    "信用卡最低还款额一般是账单的10%，未还部分按日万分之五计息。",
-    "贷款利率怎么算？等额本息与等额本金的总利息不同。",
-    "股票有涨跌停限制，主板一般为10%，创业板为20%。\n社保断缴会影响医保报销。",
-    "下面是一个问题，运用金融财经知识来正确回答问题.\n### 问题:\n### 材料:\n### 回答:\n",
-]
 ANSWERS = ["犹豫期内可以全额退保。", "先看风险承受能力，再决定。", "按日万分之五计息。", "等额本金的总利息少一些。"]
 
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import CORPUS
 from cornucopia.models.create import NewModel, create, train_tokenizer
 from cornucopia.models.fingerprint import weights_fingerprint
+from samples import CORPUS
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from conftest import CORPUS
 from cornucopia.core import device as device_module
 from cornucopia.core.errors import ConfigError, ModelError
 from cornucopia.models import load as module
@@ -18,6 +17,7 @@ from cornucopia.models.find import find_model
 from cornucopia.models.fingerprint import weights_fingerprint
 from cornucopia.models.load import load_base
 from cornucopia.models.spec import ModelSpec, resolve
+from samples import CORPUS
 
 
 @pytest.fixture

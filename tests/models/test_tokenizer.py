@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import CORPUS, SHARED
 from cornucopia.core.errors import ModelError
 from cornucopia.models.tokenizer import load_tokenizer
 from cornucopia.tokens.render import starts_with_bos
+from samples import CORPUS, SHARED
 
 TEXTS = [
     "等额本息怎么算？",

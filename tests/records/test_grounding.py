@@ -59,6 +59,11 @@ def test_what_the_question_says_or_arithmetic_gives_needs_no_source():
     assert missing("共3×4000=12000元。") == ["4000", "12000元"], "operands out of nowhere give nothing"
 
 
+def test_the_marks_of_json_quote_nothing():
+    assert missing('{"期限": "3年", "名称": "债券"}') == ["3年"]
+    assert missing('它叫"蓝色债券"。') == ['"蓝色债券"']
+
+
 def test_what_the_assistant_said_before_is_no_source():
     turns = [("user", "发行多少？"), ("assistant", "12亿元。"), ("user", "真的吗？"), ("assistant", "是，12亿元。")]
     record = Record(tuple(Message(role, text) for role, text in turns))

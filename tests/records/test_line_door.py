@@ -42,7 +42,7 @@ def whole(path, objective=""):
 def by_range(path, size, objective=""):
     found = ranges(path, size)
     return None if found is None else [
-        item for part in found for _, item in read_range(path, part, path.name, {}, objective)
+        item for part in found for _, item in read_range(path, part, path.name, objective)
     ]  # fmt: skip
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CORPUS, SHARED
 from cornucopia.cli.infer import InferConfig
 from cornucopia.cli.main import main
 from cornucopia.comparison.recipe import CompareRecipe
 from cornucopia.core.options import parse
 from cornucopia.training.recipe import TrainRecipe
 from hub_server import FakeHub
+from samples import CORPUS, SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
 LLAMA_TOKENIZER = SHARED / "llama2.c" / "tokenizer.model"

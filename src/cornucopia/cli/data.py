@@ -20,6 +20,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("cornucopia.cli.data", "run_check", "逐行检查，列出坏行的 文件:行号 和原因"),
     "convert": ("cornucopia.cli.data_convert", "run", "转换格式：alpaca、sharegpt、openai、csv、xlsx 等，读回来不变"),
     "diff": ("cornucopia.cli.data_diff", "run", "比较两份数据：新增、删去、改动的记录和改动的字"),
+    "export": ("cornucopia.cli.data_export", "run", "写成 LLaMA-Factory、ms-swift、TRL 直接能读的文件夹，附数据卡"),
     "rephrase": ("cornucopia.cli.data_rephrase", "run", "给每条回答配上多种问法，扩成更多的训练数据"),
     "read": ("cornucopia.cli.data_read", "run", "读文档：PDF、Word、Excel、网页变成按页的文字，或一段一行"),
     "crawl": ("cornucopia.cli.data_crawl", "run", "抓网页：守 robots.txt，限速，不出允许范围，可续跑"),

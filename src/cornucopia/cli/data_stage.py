@@ -62,7 +62,10 @@ def run(argv: list[str]) -> int:
     files = _placed(built, config.out)
     show_counts(built)
     say("已写 " + "、".join(f"{path}（{count:,} 条）" for path, count in files))
-    shutil.rmtree(folder)
+    if stage.local:
+        say(f"模型的答案留在 {folder}：再运行不会重付；不用了就删掉")
+    else:
+        shutil.rmtree(folder)
     return 0
 
 

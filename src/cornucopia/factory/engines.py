@@ -53,6 +53,7 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._others = set(multiprocessing.active_children())  # somebody else's
 
     def run(self, work: Work, jobs: Iterable[Any]) -> Iterator[Any]:
         """
@@ -106,7 +107,7 @@ class Processes:
         pool, self._pool = self._pool, None
         if now:
             pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
+            for child in set(multiprocessing.active_children()) - self._others:
                 child.terminate()
         pool.shutdown(wait=True)
 
@@ -131,19 +132,3 @@ def _settle() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def open_engine(name: str, workers: int) -> Engine:
-    """The engine of a recipe.
-
-    Args:
-        name: processes or ray.
-        workers: number of processes, 0 for one a core.
-    """
-    count = workers or _cores()
-    return Processes(count) if count > 1 else InProcess()
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError
@@ -52,6 +52,15 @@ class DataRecipe(_Recipe):
                 _look_beside(item.settings, Path(path).parent)
         return recipe
 
+    @model_validator(mode="after")
+    def _hand_weights_on(self) -> Self:
+        """The weights of sources to the steps that mix by source."""
+        weights = {source.settings.name: source.settings.weight for source in self.sources}
+        for step in self.steps:
+            if step.name == "mix" and step.settings.by == "source" and set(weights.values()) - {1.0}:
+                step.settings = step.settings.model_copy(update={"source_weights": weights})
+        return self
+
     @field_validator("sources", mode="after")
     @classmethod
     def _read_sources(cls, values: list[Any]) -> list[Any]:
@@ -66,6 +75,18 @@ class DataRecipe(_Recipe):
     @classmethod
     def _read_steps(cls, values: list[Any]) -> list[Any]:
         return [_step(value, number) for number, value in enumerate(values, 1)]
+
+    @model_validator(mode="after")
+    def _weigh(self) -> Self:
+        """Weights that sources name are those of the step that mixes by source, where it gives none itself."""
+        named = {part.settings.name: part.settings.weight for part in self.sources if part.settings.weight != 1}
+        mixes = [part.settings for part in self.steps if part.name == "mix" and part.settings.by == "source"]
+        if named and not mixes:
+            fix = "在 steps 里加 {mix: {by: source}}，或去掉 weight"
+            raise ConfigError("来源写了 weight，却没有按来源混合的步骤", found="、".join(named), fix=fix)
+        for settings in mixes:
+            settings.weights = named | settings.weights
+        return self
 
 
 class Part:

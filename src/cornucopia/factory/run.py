@@ -13,9 +13,10 @@ from typing import Any
 from cornucopia.core.console import Progress
 from cornucopia.core.errors import ConfigError, CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import Appender, write_json
-from cornucopia.factory.engines import Engine, InProcess, open_engine
+from cornucopia.factory.engines import Engine, InProcess
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.manifest import write_manifest, write_report_data
+from cornucopia.factory.open_engine import open_engine
 from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
 from cornucopia.factory.plan import plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
@@ -88,6 +89,7 @@ class _Run:
 
     def __init__(self, recipe: DataRecipe, folder: Path, work: Path, engine: Engine) -> None:
         self.recipe, self.folder, self.engine = recipe, folder, engine
+        opened.cache_clear()  # stages may hold what they read for an earlier run
         self.began, self.times = time.monotonic(), list[dict[str, Any]]()
         fingerprints = Fingerprints(work / "inputs.json")
         self.steps = plan_steps(recipe, fingerprints)
@@ -128,7 +130,7 @@ class _Run:
         label = f"第 {number + 1}/{len(self.passes)} 遍 {names}"
         records = self._do(label, [job for job in jobs if not shards.has(job.number)], work.local)
         for step in work.steps:
-            opened(step.target, step.settings).finish(Context(step.folder, 0, self.recipe.seed))
+            step.open().finish(Context(step.folder, 0, self.recipe.seed))
         if work.survey:
             _decide(work.survey, [shards.path(n, SURVEY) for n in range(total)], self.recipe.seed)
         write_json(work.folder / "done.json", {"shards": total})
@@ -219,7 +221,7 @@ def _decide(step: Step, surveys: list[Path], seed: int) -> None:
         ConfigError: the stage raised.
     """
     try:
-        opened(step.target, step.settings).decide(surveys, Context(step.folder, 0, seed))
+        step.open().decide(surveys, Context(step.folder, 0, seed))
     except (CornucopiaError, OSError):
         raise
     except Exception as error:

@@ -21,7 +21,8 @@ from cornucopia.records.schema import Record
 Kind = Literal["数字", "百分比", "日期", "引语", "法规", "条款"]
 
 _BARE = 100  # a number without a unit is a fact from here on
-_QUOTED = re.compile('「([^「」]{2,40})」|『([^『』]{2,40})』|“([^“”]{2,40})”|"([^"\n]{2,40})"')
+_NAMED = re.compile("「[^「」]{2,40}」|『[^『』]{2,40}』|“[^“”]{2,40}”")
+_QUOTED = re.compile(f'{_NAMED.pattern}|"[^"\\n]{{2,40}}"')
 _LAW = re.compile("《([^《》]{2,80})》")
 _EDITION = re.compile("《[^《》]{2,80}》(?:[（(〔][^（()）〔〕]*[）)〕])?")  # with its number or year
 _CLAUSE = re.compile(r"第\s*([\d〇零一二两三四五六七八九十百千]+)\s*条")
@@ -119,7 +120,8 @@ def _facts(answer: str) -> list[tuple[Fact, Quantity | None]]:
         if weighty and not inside:
             kind: Kind = {"比例": "百分比", "日期": "日期"}.get(number.unit, "数字")  # type: ignore[assignment]
             found.append((Fact(kind, answer[start:end], start, end), number))
-    for kind_, pattern in (("引语", _QUOTED), ("法规", _LAW), ("条款", _CLAUSE)):
+    quoted = _QUOTED if not answer.lstrip().startswith(("{", "[")) else _NAMED  # quotation marks of JSON quote nothing
+    for kind_, pattern in (("引语", quoted), ("法规", _LAW), ("条款", _CLAUSE)):
         for match in pattern.finditer(answer):
             found.append((Fact(kind_, match[0], *match.span()), None))  # type: ignore[arg-type]
     return sorted(found, key=lambda pair: (pair[0].start, pair[0].end))

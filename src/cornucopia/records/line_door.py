@@ -6,7 +6,7 @@ sound rows, so that the search for objects in damaged lines never looks across i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from cornucopia.records.json_rows import line_rows
 from cornucopia.records.json_values import line_value
 from cornucopia.records.plain_rows import is_plain, plain_value
 from cornucopia.records.rejects import Reject
-from cornucopia.records.rows import Row
 from cornucopia.records.schema import Record
 from cornucopia.records.stream import record_of
 
@@ -115,27 +114,23 @@ def _seam(held: bytes) -> int:
 
 def _is_row(line: bytes) -> bool:
     try:
-        return _accept(line_value(line.decode()), {})
+        return _accept(line_value(line.decode()))
     except UnicodeDecodeError:
         return False
 
 
-def _accept(value: Any, columns: Mapping[str, str]) -> bool:
-    return isinstance(value, dict) and (
-        (not columns and is_plain(tuple(value))) or formats.detect(value, columns) is not None
-    )
+def _accept(value: Any) -> bool:
+    return isinstance(value, dict) and (is_plain(tuple(value)) or formats.detect(value) is not None)
 
 
-def read_range(
-    path: Path, part: Range, name: str, columns: Mapping[str, str], objective: str
-) -> Iterator[tuple[int, Record | Reject]]:
+def read_range(path: Path, part: Range, name: str, objective: str) -> Iterator[tuple[int, Record | Reject]]:
     """(line, record or reject) of a range.
 
     Args:
         path: the file.
         part: of `ranges`.
         name: of the file in `Record.origin`.
-        columns, objective: as for RecordStream.
+        objective: as for RecordStream.
 
     Raises:
         OSError: if it cannot be read.
@@ -143,26 +138,23 @@ def read_range(
     with path.open("rb") as file:
         file.seek(part.start)
         text = file.read(part.end - part.start).replace(_CRLF, b"\n").decode()
+    plain: dict[str, Any] | None = None  # of the line that was looked at last
+
+    def value_of(line: str) -> Any:
+        nonlocal plain
+        plain = plain_value(line)
+        return line_value(line) if plain is None else plain
+
     told: set[str] = set()
-    for row in line_rows(_lines(text), lambda value: _accept(value, columns), _value, part.line):
-        yield row.line, _converted(row, path, name, columns, objective, told)
+    for row in line_rows(_lines(text), _accept, value_of, part.line):
+        record, _ = record_of(row, {}, objective, told, sound=row.value is plain)
+        if isinstance(record, Record):
+            origin = f"{name}:{row.line}"
+            yield row.line, record.changed(id=record.id or origin, origin=record.origin or origin)
+        else:
+            yield row.line, Reject(row.line, record, row.raw, str(path))
 
 
 def _lines(text: str) -> list[str]:
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
-
-
-def _value(line: str) -> Any:
-    row = plain_value(line)
-    return line_value(line) if row is None else row
-
-
-def _converted(
-    row: Row, path: Path, name: str, columns: Mapping[str, str], objective: str, told: set[str]
-) -> Record | Reject:
-    record, _ = record_of(row, columns, objective, told)
-    if isinstance(record, Record):
-        origin = f"{name}:{row.line}"
-        return record.changed(id=record.id or origin, origin=record.origin or origin)
-    return Reject(row.line, record, row.raw, str(path))

@@ -130,7 +130,7 @@ def sheet_rows(path: Path, sheet: str) -> Iterator[Row]:
                 while cells and not cells[-1]:
                     cells.pop()
                 if names is None:
-                    names = cells
+                    names = [name.strip(BLANK) for name in cells]
                     continue
                 row = _table_row(line, "\t".join(cells), names, cells + [""] * (len(names) - len(cells)))
                 yield replace(row, sheet=sheet)

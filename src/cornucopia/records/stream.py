@@ -227,20 +227,23 @@ def _is_like_json(text: TextFile) -> bool:
     return bool(_LIKE_JSON.match(head))
 
 
-def record_of(row: rows.Row, columns: Mapping[str, str], objective: str, told: set[str]) -> tuple[Record | str, str]:
+def record_of(
+    row: rows.Row, columns: Mapping[str, str], objective: str, told: set[str], *, sound: bool = False
+) -> tuple[Record | str, str]:
     """The record of a row, without id and origin where the row has none.
 
     Args:
         row: as read.
         columns, objective: as for RecordStream.
         told: gets what the user should know.
+        sound: whether its values are known to be texts that can be written again.
 
     Returns:
         (record, format name), or (reason it is bad, '').
     """
     if row.problem:
         return row.problem, ""
-    flaw = _flaw(row.value)
+    flaw = "" if sound else _flaw(row.value)
     if flaw:
         return flaw, ""
     try:

@@ -55,7 +55,7 @@ def table_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
     header = [_joined([row[column] for row in grid[:depth]]) for column in range(len(grid[0]))]
     rows = [header, *grid[depth:]]
     kept = [column for column in range(len(header)) if any(row[column] for row in rows)]
-    return above, [[row[column] for column in kept] for row in rows]
+    return above, [[row[column] for column in kept] for row in rows] if kept else []
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -19,8 +19,8 @@ from cornucopia.sources.paragraphs import join
 
 Point = tuple[float, float]
 
-_MOST_STROKES = 3000  # a page with more is a drawing
-_MOST_EDGES = 6000
+_MOST_STROKES = 8000  # a page with more is a drawing
+_MOST_EDGES = 30_000
 _THIN = 3.0  # points: what is thinner is a rule
 _LEAST_EDGE = 4.0  # points: shorter strokes are no rules
 _SAME = 3.0  # points within which two edges are one

@@ -90,7 +90,7 @@ class Book:
                         below[column] = (tall[number - 1, column], text)
                     elif not text and number <= end:
                         cells[column] = above
-                if any(cells):
+                if any(map(str.strip, cells)):
                     yield number, cells
         except Exception as error:
             raise DataError(f"工作表 {sheet} 损坏，后面读不出", found=first_line(error, 80)) from None
@@ -129,7 +129,7 @@ def _column(letters: bytes) -> int:
 def _text(cell: Any) -> str:
     if cell.value is None:
         return ""
-    return shown(cell.value, cell.number_format or "General").strip()
+    return shown(cell.value, cell.number_format or "General")
 
 
 def read_xlsx(path: str) -> dict[str, Any]:

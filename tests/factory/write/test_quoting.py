@@ -96,3 +96,10 @@ def test_a_long_text_is_cut_at_lines_and_nothing_of_it_is_lost():
     (pieces,) = documents_of([Record(text=text, id="长.txt")]).values()
     assert "".join(piece.text for piece in pieces) == text
     assert all(text[p.places[0].start : p.places[0].end] == p.text for p in pieces) and len(pieces) > 3
+
+
+def test_after_redaction_a_quotation_has_the_place_of_its_passage():
+    """The words before it are longer or shorter than they were in the document."""
+    redacted = Evidence("a.pdf", "联系【姓名1】办理，年利率为4.35%。", 2, 10, 26)
+    (found,) = Source([redacted]).find("年利率为4.35%")
+    assert (found.quote, found.page, found.start, found.end) == ("年利率为4.35%", 2, 10, 26)

@@ -67,6 +67,7 @@ def test_traditional_characters_only_where_asked():
     record = qa("銀行貸款利率？", GOOD)
     assert clean(record).kept[0] is record
     assert clean(record, chinese="simplify").kept[0].question == "银行贷款利率？"
+    assert clean(record, rules=["simplify"]).kept[0].question == "银行贷款利率？"
 
 
 @pytest.mark.parametrize(
@@ -171,3 +172,9 @@ def test_any_text_goes_through(text):
 )  # fmt: skip
 def test_a_long_line_is_cleaned_in_time_that_grows_with_its_length(piece):
     clean(Record(text=piece * (200_000 // len(piece))))  # a rule that backtracks would not come back
+
+
+def test_material_that_is_yet_to_be_asked_about_is_kept():
+    record = Record(passages=(Passage("年利率为4.35%，按月计息。"),))
+    assert clean(record).kept == [record]
+    assert clean(Record(passages=(Passage(" \u200b"),))).dropped[0].rule == "empty"

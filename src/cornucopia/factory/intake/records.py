@@ -52,7 +52,7 @@ class RecordsIntake(Intake):
         part, path = dict(piece), self.config.path
         file = Path(part.pop("file"))
         name = file.name if file == path else file.relative_to(path).as_posix()
-        items = read_range(file, Range(**part), name, {}, self.config.objective)
+        items = read_range(file, Range(**part), name, self.config.objective)
         return self._under_source((f"{name}:{line}", item) for line, item in items)
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:

@@ -80,11 +80,16 @@ class Source:
         ends: dict[int, tuple[int, int]] = {}
         for number, char in self._where[start:end]:
             ends[number] = (ends.get(number, (char, char))[0], char + 1)
-        found = []
-        for number, (low, high) in ends.items():
-            place = self.places[number]
-            found.append(replace(place, quote=place.quote[low:high], start=place.start + low, end=place.start + high))
-        return found
+        return [_part(self.places[number], low, high) for number, (low, high) in ends.items()]
+
+
+def _part(place: Evidence, low: int, high: int) -> Evidence:
+    """A part of a stretch; of one whose words were replaced since (redacted), with the place of the whole, because what
+    stands before the part is not as long as it was."""
+    quote = place.quote[low:high]
+    if len(place.quote) != place.end - place.start:
+        return replace(place, quote=quote)
+    return replace(place, quote=quote, start=place.start + low, end=place.start + high)
 
 
 def touch(found: Sequence[Evidence], places: Sequence[Evidence]) -> bool:

@@ -57,10 +57,10 @@ def cut_back(text: str) -> str | None:
 def is_empty(record: Record) -> bool:
     """Whether the record has no text at all, or a turn of the user or the assistant says nothing.
 
-    The question may stand in the material alone.
+    The question may stand in the material alone, and material that is yet to be asked about is something.
     """
     if not record.messages:
-        return not record.text.strip()
+        return not (record.text.strip() or record.material.strip())
     for index, message in enumerate(record.messages):
         if (not message.content or message.content.isspace()) and message.role in ("user", "assistant"):
             asks = message.role == "user" and not any(later.role == "user" for later in record.messages[index + 1 :])

@@ -87,10 +87,8 @@ class Clean(Stage):
                     fix=f"最接近的是 {nearest(name, NAMES) or 'mojibake'}；全部：{'、'.join(NAMES)}",
                 )
         on = set(config.rules or NAMES) - set(config.without)
-        if config.chinese == "keep":
+        if config.chinese == "keep" and "simplify" not in config.rules:
             on -= {"simplify"}
-        elif config.rules:
-            on |= {"simplify"}
         self._on = on
         self._rules = [rule for rule in RULES if rule.name in on]
         self._screen = screen(self._rules)
