@@ -10,6 +10,7 @@ import pytest
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.factory.recipe import DataRecipe
 from cornucopia.factory.run import build
+from cornucopia.records.stage import Outcome
 from factory_stages import register
 
 STEPS = [{"trim": {"longest": 12}}, "once", "part"]
@@ -152,3 +153,36 @@ def test_a_second_run_on_the_same_folder_is_refused(tmp_path, data):
         assert lock.lock()
         with pytest.raises(CornucopiaError, match="另一个运行"):
             build(recipe(tmp_path, data))
+
+
+def test_a_file_a_stage_holds_is_read_again_when_it_changed(tmp_path, data, monkeypatch):
+    import factory_stages
+
+    words = tmp_path / "words.txt"
+    monkeypatch.setattr(factory_stages.Trim, "__init__", _reads_at_once)
+    monkeypatch.setattr(factory_stages.Trim, "apply", _drops_held_words)
+    counts = []
+    for text in ("合同7。", "合同7。 合同8。"):
+        words.write_text(text, encoding="utf-8")
+        counts.append(build(recipe(tmp_path, data, steps=[{"trim": {"words": str(words)}}])).stages[0]["out"])
+    assert counts == [88, 86]
+
+
+def _reads_at_once(self, config):
+    self.config, self.words = config, config.words.read_text(encoding="utf-8").split()
+
+
+def _drops_held_words(self, records, context):
+    return Outcome([record for record in records if not any(word in record.golden for word in self.words)])
+
+
+def test_weights_of_sources_are_those_of_the_mix(tmp_path):
+    sources = [
+        {"kind": "records", "name": name, "path": str(tmp_path / "a.jsonl"), **more}
+        for name, more in (("甲", {"weight": 3}), ("乙", {}))
+    ]
+    recipe = DataRecipe.build(
+        {"sources": sources, "steps": [{"mix": {"weights": {"乙": 2}}}, {"mix": {"by": "domain"}}]}
+    )
+    assert recipe.steps[0].settings.source_weights == {"甲": 3.0, "乙": 1.0}
+    assert recipe.steps[1].settings.source_weights == {}

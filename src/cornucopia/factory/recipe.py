@@ -52,6 +52,15 @@ class DataRecipe(_Recipe):
                 _look_beside(item.settings, Path(path).parent)
         return recipe
 
+    @model_validator(mode="after")
+    def _hand_weights_on(self) -> Self:
+        """The weights of sources to the steps that mix by source."""
+        weights = {source.settings.name: source.settings.weight for source in self.sources}
+        for step in self.steps:
+            if step.name == "mix" and step.settings.by == "source" and set(weights.values()) - {1.0}:
+                step.settings = step.settings.model_copy(update={"source_weights": weights})
+        return self
+
     @field_validator("sources", mode="after")
     @classmethod
     def _read_sources(cls, values: list[Any]) -> list[Any]:

@@ -89,6 +89,7 @@ class _Run:
 
     def __init__(self, recipe: DataRecipe, folder: Path, work: Path, engine: Engine) -> None:
         self.recipe, self.folder, self.engine = recipe, folder, engine
+        opened.cache_clear()  # stages may hold what they read for an earlier run
         self.began, self.times = time.monotonic(), list[dict[str, Any]]()
         fingerprints = Fingerprints(work / "inputs.json")
         self.steps = plan_steps(recipe, fingerprints)
@@ -129,7 +130,7 @@ class _Run:
         label = f"第 {number + 1}/{len(self.passes)} 遍 {names}"
         records = self._do(label, [job for job in jobs if not shards.has(job.number)], work.local)
         for step in work.steps:
-            opened(step.target, step.settings).finish(Context(step.folder, 0, self.recipe.seed))
+            step.open().finish(Context(step.folder, 0, self.recipe.seed))
         if work.survey:
             _decide(work.survey, [shards.path(n, SURVEY) for n in range(total)], self.recipe.seed)
         write_json(work.folder / "done.json", {"shards": total})
@@ -220,7 +221,7 @@ def _decide(step: Step, surveys: list[Path], seed: int) -> None:
         ConfigError: the stage raised.
     """
     try:
-        opened(step.target, step.settings).decide(surveys, Context(step.folder, 0, seed))
+        step.open().decide(surveys, Context(step.folder, 0, seed))
     except (CornucopiaError, OSError):
         raise
     except Exception as error:

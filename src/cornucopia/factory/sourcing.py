@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cornucopia.core.console import say
+from cornucopia.core.console import Progress, say
 from cornucopia.core.jsonl import write_json
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.intake.intake import Intake
@@ -79,7 +80,7 @@ def prepare(recipe: DataRecipe, part: Part, fingerprints: Fingerprints, folder: 
 
 
 def _write_shards(recipe: DataRecipe, intake: Intake, shards: Shards, folder: Path) -> dict[str, Any]:
-    number, total = 0, 0
+    number, total, told = 0, 0, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     shards.folder.mkdir(parents=True, exist_ok=True)
     shards.sweep()
@@ -87,7 +88,8 @@ def _write_shards(recipe: DataRecipe, intake: Intake, shards: Shards, folder: Pa
     for files, count in _cut(items, recipe.shard_records, recipe.shard_kb * _KB):
         shards.write(number, files, {"out": count, "rejects": files[REJECTS].count(b"\n")})
         number, total = number + 1, total + count
-        if number > 1:
+        if time.monotonic() - told > Progress.plain_every:
+            told = time.monotonic()
             say(f"读 {intake.config.name}：{total:,} 条")
     return {"shards": number}
 

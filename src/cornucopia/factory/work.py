@@ -50,6 +50,10 @@ class Step:
     settings: str
     folder: Path
 
+    def open(self) -> Stage:
+        """The stage, made once in a process."""
+        return opened(self.target, self.settings, str(self.folder))
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -180,8 +184,14 @@ def _kept(shards: Shards, number: int) -> Iterator[Record]:
 
 
 @lru_cache(64)
-def opened(target: str, settings: str) -> Any:
-    """A stage or intake, made once in a process."""
+def opened(target: str, settings: str, place: str = "") -> Any:
+    """A stage or intake, made once in a process.
+
+    Args:
+        target: "module:class".
+        settings: JSON text of its Config.
+        place: its folder, whose name stands for the contents of the files it reads too.
+    """
     made = tables.load(target)
     return made(made.settings.model_validate_json(settings))
 
@@ -193,7 +203,7 @@ def reject_line(reject: Reject) -> bytes:
 
 
 def _apply(step: Step, records: Sequence[Record], job: Job, told: _Told) -> list[Record]:
-    stage: Stage = opened(step.target, step.settings)
+    stage = step.open()
     context = Context(step.folder, job.number, job.work.seed)
     began = time.perf_counter()
     outcome = _guarded(stage.apply, records, context, step, job)
@@ -225,7 +235,7 @@ def counted(label: str, count: int, outcome: Outcome) -> dict[str, Any]:
 
 
 def _survey(step: Step, records: Sequence[Record], job: Job, told: _Told) -> None:
-    stage: Stage = opened(step.target, step.settings)
+    stage = step.open()
     context = Context(step.folder, job.number, job.work.seed)
     began = time.perf_counter()
     arrays = _guarded(stage.survey, records, context, step, job)

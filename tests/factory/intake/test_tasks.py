@@ -123,6 +123,15 @@ def test_choices_with_irregular_keys(tmp_path):
     assert [reject.line for reject in rejects] == [3, 5] and "答案不是选项里的" in rejects[1].reason
 
 
+def test_every_record_says_where_it_comes_from(tmp_path):
+    row = {"公告标题": "某公司年报", "问题": "营收多少？", "答案": "10亿元"}
+    (record,), _ = made(tmp_path, lines(row), "qa", source="公告问答 2024")
+    assert (record.source, record.span, record.origin) == ("《某公司年报》，公告问答 2024", "第1行", "rows.jsonl:1")
+    assert made(tmp_path, lines(row), "qa")[0][0].source == "《某公司年报》，rows.jsonl"
+    headline = made(tmp_path, lines({"title": "标题", "content": "正文"}), "headline")[0][0]
+    assert headline.source == "rows.jsonl"
+
+
 def test_an_explanation_can_be_a_thought_of_its_own(tmp_path):
     row = {"question": "选？", "A": "一", "B": "二", "answer": "B", "explanation": "因为二"}
     (record,), _ = made(tmp_path, lines(row), "choice", forms=["thought"])

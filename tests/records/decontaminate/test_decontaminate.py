@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.records.decontaminate.contained import longest_run
-from cornucopia.records.decontaminate.exam import as_item
+from cornucopia.records.decontaminate.exam import as_item, read_items
 from cornucopia.records.decontaminate.stage import Decontaminate
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record
@@ -150,7 +150,16 @@ def test_stem_and_options_are_told_apart(tmp_path):
     file.write_text(json.dumps(CHOICE, ensure_ascii=False) + "\n", "utf-8")
     item = as_item(read_records(file, rejects=False).records[0])
     assert item.stem == CHOICE["question"] and item.options == tuple(CHOICE[letter] for letter in "ABCD")
-    assert not item.alone and as_item(said("什么是久期缺口")).alone and not as_item(said("利率")).alone
+    assert not item.alone and as_item(said("什么是久期缺口")).alone
+    rows = [{"question": text, "answer": "略"} for text in ("利率", "什么是久期", "什么是久期？", "甲股", "判断真伪")]
+    rows += [{"instruction": "判断真伪", "input": text, "output": "真"} for text in ("甲", "乙")]
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    assert [(i.stem, i.alone) for i in read_items([file])] == [
+        ("利率", False),
+        ("什么是久期", True),
+        ("甲股", False),
+        *[("判断真伪", False)] * 3,
+    ]
 
 
 @settings(max_examples=60, deadline=None)

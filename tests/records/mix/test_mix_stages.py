@@ -224,6 +224,11 @@ def test_weights_and_total(tmp_path):
     assert {drop.rule for drop in dropped} == {"over_share"} and len(kept) + len(dropped) == 450
 
 
+def test_weights_of_sources_count_where_nothing_else_is_said(tmp_path):
+    kept, _ = run(mix(source_weights={"in2": 3, "in9": 5}, weights={"in1": 1, "in3": 0}, total=200), SOURCES, tmp_path)
+    assert counted(kept) == {"in1": 100, "in2": 100}
+
+
 def test_temperature_evens_out(tmp_path):
     kept, _ = run(mix(temperature=1000, total=90), SOURCES, tmp_path)
     assert set(counted(kept).values()) == {30}

@@ -38,6 +38,7 @@ class TasksConfig(IntakeConfig):
     most_labels: int = option(20, "清单最多列几个类别；更多时抽一部分，正确的一定在内", gt=1)
     drop_labels: list[str] = option([], "这些类别的行不要（写转成说法以后的）")
     together: bool = option(False, "只有类别不同的几行合成一条（同一问题有几个答案的集子要合）；要记住整个集子")
+    source: str = option("", "出处写什么，如集子的名字和版本；留空写文件名")
     weak_labels: list[str] = option([], "合成一条时，有别的类别就不算的类别，如 没有说明关系")
 
 
@@ -129,7 +130,13 @@ class Tasks(Intake):
         for number, ask in enumerate(random.sample(asks, min(self.config.phrasings, len(asks)))):
             record = self._record(found, ask, labels, random)
             name = place + (f"~{number}" if number else "")
-            yield replace(record, id=name, origin=place)
+            yield replace(record, id=name, origin=place, source=self._source(found, place), span=_line(place))
+
+    def _source(self, found: Fields, place: str) -> str:
+        """The title of what the row is about, and the set."""
+        title = found.get("title")
+        told = f"《{title.strip('《》')}》" if isinstance(title, str) and title and self._task != "headline" else ""
+        return "，".join(filter(None, [told, self.config.source or place.rpartition(":")[0]]))
 
     def _record(self, found: Fields, ask: Ask, labels: Sequence[str], random: Random) -> Record:
         values = {name: written(value) for name, value in found.items()}
@@ -149,6 +156,10 @@ class Tasks(Intake):
         passages = (Passage(material, values.get("title", "")),) if material and not inline else ()
         turns = (Message("user", _joined(said)), answer)
         return Record(turns, passages=passages, kind="task", extra={"task": self._task})
+
+
+def _line(place: str) -> str:
+    return f"第{place.rpartition(':')[2].partition('.')[0]}行"
 
 
 def _labels_of(found: Fields, template: TaskTemplate) -> list[str]:

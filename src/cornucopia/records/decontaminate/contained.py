@@ -52,14 +52,17 @@ class Index:
         probes += [(place, [item.stem, *item.rest]) for place, item in enumerate(items) if _tells(item, size)]
         self._item = np.array([place for place, _ in probes], np.int64)
         hashes, owner = self._runs([texts for _, texts in probes])
-        pairs = np.unique(np.stack([hashes, owner.astype(np.uint64)]), axis=1)
-        self._hashes, start, counts = np.unique(pairs[0], return_index=True, return_counts=True)
-        of_item = np.unique(np.stack([pairs[0], self._item[pairs[1].astype(np.int64)].astype(np.uint64)]), axis=1)
-        questions = np.unique(of_item[0], return_counts=True)[1]
+        self._hashes, place = np.unique(hashes, return_inverse=True)
+        pairs = np.unique(place.ravel() * len(probes) + owner)
+        gram, probe = pairs // max(len(probes), 1), pairs % max(len(probes), 1)
+        counts = np.bincount(gram, minlength=len(self._hashes))
+        start = np.cumsum(counts) - counts
+        of_item = np.unique(gram * len(items) + self._item[probe])
+        questions = np.bincount(of_item // max(len(items), 1), minlength=len(self._hashes))
         rare = questions <= _COMMON
         self._hashes, self._start, self._count = self._hashes[rare], start[rare], counts[rare]
         self._weight = 1 / questions[rare]
-        self._probes = pairs[1].astype(np.int64)
+        self._probes = probe
         mass = np.repeat(self._weight, self._count)
         self._mass = np.bincount(self._posted(np.arange(len(self._hashes))), mass, len(probes))
         self._table = np.zeros(1 << _BITS, np.bool_)

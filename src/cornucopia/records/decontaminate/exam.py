@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cornucopia.core.console import warn
-from cornucopia.records.sameness import normalized
+from cornucopia.records.fold import fold, keys
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.stream import RecordStream
 
@@ -63,17 +64,10 @@ def read_items(files: Sequence[Path]) -> list[Item]:
     Raises:
         DataError: a file that cannot be read, or holds nothing.
     """
-    seen: set[str] = set()
     items = []
     for file in files:
         stream = RecordStream(file)
-        for record in stream:
-            if isinstance(record, Record):
-                item = as_item(record)
-                key = normalized("\n".join([item.asked, *item.material]))
-                if key and key not in seen:
-                    seen.add(key)
-                    items.append(item)
+        items += [as_item(record) for record in stream if isinstance(record, Record)]
         if not stream.records:
             raise stream.nothing()
         if stream.rejects:
@@ -92,16 +86,22 @@ def as_item(record: Record) -> Item:
     if len(options) >= 2:
         stem = text[: options[0].start()]
         choices = tuple(found.group(1).strip() for found in options)
-    alone = len(normalized(stem)) >= _SHORTEST and not (choices and _POINTING.search(stem))
+    alone = not (choices and _POINTING.search(stem))
     return Item(record.origin, text, stem, choices, tuple(passage.text for passage in record.passages), alone)
 
 
 def _told_apart(items: list[Item]) -> list[Item]:
-    """A stem that several questions have is none of them."""
-    count: dict[str, int] = {}
-    for item in items:
-        count[normalized(item.stem)] = count.get(normalized(item.stem), 0) + 1
-    return [replace(item, alone=item.alone and count[normalized(item.stem)] == 1) for item in items]
+    """Each question once; a stem that several have, or of hardly a character, is no question by itself."""
+    whole = keys(fold(["\n".join([item.asked, *item.material]) for item in items])).tolist()
+    first = {key: index for index, key in reversed(list(enumerate(whole))) if key}
+    items = [items[index] for index in sorted(first.values())]
+    stems = fold([item.stem for item in items])
+    same, sizes = keys(stems).tolist(), (stems.ends - stems.starts).tolist()
+    count = Counter(same)
+    return [
+        replace(item, alone=item.alone and count[key] == 1 and size >= _SHORTEST)
+        for item, key, size in zip(items, same, sizes, strict=True)
+    ]
 
 
 def searched(record: Record) -> list[str]:

@@ -33,6 +33,7 @@ class MixConfig(Config):
     weights: Numbers = option(
         {}, "组名: 权重。占比 ∝ 权重 × 大小^(1/temperature)；不写的为 1，0 为不要；命令行写 保险=2,基金=1"
     )
+    source_weights: Numbers = option({}, "配方里各来源自己写的 weight，由数据工厂填入；weights 里写了的不用它")
     shares: Numbers = option({}, "组名: 固定占比（0 到 1），如混入的通用数据 general=0.2；其余各组分剩下的")
     temperature: float = option(1.0, "1 按原来的大小，越大各组越平均", ge=1)
     unit: Literal["records", "characters"] = option("records", "大小和占比按什么算：条数或字数")
@@ -96,7 +97,7 @@ class Mix(Stage):
     def _pool(self, name: str, size: float) -> Pool:
         cap = self.config.caps.get(name)
         most = size * self.config.repeat
-        weight = self.config.weights.get(name, 1.0)
+        weight = self.config.weights.get(name, self.config.source_weights.get(name, 1.0))
         return Pool(size, weight, self.config.shares.get(name), most if cap is None else min(most, cap))
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:

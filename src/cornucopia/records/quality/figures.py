@@ -16,6 +16,7 @@ from cornucopia.records.quality.rule import GOOD, Finding, Said
 _DIGIT = re.compile(r"[\d一二三四五六七八九十百千万]")
 _AMOUNT = re.compile(r"\d|[一二三四五六七八九十百千万两半](?:元|块|年|个月|天|万|亿|股|份|成|期|岁)")
 _EQUATION = re.compile(r"[\d%％）)元万亿年月天期]\s*[=＝≈]\s*约?\s*[¥￥$]?[-−]?\d")
+_SENTENCE_END = re.compile(r"[。；;\n]")
 _LONGEST = 8000  # characters in which equations are looked for
 _GOES_ON = re.compile(r"\s*(?:[×*÷/^(（+−]|-\d|\\)")
 _SCALE = re.compile(
@@ -57,23 +58,22 @@ def _solved(said: Said) -> Finding | None:
 
 def _equations(said: Said) -> Finding | None:
     """Equations of plain arithmetic; one whose right side goes on, or that stands in a formula, says nothing."""
+    text = "。".join(part for part in _SENTENCE_END.split(said.answer) if _EQUATION.search(part))
     asked = {number.value for number in read_numbers(said.asked[-2000:])}
-    spelled, question = spell(said.answer).text, spell(said.asked[-2000:]).text
+    spelled = spell(text).text
     found = wrong = 0
     first = ""
-    for equation in read_equations(said.answer, asked):
+    for equation in read_equations(text, asked):
         at = spelled.find(equation.text)
-        if (
-            at < 0
-            or equation.text in question
-            or _BEFORE.search(spelled[:at])
-            or _GOES_ON.match(spelled[at + len(equation.text) :])
-        ):
+        if at < 0 or _BEFORE.search(spelled[:at]) or _GOES_ON.match(spelled[at + len(equation.text) :]):
             continue
         found += 1
-        if not equation.holds and not _holds_in_its_unit(equation.text, asked):
-            wrong += 1
-            first = first or equation.text
+        if equation.holds or _holds_in_its_unit(equation.text, asked):
+            continue
+        if equation.text in spell(said.asked[-2000:]).text:  # what the question supposes
+            continue
+        wrong += 1
+        first = first or equation.text
     if not found:
         return None
     return Finding(round(0.2 * (1 - wrong / found), 3), f"算式不成立「{first[:60]}」") if wrong else GOOD

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 
+from cornucopia.records.clean.endings import breaks_off
 from cornucopia.records.quality.rule import GOOD, Finding, Said, ramp, snippet
 
 _SHORT_ASKED = re.compile(
@@ -17,12 +18,6 @@ _LEAST, _MOST = 12, 6000  # characters of an answer that is neither short nor lo
 _GRAM = 10
 _STUTTER = re.compile(r"([^\W\d_]{1,4}?)\1{4,}")  # 的的的的的; lines of dashes and zeros are no stutter
 _END = frozenset("。！？!?.…”’」』）)】]》>~～；;:：`$|*_\"'％%")
-_OPEN = re.compile(
-    r"(?:[，、（(“《【,]|因为|由于|如果|并且|而且|例如|比如|其中|以及|但是|然而|根据|按照|为了|尤其是|或者)\Z"
-)
-_LIST_LINE = re.compile(
-    r"\s*(?:[-*•·>#|]|\d{1,3}[.、．)）]|[(（]\d{1,2}[)）]|[A-H][.、．:：]|[一二三四五六七八九十]+、)"
-)
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]{2,}")
 _STRANGE = re.compile(r"[\u3040-\u30ff\uac00-\ud7af\u0400-\u04ff\u0e00-\u0e7f\u0600-\u06ff]")
@@ -83,17 +78,12 @@ def ending(said: Said) -> Finding | None:
         return Finding(0.3, "代码段没有收尾")
     if len(text) < 30 or text[-1] in _END or unicodedata.category(text[-1]) == "So":
         return GOOD
-    last = text.rsplit("\n", 1)[-1]
-    if _OPEN.search(last):
-        return Finding(0.1, f"断在「{last[-12:]}」")
-    if _LIST_LINE.match(last) or len(last) < 12 or not _CHINESE.search(text[-4:]):
+    if said.prose.rstrip()[-1:] != text[-1]:  # it ends with code or an address
         return GOOD
-    tail = re.split(r"[。！？!?…]", last)[-1]
-    opened = max(tail.rfind(char) for char in "（(“《【「")
-    if opened >= 0 and not re.search("[）)”》】」]", tail[opened:]):
-        return Finding(0.2, f"断在「{tail[-12:]}」，括号没有收")
-    stops = len(re.findall("[。！？]", text))
-    return Finding(0.6, f"没有句号，末尾是「{tail[-12:]}」") if stops >= 2 else GOOD
+    last = text.rsplit("\n", 1)[-1]
+    if text[-1] in "，、," or breaks_off(said.prose, "certain"):
+        return Finding(0.1, f"断在「{last[-12:]}」")
+    return Finding(0.6, f"没有句号，末尾是「{last[-12:]}」") if breaks_off(said.prose, "any") else GOOD
 
 
 def language(said: Said) -> Finding | None:
