@@ -46,7 +46,8 @@ _ALIASES = {
     "system_prompt": "system", "system_message": "system", "系统提示": "system", "系统提示词": "system",
     "response_chosen": "chosen", "chosen_response": "chosen", "chosen_answer": "chosen",
     "response_rejected": "rejected", "rejected_response": "rejected", "rejected_responses": "rejected",
-    "rejected_answer": "rejected",
+    "rejected_answer": "rejected", "chosen_messages": "chosen", "rejected_messages": "rejected",
+    "cot": "reasoning", "complexcot": "reasoning", "complex_cot": "reasoning",
 }  # fmt: skip
 
 
@@ -233,11 +234,12 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _checked(messages: list[Message]) -> list[Message]:
-    """The turns without an empty last answer.
+    """The turns without an empty system text and an empty last answer: how many tools write that there is none.
 
     Raises:
         DataError: if a turn is empty, nobody asks, or a tool or the system has the last word.
     """
+    messages = [message for message in messages if message.role != "system" or not message.is_blank]
     if messages and messages[-1].role == "assistant" and messages[-1].is_blank:
         messages = messages[:-1]
     for number, message in enumerate(messages, 1):

@@ -10,7 +10,7 @@ from cornucopia.core.errors import DataError
 from cornucopia.records.choices import answer_key, has_options, letters_of, pop_options
 from cornucopia.records.preference import Turns, answer_turns, pop_pair, without_question
 from cornucopia.records.schema import Message, Passage
-from cornucopia.records.turns import kind_name, list_of, text_of, turn_of, without_thought
+from cornucopia.records.turns import kind_name, list_of, text_of, turn_of, turns_of, without_thought
 
 ANSWERS = ("output", "response", "answer", "target")
 MATERIALS = ("input", "context")
@@ -82,7 +82,7 @@ def asked_under(key: str) -> Callable[[dict[str, Any]], Parts]:
         name = next((name for name in MATERIALS if _is_material(row.get(name))), None)
         passages = _passages(row.pop(name), name) if name else ()
         if isinstance(asked, list):
-            turns = [turn_of(item, n) for n, item in enumerate(asked, 1)]
+            turns = turns_of(_interleaved(asked, row))
             return _answered(row, [*lead, *turns], passages)
         question = text_of(asked, key)
         if not question.strip() and passages:
@@ -92,6 +92,19 @@ def asked_under(key: str) -> Callable[[dict[str, Any]], Parts]:
         return _answered(row, [*lead, Message("user", question)], passages)
 
     return convert
+
+
+def _interleaved(asked: list[Any], row: dict[str, Any]) -> list[Any]:
+    """The turns; of texts beside a list of as many answers, one after the other, without the last answer."""
+    key = next((name for name in ANSWERS if row.get(name)), "")
+    answers = row.get(key)
+    if not isinstance(answers, list) or len(answers) != len(asked):
+        return asked
+    said = [text for pair in zip(asked, answers, strict=True) for text in pair]
+    if not all(isinstance(text, str) for text in said):
+        return asked
+    row[key] = said.pop()
+    return [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(said)]
 
 
 def _is_material(value: Any) -> bool:
@@ -121,7 +134,7 @@ def turns_under(key: str) -> Callable[[dict[str, Any]], Parts]:
     """A converter for a list of turns (role/content or from/value) under `key`."""
 
     def convert(row: dict[str, Any]) -> Parts:
-        turns = [turn_of(item, number) for number, item in enumerate(list_of(row.pop(key), key), 1)]
+        turns = turns_of(list_of(row.pop(key), key))
         lead = [] if turns and turns[0].role == "system" else _lead(row)
         if not turns or turns[-1].role != "assistant":
             return _answered(row, [*lead, *turns])

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cornucopia.core.errors import DataError
+from cornucopia.records.content import PICTURE
 from cornucopia.records.json_values import STRICT, decode_value, written
 from cornucopia.records.schema import Message, Record, ToolCall
-from cornucopia.records.turns import PICTURE, turn_dict
+from cornucopia.records.turns import turn_dict
 from cornucopia.records.write_asked import asked, turns_with_material
 
 Target = Literal["llama-factory", "ms-swift", "trl"]
