@@ -45,4 +45,4 @@ def show_counts(built: Built) -> None:
         rows.append((stage["label"], f"{stage['in']:,}", f"{stage['out']:,}", reasons, changes))
     show_table("各步", ["步骤", "进", "出", "丢掉的原因", "改动"], rows)
     if built.rejects:
-        say(f"读不了的 {built.rejects:,} 行在 {built.folder / 'rejects.jsonl'}，有文件:行号和原因")
+        say(f"读不了的 {built.rejects:,} 处（行或文件）在 {built.folder / 'rejects.jsonl'}，逐个有原因")
