@@ -15,6 +15,7 @@ _NEWLINES = re.compile("\r\n?|[\u2028\u2029\x0b\x0c]")
 _SPACES = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _UNSEEN = "\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 _UNSEEN += "\ue000-\uf8ff\ufdd0-\ufdef\ufffe"  # private use (icon fonts, broken PDF fonts) and noncharacters
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _EMOJI = "\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
 _JOINERS = f"(?<![{_EMOJI}])[\u200c\u200d]|[\u200c\u200d](?![{_EMOJI}])"  # between emoji a joiner makes one of two
 _REMOVED = re.compile(f"[{_UNSEEN}]|{_JOINERS}")
@@ -89,4 +90,5 @@ SPACES = Rule(
     odd=_SPACES,
     phrases=f" \n|\t\n|\n\n\n| {SEPARATOR}|\t{SEPARATOR}|\n{SEPARATOR}|{SEPARATOR}\n",
     check=lambda text: text[-1:].isspace() or text[:1] == "\n",
+    hints=f"[{_WHITE}]{SEPARATOR}|{SEPARATOR}\n",
 )

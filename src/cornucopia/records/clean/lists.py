@@ -110,22 +110,22 @@ def _mended(text: str) -> str:
     return _renumbered(text)
 
 
-_HEAD = re.compile(r"[\n\uffff][ \t]*[(（]?([0-9]{1,2})[.、．)）](?![0-9])").findall
+_HEAD = re.compile(r"[\n\uffff][ \t]*[(（]?([0-9]{1,2})[.、．)）](?![0-9])")
 _NEXT = r"[ \t]*[\u4e00-\u9fff“《「【A-Z*]"
 _MIDDLE = re.compile(
     rf"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第]3[.、．)）]){_NEXT}|"
     rf"3[.、．)）](?<=[^\n \t0-9.(（A-Za-z+第] 3[.、．)）]){_NEXT}"
-).search
+)
 
 
 def _suspicious(text: str) -> bool:
     """Whether the numbers at the heads of the lines do not go 1, 2, 3, or a third item stands within a line."""
     last = 0
-    for number in map(int, _HEAD(f"\n{text}")):
+    for number in map(int, _HEAD.findall(f"\n{text}")):
         if number != last + 1 and (number != 1 or last == 1) and last:
             return True
         last = number
-    return bool(_MIDDLE(text))
+    return bool(_MIDDLE.search(text))
 
 
 LISTS = Rule(
@@ -133,5 +133,6 @@ LISTS = Rule(
     "修列表：挤在一行的条目分行，全是 1 或跳号的重新编号（正文引用了序号的不动）",
     _mended,
     check=_suspicious,
+    hints=f"{_HEAD.pattern}|{_MIDDLE.pattern}",
     places=PUBLISHED,
 )

@@ -39,4 +39,6 @@ def _single(text: str) -> str:
     return _RUN.sub(_mended, text) if _CHINESE.search(text) else text
 
 
-REPEATS = Rule("repeats", "重复的标点变成一个（。。。。变……，！！！变！）", _single, check=_RUN.search)
+REPEATS = Rule(
+    "repeats", "重复的标点变成一个（。。。。变……，！！！变！）", _single, check=_RUN.search, hints=_RUN.pattern
+)

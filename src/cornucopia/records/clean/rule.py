@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from cornucopia.records.sieve import Sieve
 from cornucopia.records.texts import Place
 
 EVERYWHERE: frozenset[Place] = frozenset(
@@ -42,6 +43,8 @@ class Rule:
             neither is found and `check` says no, `mend` would change nothing. Those of all rules are joined to look
             over a whole record at once, its texts parted by SEPARATOR.
         check: stands in where no expression says it.
+        hints: alternatives of a regular expression, one of which matches wherever `check` says yes: by them many
+            records are looked at together. The border of a text may stand in them as SEPARATOR.
         places: which texts it works on.
     """
 
@@ -51,6 +54,7 @@ class Rule:
     odd: str = ""
     phrases: str = ""
     check: Callable[[str], Any] | None = None
+    hints: str = ""
     places: frozenset[Place] = EVERYWHERE
 
     @cached_property
@@ -74,5 +78,20 @@ def screen(rules: Sequence[Rule]) -> Callable[[str], Any]:
             if look(text):
                 return True
         return False
+
+    return seen
+
+
+def many_screen(rules: Sequence[Rule]) -> Callable[[Sequence[str]], list[bool]]:
+    """The same of many texts at once; it may say yes where `screen` says no, never no where that says yes."""
+    patterns = [part for rule in rules for part in (rule.phrases, rule.hints, rule.odd and f"[{rule.odd}]") if part]
+    checks = [rule.check for rule in rules if rule.check and not rule.hints]
+    sieve = Sieve(patterns)
+
+    def seen(texts: Sequence[str]) -> list[bool]:
+        touched = sieve.touched(texts)
+        for check in checks:
+            touched = [bool(was or check(text)) for was, text in zip(touched, texts, strict=True)]
+        return touched
 
     return seen

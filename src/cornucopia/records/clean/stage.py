@@ -18,7 +18,7 @@ from cornucopia.records.clean.lists import LISTS
 from cornucopia.records.clean.markup import ENTITIES, TAGS, URLS
 from cornucopia.records.clean.mojibake import MOJIBAKE
 from cornucopia.records.clean.punctuation import REPEATS
-from cornucopia.records.clean.rule import Beyond, Rule, screen
+from cornucopia.records.clean.rule import Beyond, Rule, many_screen, screen
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Dropped, Outcome, Stage
 from cornucopia.records.texts import SEPARATOR, Place, change_texts, texts_of
@@ -92,23 +92,23 @@ class Clean(Stage):
         self._on = on
         self._rules = [rule for rule in RULES if rule.name in on]
         self._screen = screen(self._rules)
+        self._many = many_screen(self._rules)
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         outcome = Outcome()
         shown: Counter[str] = Counter()
-        for record in records:
-            self._one(record, outcome, shown)
+        wholes = [SEPARATOR.join(texts_of(record)) for record in records]
+        for record, likely in zip(records, self._many(wholes), strict=True):
+            if likely or not is_whole(record):
+                self._one(record, likely, outcome, shown)
+            else:
+                outcome.kept.append(record)
         return outcome
 
-    def _one(self, record: Record, outcome: Outcome, shown: Counter[str]) -> None:
-        whole = SEPARATOR.join(texts_of(record))
-        noticed = self._screen(whole)
-        if not noticed and is_whole(record):
-            outcome.kept.append(record)
-            return
+    def _one(self, record: Record, likely: bool, outcome: Outcome, shown: Counter[str]) -> None:
         fired: dict[str, tuple[str, str]] = {}
         cleaned = record
-        if noticed:
+        if likely:
             try:
                 cleaned = change_texts(record, lambda text, place: self._text(text, place, fired))
             except _Lost as lost:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cornucopia.records.privacy import numbers as by
 from cornucopia.records.privacy.numbers import Found
 from cornucopia.records.privacy.people import ROLES, addresses, holders, labelled_names
 from cornucopia.records.privacy.plain import plain
+from cornucopia.records.sieve import Sieve
 
 # kind -> (what it is called, its finder); where two find the same characters, the earlier keeps them.
 KINDS: dict[str, tuple[str, Callable[[str], Iterator[Found]]]] = {
@@ -37,10 +38,11 @@ _NUMBERED = (
 )
 _JOINED = "姓名|户名|收款人|付款人|持卡人|联系人"
 _DIGIT = "0-9０-９零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
-_LONG = re.compile(rf"[{_DIGIT}](?:[ .()（）—–‐－·-]{{0,2}}[{_DIGIT}]){{9}}").search
+_PARTING = " .()（）—–‐－·-"
+_LONG = re.compile(rf"[{_DIGIT}](?:[{_PARTING}]{{0,2}}[{_DIGIT}]){{9}}")
 _PLATE = re.compile(
     "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-HJ-NP-ZＡ-Ｚ][ ·•-]?[0-9A-Z０-９Ａ-Ｚ]{3}"
-).search
+)
 # Words behind which a short number, an account or a name can stand, with the beginning of such.
 _GAP = "[号码群账是为：:（( 　ID|]{0,5}"
 _LABEL = re.compile(  # each alternative begins with its word: such a search is ten times as fast as one with groups
@@ -52,9 +54,9 @@ _LABEL = re.compile(  # each alternative begins with its word: such a search is 
             *(f"{word}[\u4e00-\u9fff]{{2,4}}(?:[^\u4e00-\u9fff]|$)" for word in _JOINED.split("|")),
         )
     )
-).search
-_PLACE = re.compile(r"住址|地址|家住|住在|现住|户籍|居住地|住所|寄到|寄往").search
-_CODE = re.compile(r"[0-9]{8}[0-9A-Z]{10}|[0-9A-Z]{2}[0-9]{6}[0-9A-Z]{10}").search
+)
+_PLACE = re.compile(r"住址|地址|家住|住在|现住|户籍|居住地|住所|寄到|寄往")
+_CODE = re.compile(r"[0-9]{8}[0-9A-Z]{10}|[0-9A-Z]{2}[0-9]{6}[0-9A-Z]{10}")
 
 
 class Finder:
@@ -67,10 +69,18 @@ class Finder:
     def __init__(self, kinds: Iterable[str]) -> None:
         self.kinds = [kind for kind in KINDS if kind in set(kinds)]
         chosen = set(self.kinds)
-        self._looks: list[Callable[[str], object]] = [_LONG, _LABEL, lambda text: "@" in text or "＠" in text]
-        self._looks += [_PLATE] if "plate" in chosen else []
-        self._looks += [_PLACE] if "address" in chosen else []
-        self._looks += [_CODE] if "credit_code" in chosen else []
+        self._looks: list[Callable[[str], object]] = [
+            _LONG.search,
+            _LABEL.search,
+            lambda text: "@" in text or "＠" in text,
+        ]
+        more = [(_PLATE, "plate"), (_PLACE, "address"), (_CODE, "credit_code")]
+        asked = [pattern for pattern, kind in more if kind in chosen]
+        self._looks += [pattern.search for pattern in asked]
+        patterns = [pattern.pattern for pattern in (_LABEL, *asked) if pattern is not _CODE]
+        runs = [(_DIGIT + _PARTING, 10, _LONG.pattern)]
+        runs += [("0-9A-Z", 18, _CODE.pattern)] if _CODE in asked else []
+        self._sieve = Sieve(["[@＠]", *patterns], runs)
         self._finders = list(dict.fromkeys(KINDS[kind][1] for kind in self.kinds if kind != "name"))
 
     def likely(self, text: str) -> bool:
@@ -79,6 +89,10 @@ class Finder:
             if look(text):
                 return True
         return False
+
+    def likely_of(self, texts: Sequence[str]) -> list[bool]:
+        """The same of many texts at once, which saves most of the time."""
+        return self._sieve.touched(texts)
 
     def find(self, text: str) -> list[Found]:
         """What is personal, in the order of the text; nothing overlaps."""

@@ -68,11 +68,10 @@ class Redact(Stage):
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         outcome = Outcome()
         key = self._key or f"cornucopia {context.seed}".encode()
-        likely = self._finder.likely
         shown: Counter[str] = Counter()
-        for record in records:
-            whole = SEPARATOR.join((*texts_of(record), *_marks(record)))
-            outcome.kept.append(self._one(record, key, outcome, shown) if likely(whole) else record)
+        wholes = [SEPARATOR.join((*texts_of(record), *_marks(record))) for record in records]
+        for record, likely in zip(records, self._finder.likely_of(wholes), strict=True):
+            outcome.kept.append(self._one(record, key, outcome, shown) if likely else record)
         return outcome
 
     def _one(self, record: Record, key: bytes, outcome: Outcome, shown: Counter[str]) -> Record:
