@@ -92,7 +92,7 @@ def to_record(
     Raises:
         DataError: in Chinese, saying which key is wrong and what was found.
     """
-    return (None if columns else plain_record(row)) or any_record(row, columns, told)
+    return (None if columns else plain_record(row, is_own_key)) or any_record(row, columns, told)
 
 
 def any_record(
