@@ -17,7 +17,7 @@ _LABELS = "咨询|电话|热线|拨打|致电|客服|号码|账号|帐号|卡号
 _STANDARDS = r"GB(?:/?T)?|JR(?:/?T)?|ISO(?:/IEC)?|IEC|IFRS|IAS|CAS|RFC|SOC|No\.?|NO\.?"
 _LETTERS = r"(?!(?:RMB|CNY|USD|HKD|EUR|GBP|JPY)[ \d(]|(?:US|HK)\$)"
 
-_ANYWHERE = re.compile(
+ANYWHERE = re.compile(
     "|".join(
         (
             rf"第\s*{_INT}(?:\s*[-~—至到、,，或和]\s*第?{_INT}(?=\s*[条款项章节号期届轮页名位批年个]))*\s*(?:个月|个|{UNIT})?",
@@ -60,7 +60,7 @@ def skip(text: str, at: int) -> int:
         return match.end() if match and not _is_date(text, match) else 0
     if (char.isascii() and char.isalpha() and before.isascii() and before.isalpha()) or char in " \n":
         return 0
-    match = _ANYWHERE.match(text, at)
+    match = ANYWHERE.match(text, at)
     return match.end() if match else 0
 
 

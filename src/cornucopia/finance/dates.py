@@ -16,7 +16,7 @@ _MONTH = r"(?P<m>1[0-2]|0?[1-9]|十[一二]?|[一二三四五六七八九])"
 _DAY = r"(?P<d>3[01]|[12]\d|0?[1-9]|[二三]?十[一二三四五六七八九]?|[一二三四五六七八九])"
 _LATER = r"\s*(?:-|~|—|至|到)\s*(?:19|20)\d\d(?![\d.,/-])(?!\s*[元万亿点股份%])"
 
-_DATES = tuple(
+DATES = tuple(
     re.compile(rf"(?<![\d.,]){pattern}")
     for pattern in (
         rf"{_YEAR}\s?年\s?(?:{_MONTH}\s?月(?!份?利率)\s?(?:{_DAY}\s?[日号])?)?",
@@ -36,7 +36,7 @@ _BARE_YEAR = re.compile(r"(?P<y>(?:19|20)\d\d)(?![\d.,/-]|\s*[元万亿点股份
 
 def read_date(text: str, at: int) -> tuple[Decimal, int] | None:
     """The date that starts at `at` as a number, and its end; a day that no calendar has is none."""
-    for pattern in _DATES:
+    for pattern in DATES:
         match = pattern.match(text, at)
         if match and (number := _number(match, text)):
             return number, match.end()

@@ -76,6 +76,10 @@ _RANGE_AHEAD = re.compile(rf"{_JOIN}{_SIMPLE} *(?:{UNIT})", re.I)  # 两到三�
 _BRACKETS = re.compile(
     rf"(?:{SYMBOL})?\( *(?:{SYMBOL})? *(?P<number>{_ARABIC}) *\) *(?P<unit>{_SCALE}(?:{UNIT})?)", re.I
 )
+# Chinese characters that stand in none of the patterns tried at a place: no quantity and no code begins with one.
+_TRIED = (codes.ANYWHERE, signs.SIGN, *dates.DATES, _MIXED, _YEARS_MONTHS, _CHENG, _COINS, _ONE, _BRACKETS)
+_WRITTEN = "".join(sorted({char for one in _TRIED for char in one.pattern if "\u4e00" <= char <= "\u9fff"}))
+_IDLE = re.compile(f"[^\\x00-\u4dff\ua000-\U0010ffff{_WRITTEN}]+")
 
 
 def read_numbers(text: str) -> list[Quantity]:
@@ -106,6 +110,9 @@ def _scan(text: str) -> list[Quantity]:
     at = end = 0  # end: where the last thing read or skipped ended, a quantity or not
     kind = ""
     while at < len(text):
+        if idle := _IDLE.match(text, at):
+            at = idle.end()
+            continue
         skipped = codes.skip(text, at)
         quantity = None if skipped else _read_signed(text, at, end, kind)
         if skipped or quantity:

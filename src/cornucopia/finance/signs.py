@@ -26,7 +26,7 @@ class Sign:
     written: str
 
 
-_SIGN = re.compile(
+SIGN = re.compile(
     r"(?:-|—(?!—)|±|负的?|[▼↓])(?=[ ]{0,2}[\d.¥￥$€£零一二两三四五六七八九十百千万半]|[ ]?(?:US|HK)\$|人民币)[ ]{0,2}"
 )
 _SAID = re.compile(r"(?:[为是比达约至到率幅额速润损差值动减化:：=≈(（|>]|下降|增长|变动)\s*$")
@@ -34,7 +34,7 @@ _SAID = re.compile(r"(?:[为是比达约至到率幅额速润损差值动减化:
 
 def read(text: str, at: int) -> Sign | None:
     """The sign written at `at`, if what follows looks like a number."""
-    match = _SIGN.match(text, at)
+    match = SIGN.match(text, at)
     return Sign(at, match.end(), match[0].strip()) if match else None
 
 

@@ -39,7 +39,7 @@ class Sieve:
         self._row, rows = _numbered([first for first, _ in pairs])
         self._column, columns = _numbered([second for _, second in pairs])
         self._table = (rows.astype(np.float32) @ columns.astype(np.float32).T) > 0
-        self._begins = self._table.any(axis=1)[self._row]
+        self._begins: NDArray[np.bool_] = np.asarray(self._table.any(axis=1))[self._row]
         self._runs = []
         for characters, size, pattern in runs:
             numbers, kinds = _numbered([beginnings(f"[{characters}]").pop()[0]])

@@ -134,6 +134,8 @@ class Clean(Stage):
         for _ in range(_ROUNDS):
             before = seen
             hidden, spans = hide(seen)
+            if own and not self._screen(hidden):
+                break
             for rule in self._rules:
                 if place not in rule.places or not rule.noticed(hidden):
                     continue
@@ -146,10 +148,12 @@ class Clean(Stage):
                     hidden = mended
             seen = show(hidden, spans)
             if seen == before:
-                for name, change in own.items():
-                    fired.setdefault(name, change)
-                return seen
-        return text
+                break
+        else:
+            return text
+        for name, change in own.items():
+            fired.setdefault(name, change)
+        return seen
 
     def _ending(
         self, record: Record, cleaned: Record, fired: dict[str, tuple[str, str]]

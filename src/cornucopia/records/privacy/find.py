@@ -40,6 +40,7 @@ _JOINED = "姓名|户名|收款人|付款人|持卡人|联系人"
 _DIGIT = "0-9０-９零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
 _PARTING = " .()（）—–‐－·-"
 _LONG = re.compile(rf"[{_DIGIT}](?:[{_PARTING}]{{0,2}}[{_DIGIT}]){{9}}")
+_AT = re.compile("[@＠]")
 _PLATE = re.compile(
     "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-HJ-NP-ZＡ-Ｚ][ ·•-]?[0-9A-Z０-９Ａ-Ｚ]{3}"
 )
@@ -69,18 +70,14 @@ class Finder:
     def __init__(self, kinds: Iterable[str]) -> None:
         self.kinds = [kind for kind in KINDS if kind in set(kinds)]
         chosen = set(self.kinds)
-        self._looks: list[Callable[[str], object]] = [
-            _LONG.search,
-            _LABEL.search,
-            lambda text: "@" in text or "＠" in text,
-        ]
+        self._looks: list[Callable[[str], object]] = [_LONG.search, _LABEL.search, _AT.search]
         more = [(_PLATE, "plate"), (_PLACE, "address"), (_CODE, "credit_code")]
         asked = [pattern for pattern, kind in more if kind in chosen]
         self._looks += [pattern.search for pattern in asked]
         patterns = [pattern.pattern for pattern in (_LABEL, *asked) if pattern is not _CODE]
         runs = [(_DIGIT + _PARTING, 10, _LONG.pattern)]
         runs += [("0-9A-Z", 18, _CODE.pattern)] if _CODE in asked else []
-        self._sieve = Sieve(["[@＠]", *patterns], runs)
+        self._sieve = Sieve([_AT.pattern, *patterns], runs)
         self._finders = list(dict.fromkeys(KINDS[kind][1] for kind in self.kinds if kind != "name"))
 
     def likely(self, text: str) -> bool:
