@@ -23,12 +23,20 @@ LIKELIEST = 10  # tokens whose log-probabilities are compared at each place
 ENOUGH = 0.95  # share of equal next tokens that 16 or 32 bits must reach; where they differ it is a near tie
 HARDLY = 0.25  # a quantised file below this share says nothing of the model
 _AWKWARD = (
-    "  两个空格  在前在后 ", "第一行\n\n第三行\n", "制表\t符和\r\n回车", "ＦＵＬＬ　ｗｉｄｔｈ，（全角）",
-    "𠮷野家😀🇨🇳é ñ ☃",     "3.1415926、-12.50%、￥1,234,567.89、1e-6", "It's 5 o'clock; they'll don't we've",
-    "<0x41> <think> a</think> b",     "def f(x):\n    return x ** 2  # 注释", "繁體中文與かなカナ 한국어 עברית العربية", 
+    "  两个空格  在前在后 ",
+    "第一行\n\n第三行\n",
+    "制表\t符和\r\n回车",
+    "ＦＵＬＬ　ｗｉｄｔｈ，（全角）",
+    "𠮷野家😀🇨🇳é ñ ☃",
+    "3.1415926、-12.50%、￥1,234,567.89、1e-6",
+    "It's 5 o'clock; they'll don't we've",
+    "<0x41> <think> a</think> b",
+    "def f(x):\n    return x ** 2  # 注释",
+    "繁體中文與かなカナ 한국어 עברית العربية",
     "……——“引号”‘单’《书名》",
-    "a", " ",
-)  # fmt: skip
+    "a",
+    " ",
+)
 
 
 @dataclass(frozen=True)

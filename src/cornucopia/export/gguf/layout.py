@@ -63,7 +63,10 @@ def write_dimensions(writer: Any, config: Any) -> None:
     import gguf
 
     head = head_size(config)
-    writer.add_context_length(_context(config))
+    context = context_length(config)
+    if context < config.max_position_embeddings:
+        say(f"这个模型有 {context} 个词元的滑动窗口，llama.cpp 对这个系列不用它：GGUF 的最长上下文写成 {context}")
+    writer.add_context_length(context)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
@@ -90,14 +93,11 @@ def head_size(config: Any) -> int:
     return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
-def _context(config: Any) -> int:
+def context_length(config: Any) -> int:
     """The longest context; the sliding window where there is one, for llama.cpp has none for these families."""
     longest, window = int(config.max_position_embeddings), getattr(config, "sliding_window", None)
     slides = "sliding_attention" in (getattr(config, "layer_types", None) or ["sliding_attention"])
-    if not window or window >= longest or not slides:
-        return longest
-    say(f"这个模型有 {window} 个词元的滑动窗口，llama.cpp 对这个系列不用它：GGUF 的最长上下文写成 {window}")
-    return int(window)
+    return min(longest, int(window)) if window and slides else longest
 
 
 def tensors(model: Any, family: Family) -> Iterator[tuple[str, int, tuple[int, ...], Any]]:

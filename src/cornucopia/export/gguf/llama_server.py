@@ -27,6 +27,7 @@ class LlamaServer:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._letter = self.tokens("a")[-1]
 
     def tokens(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of a text; control names in it are control tokens.
@@ -48,7 +49,10 @@ class LlamaServer:
 
     def next_tokens(self, ids: Sequence[int], count: int) -> dict[int, float]:
         """The likeliest next tokens and their log-probabilities, likeliest first."""
-        asked = {"prompt": list(ids), "n_predict": 1, "n_probs": count, "temperature": 0, "cache_prompt": True}
+        # The server keeps back the row of a token that ends inside a character, so that a whole one is made to be taken
+        # (always the same); the row holds the model's own probabilities all the same.
+        taken = [[self._letter, 1e9]]
+        asked = {"prompt": list(ids), "n_predict": 1, "n_probs": count, "temperature": 0, "logit_bias": taken}
         answer = self._ask("/completion", asked)
         return {int(row["id"]): float(row["logprob"]) for row in answer["completion_probabilities"][0]["top_logprobs"]}
 
@@ -62,7 +66,8 @@ class LlamaServer:
 
         try:
             answer = self._client.post(path, json=body)
-            answer.raise_for_status()
+            if answer.is_error:
+                raise ValueError(answer.text)
             return dict(answer.json())
         except (httpx.HTTPError, ValueError) as error:
             raise ModelError("llama.cpp 没有回答", where=path, found=str(error)[:200], fix="重试") from None
@@ -124,6 +129,7 @@ def main(argv: Sequence[str]) -> None:
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.n_ctx, params.n_parallel, params.n_gpu_layers = int(context), 1, 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0  # waiting threads sleep: other programs need the cores too
     params.warmup, params.verbosity = False, 1
     # Our own engine keeps keys and values in the type of the computation, which here is float32.
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32

@@ -23,7 +23,7 @@ from cornucopia.export.gguf.check import (
     continued,
 )  # fmt: skip
 from cornucopia.export.gguf.kinds import INSTALL, KINDS, Kind, byte_count, stored, type_of
-from cornucopia.export.gguf.layout import Family, family_of, tensors, write_dimensions
+from cornucopia.export.gguf.layout import Family, context_length, family_of, tensors, write_dimensions
 from cornucopia.export.gguf.llama_server import LlamaServer, served
 from cornucopia.export.gguf.vocabulary import write_vocabulary
 from cornucopia.export.merge import merge
@@ -73,7 +73,7 @@ def export_gguf(options: ExportOptions) -> dict[str, Any]:
 
 
 def _shortened(ids: list[int], config: Any) -> list[int]:
-    return ids[-max(config.max_position_embeddings - STEPS, 1) :]
+    return ids[-max(context_length(config) - STEPS, 1) :]
 
 
 def _write(path: Path, model: Any, family: Family, kind: Kind, plan: Plan) -> tuple[dict[str, int], str]:
@@ -135,7 +135,7 @@ def _checked(path: Path, plan: Plan, kind: Kind, answers: list[Continued]) -> di
     import torch
 
     context = max(len(answer.ids) for answer in answers) + 2 * STEPS
-    with served(path, context=context, threads=torch.get_num_threads()) as server:
+    with served(path, context=context, threads=max(1, torch.get_num_threads() // 2)) as server:
         texts = check_tokens(server, plan.resolved.tokenizer, plan.target)
         agreement = compare(server, answers, kind)
         check_agreement(agreement, kind, plan.target)

@@ -54,7 +54,8 @@ def write_vocabulary(writer: Any, tokenizer: Any, rows: int, folder: Path) -> st
         name = _write_fallback(writer, state, pieces, merges, added, rows, folder)
     if name != "llama":
         mark = _SPACE if name == "gemma4" else " "
-        writer.add_token_merges([" ".join(part.replace(" ", mark) for part in pair) for pair in merges])
+        lines = [" ".join(part.replace(" ", mark) for part in pair) for pair in merges]
+        writer.add_token_merges(lines or ["<none> <none>"])  # llama.cpp wants a list; a whole name is never a part
     writer.add_token_list([pieces.get(number, f"[PAD{number}]") for number in range(rows)])
     writer.add_token_types([_kind(pieces.get(n), added.get(n), tokenizer, name) for n in range(rows)])
     _write_specials(writer, tokenizer)
