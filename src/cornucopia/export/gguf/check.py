@@ -20,7 +20,7 @@ from cornucopia.records.schema import Message, Record
 TEXTS = 200
 STEPS = 8  # greedy tokens after each prompt
 LIKELIEST = 10  # tokens whose log-probabilities are compared at each place
-ENOUGH = 0.95  # share of equal next tokens that 16 or 32 bits must reach; where they differ it is a near tie
+ENOUGH = 0.9  # share of equal next tokens that 16 or 32 bits must reach; where they differ it is a near tie
 HARDLY = 0.25  # a quantised file below this share says nothing of the model
 _AWKWARD = (
     "  两个空格  在前在后 ",
@@ -133,9 +133,9 @@ def compare(server: LlamaServer, answers: Sequence[Continued], kind: Kind) -> Ag
             gaps = [abs(float(row[token]) - value) for token, value in theirs.items()]
             difference = max(difference, *gaps)
     allowed = float("inf")
-    if kind.same_as:  # a log-probability is a logit less the normaliser: each may move as far
+    if kind.same_as:  # half of what a folder's logits may differ by: the likeliest tokens' differ least
         eps = torch.finfo(getattr(torch, kind.same_as)).eps
-        allowed = 2 * ROUNDINGS[kind.same_as] * eps * max(answer.greatest for answer in answers)
+        allowed = ROUNDINGS[kind.same_as] / 2 * eps * max(answer.greatest for answer in answers)
     return Agreement(len(equal), sum(equal) / len(equal), difference, allowed)
 
 
