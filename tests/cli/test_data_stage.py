@@ -55,6 +55,14 @@ def test_the_settings_of_a_stage_are_flags(tmp_path, files, capsys):
     assert "--longest" in capsys.readouterr().err
 
 
+def test_what_could_not_be_read_is_where_it_is_said_to_be(tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text('{"instruction": "问？", "output": "答。"}\n{bad\n', encoding="utf-8")
+    assert main(["data", "once", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out.jsonl")]) == 0
+    told = capsys.readouterr().err
+    assert str(tmp_path / "out.rejects.jsonl") in told and ".work" not in told
+    assert len(rows(tmp_path / "out.rejects.jsonl")) == 1
+
+
 def test_a_stage_that_splits_writes_a_file_a_split(tmp_path, files):
     out = tmp_path / "out.jsonl"
     many = tmp_path / "many.jsonl"

@@ -50,6 +50,33 @@ def make(tmp_path, data, out="out", **given):
     return build(DataRecipe.build(values)), tmp_path / out
 
 
+def test_data_that_no_run_made_is_not_written_over(tmp_path, data):
+    (tmp_path / "out").mkdir()
+    own = tmp_path / "out" / "test.jsonl"
+    own.write_text("自己的", encoding="utf-8")
+    with pytest.raises(CornucopiaError, match="盖掉"):
+        make(tmp_path, data)
+    assert own.read_text(encoding="utf-8") == "自己的" and not (tmp_path / "out" / "work").exists()
+
+
+def test_a_run_does_not_write_over_what_it_reads(tmp_path, data):
+    _, out = make(tmp_path, data, output={"format": "record"})
+    before = (out / "train.jsonl").read_bytes()
+    with pytest.raises(CornucopiaError, match="盖掉"):
+        make(tmp_path, out / "train.jsonl", output={"format": "record"})
+    assert (out / "train.jsonl").read_bytes() == before
+
+
+def test_what_an_earlier_recipe_reported_beside_the_data_goes(tmp_path, data):
+    dedupe = {"deduplicate": {"near": False}}
+    _, out = make(tmp_path, data, steps=["trim", dedupe])
+    assert list(out.glob("2-deduplicate.*"))
+    (out / "output.txt").write_text("自己的", encoding="utf-8")
+    make(tmp_path, data, steps=[dedupe])
+    assert not list(out.glob("2-deduplicate.*")) and list(out.glob("1-deduplicate.*"))
+    assert (out / "output.txt").exists()
+
+
 def test_the_factory_s_own_format_loses_nothing(tmp_path, data):
     _, out = make(tmp_path, data, output={"format": "record", "ids": "own"}, steps=["part"])
     made = [unpack(line) for name in ("train", "valid") for line in (out / f"{name}.jsonl").read_bytes().splitlines()]

@@ -216,3 +216,79 @@ def test_columns_name_the_files_own_keys():
 def test_wrong_column_words_are_usage_errors(word):
     with pytest.raises(UsageError):
         parse_columns([word])
+
+
+def test_parts_with_their_text_under_value_are_read_thinking_and_calls_too():
+    call = {"type": "tool_call", "value": '{"name": "rate", "arguments": {"years": 3}}'}
+    answer = [{"type": "reasoning", "value": "先查利率"}, {"type": "text", "value": "我查一下。"}, call]
+    turns = [
+        {"role": "user", "content": [{"type": "text", "value": Q}], "loss_weight": 0.0},
+        {"role": "assistant", "content": answer, "loss_weight": 1.0},
+    ]
+    record, _ = to_record({"messages": turns})
+    asked, said = record.messages
+    assert (asked.content, asked.learnt) == (Q, False)
+    assert (said.content, said.reasoning, said.learnt) == ("我查一下。", "先查利率", True)
+    assert [(one.name, one.arguments) for one in said.tool_calls] == [("rate", '{"years": 3}')]
+    pair = {"chosen_messages": turns, "rejected_messages": [turns[0], {"role": "assistant", "content": "不知道"}]}
+    record, name = to_record(pair)
+    assert (name, record.question, record.rejected[0][0].content) == ("preference", Q, "不知道")
+
+
+@pytest.mark.parametrize("part", [{"type": "text"}, {"type": "tool_call", "value": "{"}, {"type": "audio_url"}])
+def test_a_part_that_cannot_be_read_is_refused(part):
+    with pytest.raises(DataError, match="第 1 轮"):
+        to_record({"messages": [{"role": "user", "content": [part]}]})
+    with pytest.raises(DataError, match="不是助手"):
+        to_record({"messages": [{"role": "user", "content": [{"type": "reasoning", "value": "想"}, Q]}]})
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        [{"human": "一", "assistant": "甲"}, {"human": Q, "assistant": A}],
+        [{"system": "你是顾问", "input": "一", "output": "甲"}, {"input": Q, "output": A}],
+    ],
+)
+def test_rounds_of_question_and_answer_are_turns(rounds):
+    record, name = to_record({"conversation": rounds})
+    said = [(turn.role, turn.content) for turn in record.messages if turn.role != "system"]
+    assert name == "sharegpt"
+    assert said == [("user", "一"), ("assistant", "甲"), ("user", Q), ("assistant", A)]
+    assert [turn.content for turn in record.messages if turn.role == "system"] == ["你是顾问"] * ("system" in rounds[0])
+
+
+def test_questions_and_answers_in_two_lists_are_turns():
+    record, _ = to_record({"input": ["一", Q], "output": ["甲", A]})
+    assert [turn.content for turn in record.messages] == ["一", "甲", Q, A]
+
+
+def test_an_empty_system_text_is_none():
+    turns = [{"role": "system", "content": "", "thinking": None}, *TURNS]
+    assert to_record({"messages": turns})[0].messages == (ASKED, ANSWERED)
+    with pytest.raises(DataError, match="第 1 轮（用户）是空的"):
+        to_record({"messages": [turns[0], {"role": "user", "content": " "}]})
+
+
+@pytest.mark.parametrize("key", ["cot", "complexCOT", "Complex_CoT"])
+def test_thinking_under_other_names(key):
+    assert to_record({"question": Q, "answer": A, key: "先想"})[0].messages[-1].reasoning == "先想"
+
+
+def test_a_seed_task_gets_its_first_instance():
+    told = set()
+    more = [{"input": "", "output": "乙"}]
+    row = {"instruction": Q, "instances": [{"input": "某保单条款全文", "output": A}, *more], "is_classification": False}
+    record, name = to_record(row, told=told)
+    assert (name, record.messages, record.material.strip()) == ("alpaca", (ASKED, ANSWERED), "某保单条款全文")
+    assert record.extra == {"instances": more, "is_classification": False}
+    assert any("instances" in one for one in told)
+    odd = {"instruction": Q, "instances": ["甲"]}
+    assert to_record(odd)[0].extra == {"instances": ["甲"]}
+
+
+def test_the_right_answer_of_an_evaluation_set_is_the_answer_unless_another_is_given():
+    assert to_record({"question": Q, "std_answer": A, "class": "qa"})[0].messages == (ASKED, ANSWERED)
+    record = to_record({"instruction": Q, "output": A, "golden_answer": "甲"})[0]
+    assert (record.messages, record.extra) == ((ASKED, ANSWERED), {"golden_answer": "甲"})
+    assert to_record({"question": Q, "std_answer": ""})[0].messages == (ASKED,)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cornucopia.core.errors import DataError
-from cornucopia.records.formats import any_record, to_record
+from cornucopia.records.formats import any_record, is_own_key, to_record
 from cornucopia.records.json_values import line_value
 from cornucopia.records.plain_rows import plain_record, plain_value
 
@@ -19,7 +19,8 @@ TEXT = st.one_of(st.sampled_from(ODD), st.text(max_size=6))
 VALUE = st.one_of(TEXT, st.integers(-3, 3), st.none(), st.booleans(), st.floats(-1, 1), st.lists(TEXT, max_size=2))
 KEYS = ["instruction", "prompt", "question", "input", "output", "response", "answer", "id", "domain", "kind", "source",
         "as_of", "system", "history", "label", "topic", "split", "scores", "source_id", "reasoning", "text", "A", "B",
-        "options", "Output", "答案", "tools", "images", "complete"]  # fmt: skip
+        "options", "Output", "答案", "tools", "images", "complete", "of", "article", "weight", "Train", "loss_mask",
+        "备注", "_extra", "type", "body", "kto_tag", "messages", "passages", "title"]  # fmt: skip
 TURN = st.fixed_dictionaries(
     {
         "role": st.sampled_from(["system", "user", "assistant", "tool", "bot", "User"]),
@@ -55,9 +56,10 @@ def test_the_short_way_is_taken():
         {"instruction": "问", "input": "", "output": "答", "id": "1"},
         {"question": "问", "answer": "答", "domain": "保险"},
         {"prompt": "问", "response": "答"},
+        {"instruction": "问", "output": "答", "of": "r1", "备注": "", "weight": "0"},
         {"messages": turns, "source": "某法", "scores": {"a": 0.5}, "split": "train"},
     ):
-        assert plain_record(row) == any_record(row)
+        assert plain_record(row, is_own_key) == any_record(row)
 
 
 @given(st.one_of(ROWS, st.text(max_size=8)), st.integers(0, 30), st.text(max_size=2))

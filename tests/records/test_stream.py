@@ -163,3 +163,16 @@ def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="空的路径"):
         RecordStream("")
     assert RecordStream(".").path.is_dir()
+
+
+def test_a_list_without_keys_is_one_bad_row_and_objects_in_lists_are_read(tmp_path):
+    file = tmp_path / "sets.json"
+    good = {"question": "什么是久期？", "answer": "平均到期时间。"}
+    file.write_text(
+        json.dumps([["利好", 1], [], [[good]], ["甲", good], ["利空", 0, None]], ensure_ascii=False), "utf-8"
+    )
+    read = list(RecordStream(file))
+    assert [row.question for row in read if isinstance(row, Record)] == ["什么是久期？"] * 2
+    rejects = [row for row in read if not isinstance(row, Record)]
+    assert [row.raw for row in rejects] == ['["利好", 1]', '"甲"', '["利空", 0, null]']
+    assert "kind: tasks" in rejects[0].reason

@@ -22,6 +22,7 @@ from made_pdf import (
     long_table,
     prospectus,
     scanned,
+    sentence,
     table,
     text_picture,
     two_column_story,
@@ -71,6 +72,36 @@ def test_two_columns_are_read_one_after_the_other_also_where_the_last_page_has_a
     codes = [int(n) for n in re.findall(r"JJ(\d{5})", document.text)]
     assert codes == [n + k for n in range(24) for k in (0, 1000)]
     assert document.pages[0].text.index("年度报告摘要") < document.pages[0].text.index("JJ00000")
+
+
+def test_a_running_head_that_columns_cut_in_two_is_left_out_whole(tmp_path):
+    path = tmp_path / "a.pdf"
+    head, publisher = "稳健增长混合型证券投资基金招募说明书", "某某基金管理有限公司"
+    canvas = Canvas(str(path), pagesize=A4)
+    for page in range(10):
+        canvas.setFont(FONT, 9)
+        canvas.drawString(60, 800, head)
+        canvas.drawRightString(540, 800, publisher)
+        canvas.setFont(FONT, 10.5)
+        columns = [(60, 20), (310, 20)] if page in (4, 5) else [(60, 44)]
+        for column, (left, width) in enumerate(columns):
+            for row in range(30):
+                text = f"第{page}页第{column}栏第{row}行" + "管理人应当按照基金合同的约定披露基金净值并说明依据" * 2
+                canvas.drawString(left, 740 - 20 * row, text[:width])
+        canvas.showPage()
+    canvas.save()
+    document = read(path)
+    assert head not in document.text and publisher not in document.text
+    assert document.text.count("行管理人应当") == 8 * 30 + 2 * 60
+
+
+@pytest.mark.parametrize(
+    ("told", "title"),
+    [("(anonymous)", ""), ("未命名", ""), ("文档1", ""), ("Microsoft Word - 招募.doc", ""), ("费率说明", "费率说明")],
+)
+def test_what_a_program_wrote_as_the_title_and_a_chapter_are_no_title(tmp_path, told, title):
+    story = [Paragraph("第一章 绪言", HEAD), Paragraph(sentence(1) * 3, BODY)]
+    assert read(build(tmp_path / "a.pdf", story, title=told)).title == title
 
 
 def test_a_table_over_several_pages_keeps_its_header_and_loses_no_row(tmp_path):

@@ -28,6 +28,8 @@ def run(argv: list[str]) -> int:
     )
     built = build(recipe)
     show_counts(built)
+    if built.rejects:
+        say(f"读不了的 {built.rejects:,} 处（行或文件）在 {built.folder / 'rejects.jsonl'}，逐个有原因")
     told = "、".join(str(path) for paths in built.reports.values() for path in paths)
     if told:
         say(f"另有 {told}")
@@ -44,5 +46,3 @@ def show_counts(built: Built) -> None:
         changes = "、".join(f"{rule} {count:,}" for rule, count in stage["changed"].items())
         rows.append((stage["label"], f"{stage['in']:,}", f"{stage['out']:,}", reasons, changes))
     show_table("各步", ["步骤", "进", "出", "丢掉的原因", "改动"], rows)
-    if built.rejects:
-        say(f"读不了的 {built.rejects:,} 行在 {built.folder / 'rejects.jsonl'}，有文件:行号和原因")

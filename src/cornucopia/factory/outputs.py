@@ -4,14 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.errors import ConfigError
 from cornucopia.factory.formatting import SUFFIXES
 from cornucopia.factory.shards import Shards, replace_file
 
 _BLOCK = 1 << 20
+_OUTPUT = re.compile(r"(train|valid|test|dropped|rejects)(-\d{5}-of-\d{5})?\.jsonl(\.gz|\.zst)?")
+_LABEL = re.compile(r"\d+-\w+")  # of a step; its reports are LABEL.NAME
+
+
+def refuse_other_data(folder: Path) -> None:
+    """
+    Args:
+        folder: the output folder of a run that has not begun.
+
+    Raises:
+        ConfigError: files that no run made would be written over.
+    """
+    if (folder / "manifest.json").is_file() or (folder / "work").is_dir():
+        return
+    found = sorted(path.name for path in folder.glob("*.jsonl*") if _OUTPUT.fullmatch(path.name))
+    if found:
+        raise ConfigError(
+            "输出文件夹里有别处来的数据，写下去会盖掉",
+            where=str(folder),
+            found="、".join(found),
+            fix="换一个 output_dir",
+        )
+
+
+def refuse_own_outputs(folder: Path, inputs: Iterable[dict[str, Any]]) -> None:
+    """
+    Args:
+        folder: the output folder.
+        inputs: {path, ...} of each file that the run reads.
+
+    Raises:
+        ConfigError: the run would write over what it reads.
+    """
+    top = folder.resolve()
+    for row in inputs:
+        path = Path(row["path"]).resolve()
+        if (path.parent == top and _OUTPUT.fullmatch(path.name)) or path.is_relative_to(top / "work"):
+            raise ConfigError("输入在输出文件夹里，会被这次运行盖掉", where=row["path"], fix="换一个 output_dir")
 
 
 def write_outputs(last: Shards, count: int, settings: Any, folder: Path) -> list[dict[str, Any]]:
@@ -46,10 +86,16 @@ def write_outputs(last: Shards, count: int, settings: Any, folder: Path) -> list
 
 def _earlier(folder: Path) -> set[str]:
     """Names of the output files of the run before."""
+    return {Path(row["path"]).name for row in _told(folder, "outputs")}
+
+
+def _told(folder: Path, part: str) -> list[dict[str, str]]:
+    """What the manifest of the run before says of its outputs or stages."""
     try:
-        return {Path(row["path"]).name for row in json.loads((folder / "manifest.json").read_bytes())["outputs"]}
+        rows = json.loads((folder / "manifest.json").read_bytes())[part]
+        return [{name: str(row[name]) for name in ("path", "label") if name in row} for row in rows]
     except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        return []
 
 
 def _dealt(numbered: list[tuple[int, int]], per_file: int | None) -> list[list[tuple[int, int]]]:
@@ -80,9 +126,12 @@ def write_reports(reports: Iterable[tuple[str, Path]], folder: Path) -> dict[str
         folder: the output folder.
     """
     written = {}
-    for label, place in reports:
+    reports = list(reports)
+    earlier = {row["label"] for row in _told(folder, "stages") if _LABEL.fullmatch(row.get("label", ""))}
+    for label in sorted(earlier | {label for label, _ in reports}):
         for old in folder.glob(f"{label}.*"):
             old.unlink()
+    for label, place in reports:
         found = sorted(place.iterdir()) if place.is_dir() else []
         for path in found:
             replace_file(folder / f"{label}.{path.name}", _blocks([path]))

@@ -17,7 +17,13 @@ from cornucopia.factory.engines import Engine, InProcess
 from cornucopia.factory.inputs import Fingerprints, key_of
 from cornucopia.factory.manifest import write_manifest, write_report_data
 from cornucopia.factory.open_engine import open_engine
-from cornucopia.factory.outputs import write_joined, write_outputs, write_reports
+from cornucopia.factory.outputs import (
+    refuse_other_data,
+    refuse_own_outputs,
+    write_joined,
+    write_outputs,
+    write_reports,
+)
 from cornucopia.factory.plan import plan_passes, plan_steps
 from cornucopia.factory.recipe import DataRecipe
 from cornucopia.factory.report.page import write_report
@@ -57,7 +63,7 @@ def build(recipe: DataRecipe) -> Built:
     """Run a recipe.
 
     Raises:
-        ConfigError: no sources, or another run has the folder.
+        ConfigError: no sources, another run has the folder, or data that it would write over.
         Interrupted: Ctrl-C; what was done is kept.
         CornucopiaError: a source or a stage could not go on; what was done is kept.
     """
@@ -68,6 +74,7 @@ def build(recipe: DataRecipe) -> Built:
     with Appender(folder / ".lock") as lock:
         if not lock.lock():
             raise ConfigError("另一个运行正在写这个文件夹", where=str(folder), fix="等它结束，或换 output_dir")
+        refuse_other_data(folder)
         if recipe.overwrite:
             _clear(work, set())
         engine = open_engine(recipe.engine, recipe.workers)
@@ -94,6 +101,8 @@ class _Run:
         fingerprints = Fingerprints(work / "inputs.json")
         self.steps = plan_steps(recipe, fingerprints)
         self.sources = [prepare(recipe, part, fingerprints, work) for part in recipe.sources]
+        read = [*(step.inputs for step in self.steps), *(source.inputs for source in self.sources)]
+        refuse_own_outputs(folder, [row for rows in read for row in rows])
         fingerprints.save()
         self.passes = plan_passes(recipe, self.steps, key_of([source.key for source in self.sources]), work)
         self.total = sum(source.count for source in self.sources)

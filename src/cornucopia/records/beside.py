@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from cornucopia.core.errors import DataError
+from cornucopia.records.content import PICTURE
 from cornucopia.records.schema import Message, Passage, Record
-from cornucopia.records.turns import PICTURE
 
 _PICTURES = ("images", "image")
 

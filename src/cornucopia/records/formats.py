@@ -23,6 +23,7 @@ from cornucopia.records.schema import Message, Record
 from cornucopia.records.shapes import (
     ANSWERS,
     MATERIALS,
+    REFERENCES,
     Parts,
     asked_under,
     from_batch,
@@ -46,7 +47,8 @@ _ALIASES = {
     "system_prompt": "system", "system_message": "system", "系统提示": "system", "系统提示词": "system",
     "response_chosen": "chosen", "chosen_response": "chosen", "chosen_answer": "chosen",
     "response_rejected": "rejected", "rejected_response": "rejected", "rejected_responses": "rejected",
-    "rejected_answer": "rejected",
+    "rejected_answer": "rejected", "chosen_messages": "chosen", "rejected_messages": "rejected",
+    "cot": "reasoning", "complexcot": "reasoning", "complex_cot": "reasoning",
 }  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def to_record(
     Raises:
         DataError: in Chinese, saying which key is wrong and what was found.
     """
-    return (None if columns else plain_record(row)) or any_record(row, columns, told)
+    return (None if columns else plain_record(row, is_own_key)) or any_record(row, columns, told)
 
 
 def any_record(
@@ -171,7 +173,7 @@ def is_own_key(key: str) -> bool:
     """Whether a key of a row means nothing to any format, whatever stands under it, so that it goes to Record.extra."""
     name = key.strip().lower()
     told = {*_ALIASES, *_KNOWN_KEYS, *REASONING, EXTRA, MARK, "complete", "tools", "functions", "images", "image"}
-    told |= {"passages", "kto_tag", "label", "body", "custom_id", "type"}
+    told |= {"passages", "kto_tag", "label", "body", "custom_id", "type", "instances", *REFERENCES}
     return name == key.lower() and name not in told and not is_option_key(key)
 
 
@@ -233,11 +235,12 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _checked(messages: list[Message]) -> list[Message]:
-    """The turns without an empty last answer.
+    """The turns without an empty system text and an empty last answer: how many tools write that there is none.
 
     Raises:
         DataError: if a turn is empty, nobody asks, or a tool or the system has the last word.
     """
+    messages = [message for message in messages if message.role != "system" or not message.is_blank]
     if messages and messages[-1].role == "assistant" and messages[-1].is_blank:
         messages = messages[:-1]
     for number, message in enumerate(messages, 1):

@@ -20,6 +20,7 @@ Accept = Callable[[Any], bool]  # whether a parsed value is a row of a known for
 _NESTED = 800
 MOST_BAD = 2**22  # characters of bad lines kept together, in the hope of an object among them
 _SEPARATORS = re.compile(r"[\s,\[\]\ufeff]*")
+_BETWEEN, _PLAIN_LIST = re.compile(r"[\s,\]\ufeff]*"), re.compile(r"\[\s*[^\s\[{\]]")
 _OUTSIDE, _INSIDE = re.compile(f"[{BLANK}]*"), re.compile(r"[ \t\r\n]*")
 _OBJECT = re.compile(r"\{\s*\"")
 
@@ -64,14 +65,26 @@ def _is_array(window: Window) -> bool:
 
 
 def _sound_rows(window: Window) -> Iterator[Row]:
-    """Every object of a sound document, of arrays within arrays too; anything else is a problem."""
-    while window.skip(_SEPARATORS):
+    """Every object of a sound document, of arrays within arrays too; anything else is a problem, a plain list one."""
+    top = True
+    while kind := window.skip(_BETWEEN):
+        if kind == "[" and (top or not window.begins(_PLAIN_LIST)):
+            top = False
+            window.move(window.at + 1)
+            continue
+        top = False
         value, end = window.value()
+        if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+            window.move(window.at + 1)
+            continue
         line, raw = window.line, window.move(end)
+        problem = f"应是 {{…}} 对象，实际是 {raw[:30]}"
         if isinstance(value, dict):
             yield Row(line, raw, value)
+        elif isinstance(value, list):
+            yield Row(line, raw, problem=f"{problem}；没有键的标注集用来源 kind: tasks 读，见 docs/task-sets.md")
         else:
-            yield Row(line, raw, problem=f"应是 {{…}} 对象，实际是 {raw[:30]}")
+            yield Row(line, raw, problem=problem)
 
 
 def line_rows(

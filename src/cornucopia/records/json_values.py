@@ -161,6 +161,12 @@ class Window:
                 return self.text[self.at : self.at + 1]
             self._read_on()
 
+    def begins(self, pattern: re.Pattern[str], size: int = 64) -> bool:
+        """Whether the pattern, which needs at most so many characters, matches here."""
+        while len(self.text) - self.at < size and not self._ended:
+            self._read_on()
+        return bool(pattern.match(self.text, self.at))
+
     def value(self) -> tuple[Any, int]:
         """The value that begins at `at`, and where it ends.
 

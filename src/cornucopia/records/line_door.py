@@ -120,7 +120,7 @@ def _is_row(line: bytes) -> bool:
 
 
 def _accept(value: Any) -> bool:
-    return isinstance(value, dict) and (is_plain(tuple(value)) or formats.detect(value) is not None)
+    return isinstance(value, dict) and (is_plain(tuple(value), formats.is_own_key) or formats.detect(value) is not None)
 
 
 def read_range(path: Path, part: Range, name: str, objective: str) -> Iterator[tuple[int, Record | Reject]]:

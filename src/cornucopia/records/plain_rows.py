@@ -1,13 +1,13 @@
 """A short way through `formats.to_record` for the rows that nearly all large files consist of.
 
-A question with its answer, or turns of role and content, texts throughout and no other key than provenance: for these
-the record is made directly, several times as fast. Whatever is not plainly one of them is left to `any_record`; a test
-holds the two to the same result.
+A question with its answer, or turns of role and content, texts throughout, and beside these provenance and keys that
+mean nothing to any format: for these the record is made directly, several times as fast. Whatever is not plainly one of
+them is left to `any_record`; a test holds the two to the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 
 from cornucopia.records.schema import Message, Passage, Record
 
+OwnKey = Callable[[str], bool]
 META = ("id", "domain", "kind", "source", "span", "licence", "as_of")  # provenance, in a row as in a record
 MARKS = frozenset(("scores", "evidence", "split", "source_id"))  # extra keys of the factory: nobody reads them as else
 _QUESTIONS = {"instruction": "alpaca", "prompt": "prompt_response", "question": "question_answer"}
@@ -24,7 +25,7 @@ _ROLES = ("system", "user", "assistant")
 
 
 @lru_cache(1024)
-def _shape(keys: tuple[str, ...]) -> tuple[str, str, tuple[str, ...], tuple[str, ...]] | None:
+def _shape(keys: tuple[str, ...], is_own: OwnKey) -> tuple[str, str, tuple[str, ...], tuple[str, ...]] | None:
     """(question's key, answer's key, provenance, marks) of a row with these keys; None where it is not plain.
 
     Of a row of turns the question's key is `messages` and the answer's ''.
@@ -32,7 +33,10 @@ def _shape(keys: tuple[str, ...]) -> tuple[str, str, tuple[str, ...], tuple[str,
     left = set(keys)
     asked = [key for key in _QUESTIONS if key in left]
     answered = [key for key in _ANSWERS if key in left]
-    provenance, marks = tuple(key for key in META if key in left), tuple(key for key in keys if key in MARKS)
+    provenance, marks = (
+        tuple(key for key in META if key in left),
+        tuple(key for key in keys if key in MARKS or is_own(key)),
+    )
     left -= {*provenance, *marks}
     if left == {"messages"}:
         return "messages", "", provenance, marks
@@ -66,14 +70,19 @@ def plain_value(line: str) -> dict[str, Any] | None:
     return row if line.count('":') - line.count('\\":') == keys else None
 
 
-def is_plain(keys: tuple[str, ...]) -> bool:
+def is_plain(keys: tuple[str, ...], is_own: OwnKey) -> bool:
     """Whether a row with these keys is of a known format for certain, and mostly a plain one."""
-    return _shape(keys) is not None
+    return _shape(keys, is_own) is not None
 
 
-def plain_record(row: Mapping[str, Any]) -> tuple[Record, str] | None:
-    """The record of a row and its format's name; None where it takes more to tell."""
-    shape = _shape(tuple(row))
+def plain_record(row: Mapping[str, Any], is_own: OwnKey) -> tuple[Record, str] | None:
+    """The record of a row and its format's name; None where it takes more to tell.
+
+    Args:
+        row: keys and values.
+        is_own: whether a key means nothing to any format (`formats.is_own_key`).
+    """
+    shape = _shape(tuple(row), is_own)
     if shape is None:
         return None
     asked, answered, provenance, marks = shape

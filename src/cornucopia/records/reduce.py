@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cornucopia.core.errors import DataError
+from cornucopia.records.content import PICTURE
 from cornucopia.records.schema import Message, Passage, Record
-from cornucopia.records.turns import PICTURE
 
 Reduction = Callable[[Record], Record]
 

@@ -10,10 +10,12 @@ from cornucopia.core.errors import DataError
 from cornucopia.records.choices import answer_key, has_options, letters_of, pop_options
 from cornucopia.records.preference import Turns, answer_turns, pop_pair, without_question
 from cornucopia.records.schema import Message, Passage
-from cornucopia.records.turns import kind_name, list_of, text_of, turn_of, without_thought
+from cornucopia.records.turns import kind_name, list_of, text_of, turn_of, turns_of, without_thought
 
 ANSWERS = ("output", "response", "answer", "target")
 MATERIALS = ("input", "context")
+# Right answers of evaluation sets; beside an answer of another name they stay what they are.
+REFERENCES = ("std_answer", "standard_answer", "golden_answer", "gold_answer", "reference_answer")
 _NO_MATERIAL = ("<noinput>", "nan", "null", "none")  # how alpaca's authors and spreadsheets write that there is none
 
 
@@ -47,6 +49,8 @@ def _lead(row: dict[str, Any]) -> list[Message]:
 def _answered(row: dict[str, Any], asked: list[Message], passages: tuple[Passage, ...] = ()) -> Parts:
     """The question with its answer under whatever name; of a pair or ranking, the best one, and the others."""
     key = next((name for name in ANSWERS if row.get(name) not in (None, "", [])), None)
+    if key is None and not row.get("chosen"):
+        key = next((name for name in REFERENCES if isinstance(row.get(name), str) and row[name].strip()), None)
     value = row[key] if key else None
     if key and isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
         row["chosen"], *row["rejected"] = row.pop(key)
@@ -77,21 +81,50 @@ def asked_under(key: str) -> Callable[[dict[str, Any]], Parts]:
     """A converter for `question under key, options, material, answer, system, history`."""
 
     def convert(row: dict[str, Any]) -> Parts:
-        asked = row.pop(key)
+        asked, told = row.pop(key), _instance(row)
         lead = _lead(row)
         name = next((name for name in MATERIALS if _is_material(row.get(name))), None)
         passages = _passages(row.pop(name), name) if name else ()
         if isinstance(asked, list):
-            turns = [turn_of(item, n) for n, item in enumerate(asked, 1)]
+            turns = turns_of(_interleaved(asked, row))
             return _answered(row, [*lead, *turns], passages)
         question = text_of(asked, key)
         if not question.strip() and passages:
             question, passages = "\n\n".join(passage.text for passage in passages), ()
         if has_options(row):
             return _chosen(row, lead, question, passages)
-        return _answered(row, [*lead, Message("user", question)], passages)
+        parts = _answered(row, [*lead, Message("user", question)], passages)
+        return replace(parts, told=told)
 
     return convert
+
+
+def _instance(row: dict[str, Any]) -> set[str]:
+    """A seed task of self-instruct gets the input and output of its first instance; what to tell of the others."""
+    several = row.get("instances")
+    if not isinstance(several, list) or not several or any(row.get(name) for name in (*ANSWERS, *MATERIALS)):
+        return set()
+    first, *others = several
+    if not isinstance(first, dict) or not {"output"} <= set(first) <= {"input", "output"}:
+        return set()
+    row |= first
+    row["instances"] = others
+    if not others:
+        del row["instances"]
+    return {"种子任务有几个例子（instances）的，只用第一个；其余留在原处"} if others else set()
+
+
+def _interleaved(asked: list[Any], row: dict[str, Any]) -> list[Any]:
+    """The turns; of texts beside a list of as many answers, one after the other, without the last answer."""
+    key = next((name for name in ANSWERS if row.get(name)), "")
+    answers = row.get(key)
+    if not isinstance(answers, list) or len(answers) != len(asked):
+        return asked
+    said = [text for pair in zip(asked, answers, strict=True) for text in pair]
+    if not all(isinstance(text, str) for text in said):
+        return asked
+    row[key] = said.pop()
+    return [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(said)]
 
 
 def _is_material(value: Any) -> bool:
@@ -121,7 +154,7 @@ def turns_under(key: str) -> Callable[[dict[str, Any]], Parts]:
     """A converter for a list of turns (role/content or from/value) under `key`."""
 
     def convert(row: dict[str, Any]) -> Parts:
-        turns = [turn_of(item, number) for number, item in enumerate(list_of(row.pop(key), key), 1)]
+        turns = turns_of(list_of(row.pop(key), key))
         lead = [] if turns and turns[0].role == "system" else _lead(row)
         if not turns or turns[-1].role != "assistant":
             return _answered(row, [*lead, *turns])

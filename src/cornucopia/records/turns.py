@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 from cornucopia.core.errors import DataError, nearest
+from cornucopia.records.content import PICTURE, Content, content_of
 from cornucopia.records.json_values import written
 from cornucopia.records.schema import Message, Role, ToolCall
 
@@ -20,8 +20,8 @@ ROLES: dict[str, Role] = {
     "model": "assistant", "system": "system", "developer": "system", "function_call": "assistant",
     "observation": "tool", "tool": "tool", "function": "tool", "function_response": "tool",
 }  # fmt: skip
+_ROUNDS = (("human", "assistant"), ("user", "assistant"), ("human", "gpt"), ("input", "output"))  # ms-swift, XTuner ...
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought", "思考")  # names of it, in a turn or a row
-PICTURE = "<image>"  # stands in a turn's text where a picture stands
 # Names of "this is (not) learnt", as OpenAI, ms-swift, axolotl and others write it; those of the second say when not.
 _LEARNT = (
     "weight", "loss", "train", "trainable", "training", "learn", "loss_weight", "is_train", "is_trained",
@@ -112,17 +112,39 @@ def turn_of(item: Any, number: int) -> Message:
         raise DataError(f"第 {number} 轮应是对象", found=f"{kind_name(item)} {str(item)[:40]}")
     left = {key: value for key, value in item.items() if value is not None}
     role, said = _speaker(left, number)
-    content, images = _content(left, number)
-    calls = _calls(left, number)
+    parts = _content(left, number)
+    content, images = parts.text, parts.images
+    calls = (*_calls(left, number), *(call for value in parts.calls for call in _called(value, number)))
     if said == "function_call" and not calls:
         calls, content = _written_calls(content)
-    reasoning = ""
+    reasoning = "\n".join(parts.thoughts).strip()
+    if reasoning and role != "assistant":
+        raise DataError(f"第 {number} 轮不是助手说的，却有思考", found=reasoning[:40])
     name = next((key for key in REASONING if left.get(key) and not is_switch(left[key])), None)
-    if role == "assistant" and name:
+    if role == "assistant" and name and not reasoning:
         reasoning = text_of(left.pop(name), name).strip()
         content = without_thought(content, reasoning)
     fields = {key: text_of(left.pop(key), f"第 {number} 轮的 {key}") for key in ("tool_call_id", "name") if key in left}
     return Message(role, content, reasoning, calls, images=images, learnt=_learnt(left, number), **fields, extra=left)
+
+
+def turns_of(items: list[Any]) -> list[Message]:
+    """The turns of a list; an item may be a round of question and answer, as {human, assistant} or {input, output}.
+
+    Raises:
+        DataError: as `turn_of`; turns are counted from 1.
+    """
+    flat = [turn for item in items for turn in (_round(item) or [item])]
+    return [turn_of(item, number) for number, item in enumerate(flat, 1)]
+
+
+def _round(item: Any) -> list[Any]:
+    """The turns of a round; [] where it is none."""
+    keys = set(item) if isinstance(item, dict) else set()
+    sides = next((pair for pair in _ROUNDS if {*pair} <= keys <= {*pair, "system"}), ())
+    said = [("system", item["system"])] if sides and item.get("system") else []
+    said += [(role, item[key]) for role, key in zip(("user", "assistant"), sides, strict=False)]
+    return [{"role": role, "content": text} for role, text in said]
 
 
 def _one_of(left: dict[str, Any], names: tuple[str, str], number: int) -> Any:
@@ -147,31 +169,11 @@ def _speaker(left: dict[str, Any], number: int) -> tuple[Role, str]:
     return ROLES[said], said
 
 
-def _content(left: dict[str, Any], number: int) -> tuple[str, tuple[str, ...]]:
+def _content(left: dict[str, Any], number: int) -> Content:
     content = _one_of(left, ("content", "value"), number)
-    if not isinstance(content, list):
-        return text_of(content, f"第 {number} 轮的内容"), ()
-    if not content:
-        return "", ()
-    parts = [_part(part, number) for part in content]
-    images = tuple(address for _, address in parts if address)
-    gaps = ["" if PICTURE in (one[0], two[0]) else "\n" for one, two in pairwise(parts)]
-    return "".join(text + gap for (text, _), gap in zip(parts, [*gaps, ""], strict=True)), images
-
-
-def _part(part: Any, number: int) -> tuple[str, str]:
-    """(text, address of the picture)"""
-    if isinstance(part, str):
-        return part, ""
-    kind = part.get("type") if isinstance(part, dict) else kind_name(part)
-    if isinstance(part, dict):
-        if isinstance(part.get("text"), str):
-            return part["text"], ""
-        address = part.get("image_url", part.get("image", part.get("url", part.get("path"))))
-        address = address.get("url") if isinstance(address, dict) and set(address) == {"url"} else address
-        if kind in ("image_url", "image") and (address is None or isinstance(address, str)):
-            return PICTURE, address or ""
-    raise DataError(f"第 {number} 轮含文字和图片以外的内容", found=str(kind)[:40], fix="本工具不处理这一种")
+    if isinstance(content, list):
+        return content_of(content, number)
+    return Content(text_of(content, f"第 {number} 轮的内容"))
 
 
 def _calls(left: dict[str, Any], number: int) -> tuple[ToolCall, ...]:
@@ -198,6 +200,15 @@ def call_of(call: Any, number: int) -> ToolCall:
     arguments = inner.get("arguments", "")
     text = arguments if isinstance(arguments, str) else written(arguments)
     return ToolCall(inner["name"], text, text_of(outer.get("id"), "id"))
+
+
+def _called(value: Any, number: int) -> list[ToolCall]:
+    """The call, or calls, of a part of the content: an object, or its JSON text."""
+    try:
+        value = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        raise DataError(f"第 {number} 轮的工具调用读不懂", found=str(value)[:60]) from None
+    return [call_of(call, number) for call in (value if isinstance(value, list) else [value])]
 
 
 def _written_calls(content: str) -> tuple[tuple[ToolCall, ...], str]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.beside import passage_dicts
+from cornucopia.records.content import PICTURE
 from cornucopia.records.json_values import written
 from cornucopia.records.schema import Message, Record
-from cornucopia.records.turns import PICTURE, marks, turn_dict
+from cornucopia.records.turns import marks, turn_dict
 from cornucopia.records.write_asked import tools_text, turns_with_material
 
 _SHAREGPT_ROLES = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}

@@ -24,6 +24,15 @@ _REPEATED, _LEAST_PAGES = 0.3, 3  # share and number of pages on which a running
 _PAGE_NUMBER = re.compile(
     r"[\s\-–—_.·|/第页共頁Pageofpage]*(?:\d{1,4}|[ivxlc]{1,6})(?:[\s\-–—_.·|/第页共頁of]*\d{0,4}[\s\-–—_.·|页頁]*)?"
 )
+_NO_TITLE = re.compile(  # what programs write where the author wrote no title
+    r"\.(docx?|pdf|wps|tmp|xlsx?|pptx?)$|^Microsoft (Word|PowerPoint|Excel)|^\(?(untitled|anonymous|unspecified)\)?$"
+    r"|^(未命名|无标题|新建|(文档|工作簿|幻灯片)\s*\d*$|(PowerPoint|PPT) 演示文稿$)|^[\W\d_]+$",
+    re.I,
+)
+_CHAPTER = re.compile(
+    r"第[一二三四五六七八九十百零〇\d]+(编|章|节|条|款|部分)|[一二三四五六七八九十]+、|[\d.]+[\s、．]|目\s*录$"
+)
+_SAME_HEIGHT = 1.5  # points within which lines on two pages stand at the same height
 _SAME_EDGE = 4.0  # points within which tables on two pages have the same edges
 
 
@@ -102,7 +111,8 @@ def _page(path: Path, apart: Apart, number: int, ocr: str, hint: list[float]) ->
 def without_running_heads(pages: Sequence[list[Line]], heights: Sequence[float]) -> tuple[list[list[Line]], int]:
     """Pages without page numbers and without lines that repeat at the head or foot; and how many lines went.
 
-    Lines are the same where they differ in digits alone.
+    Lines are the same where they differ in digits alone. A page in columns cuts a line at its head in parts, one
+    a column: a part of a line that repeats goes with it.
 
     Args:
         pages: lines of each.
@@ -113,17 +123,29 @@ def without_running_heads(pages: Sequence[list[Line]], heights: Sequence[float])
     for held in edges:
         counts.update({key for line in held for key in _keys(line)})
     least = _REPEATED * len(pages)
+
+    def repeats(line: Line) -> bool:
+        anywhere, same_height = (counts[key] for key in _keys(line))
+        return anywhere >= max(_LEAST_PAGES, least) or same_height >= max(2, least)
+
+    whole = {(_keys(line)[0], round(line.top)) for held in edges for line in held if repeats(line)}
     kept, left_out = [], 0
     for lines, held in zip(pages, edges, strict=True):
         outer = set()
         for line in held:
-            anywhere, same_height = (counts[key] for key in _keys(line))
-            repeats = anywhere >= max(_LEAST_PAGES, least) or same_height >= max(2, least)
-            outer |= {id(line)} if repeats or _PAGE_NUMBER.fullmatch(line.text) else set()
+            gone = repeats(line) or _PAGE_NUMBER.fullmatch(line.text) or _part_of(line, whole)
+            outer |= {id(line)} if gone else set()
         rest = [line for line in lines if id(line) not in outer]
         left_out += len(lines) - len(rest)
         kept.append(rest)
     return kept, left_out
+
+
+def _part_of(line: Line, whole: set[tuple[str, int]]) -> bool:
+    """Whether the line begins or ends one of these (text, height on the page)."""
+    text = _keys(line)[0]
+    near = (held for held, top in whole if abs(top - line.top) <= _SAME_HEIGHT)
+    return len(text) > 1 and any(held.startswith(text) or held.endswith(text) for held in near)
 
 
 def _edge_lines(lines: Sequence[Line], height: float) -> list[Line]:
@@ -207,13 +229,10 @@ def _notes(raw: Sequence[dict[str, Any]], left_out: int) -> list[str]:
 
 
 def _title(told: str, pages: Sequence[Page]) -> str:
-    """The document's own title, unless a program put its file name there; else the first heading."""
+    """The document's own title, unless a program put its own words there; else the first heading, if no chapter's."""
     told = cell_text(told)
-    if (
-        told
-        and told.lower() != "untitled"
-        and not re.search(r"\.(docx?|pdf|wps|tmp|xlsx?)$|^Microsoft Word", told, re.I)
-    ):
+    if told and not _NO_TITLE.search(told):
         return told
     heading = next((line for page in pages[:3] for line in page.text.split("\n") if line.startswith("#")), "")
-    return heading.lstrip("# ").strip()
+    heading = heading.lstrip("# ").strip()
+    return "" if _CHAPTER.match(heading) else heading

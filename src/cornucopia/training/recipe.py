@@ -5,23 +5,26 @@ The data's, each method's and each objective's settings stand beside what they d
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from cornucopia.core.config import Config, option
+from cornucopia.core.config import Config, option, read_yaml
+from cornucopia.core.console import say
 from cornucopia.core.errors import nearest
 from cornucopia.models.spec import ModelSpec
 from cornucopia.training.data.settings import DataSettings
+from cornucopia.training.llamafactory import is_llamafactory, translate
 from cornucopia.training.methods import METHODS
 from cornucopia.training.objectives import OBJECTIVES
 
 TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 # Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
 _FREE = {
-    "base", "adapter", "template", "revision", "data_path", "data_weights", "val_data", "val_set_size", "prompt_column",
-    "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict", "output_dir",
-    "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
+    "base", "adapter", "template", "revision", "data_path", "data_weights", "max_samples", "val_data", "val_set_size",
+    "prompt_column", "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict",
+    "output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
     "logging_steps", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
 }  # fmt: skip
 _KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
@@ -52,6 +55,7 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     learning_rate: float = option(2e-4, "学习率峰值", aliases=("lr",), gt=0)
     lr_scheduler_type: str = option("linear", "学习率曲线：linear、cosine、constant_with_warmup 等")
     warmup_ratio: float = option(0.1, "预热步数占总步数的比例", ge=0, lt=1)
+    warmup_steps: int | None = option(None, "预热多少步；给了就不看 warmup_ratio", ge=0)
     weight_decay: float = option(0.0, "权重衰减", ge=0)
     adam_beta2: float = option(0.999, "AdamW 的二阶矩衰减；从头预训练且步数少时 0.98 更快", gt=0, lt=1)
     max_grad_norm: float = option(1.0, "梯度裁剪的范数", gt=0)
@@ -90,6 +94,19 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     wandb_log_model: str = option("", "W&B 是否上传模型：false、true")
 
     dry_run: bool = option(False, "只看计划（配方、数据统计、内存估计），不训练")
+
+    @classmethod
+    def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
+        """See Config; a LLaMA-Factory YAML is read too."""
+        values = read_yaml(path) if path else {}
+        if not path or not is_llamafactory(values):
+            return super().load(path, overrides)
+        made, notes = translate(values, Path(path).parent)
+        for note in notes:
+            say(note)
+        names = cls.alias_map()
+        given = {names.get(key.replace("-", "_"), key): value for key, value in (overrides or {}).items()}
+        return cls.build(made | given, where=str(path))
 
     @field_validator("report_to")
     @classmethod

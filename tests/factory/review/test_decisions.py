@@ -103,6 +103,8 @@ def test_what_is_left_and_in_which_order(path):
     assert session.queue("reject") == [3]
     assert session.queue("all", order="worst", words="第") == [0, 1, 2, 3, 4]
     assert session.queue("all", words="第4") == [4]
+    with pytest.raises(DataError):
+        session.decide(1, Decision("maybe"))  # nothing to take back
     assert session.undo() == 3
     assert session.undo() == 0
     assert session.undo() is None

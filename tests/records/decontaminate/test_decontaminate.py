@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import ConfigError, DataError
 from cornucopia.records.decontaminate.contained import longest_run
 from cornucopia.records.decontaminate.exam import as_item, read_items
 from cornucopia.records.decontaminate.stage import Decontaminate
@@ -190,3 +190,26 @@ def test_a_megabyte_and_no_records(stage, tmp_path):
     text = "".join(f"第{n}条，本公司应当依法履行信息披露义务。" for n in range(45_000))
     assert rules(stage(), tmp_path) == []
     assert rules(stage(), tmp_path, Record(text=text), Record(text=text + LONG)) == ["", "contained"]
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("lists.json", json.dumps([[LONG, 2], ["某券商上调目标价，维持买入评级不变", 1]], ensure_ascii=False)),
+        ("problems.json", json.dumps([{"id": 0, "input": ["甲", LONG]}, {"id": 1, "input": "短"}], ensure_ascii=False)),
+        ("odd.csv", f"序号,端到端提法,参考\n1,{LONG},略\n"),
+    ],
+)
+def test_sets_of_no_known_format_are_looked_for_by_their_longest_texts(tmp_path, capsys, name, content):
+    file = tmp_path / name
+    file.write_text(content, "utf-8")
+    stage = Decontaminate(Decontaminate.settings(against=[file]))
+    assert rules(stage, tmp_path, said(LONG, "略"), said("今天股市怎么样", "涨了")) == ["exact", ""]
+    assert "不是认得的格式" in capsys.readouterr().err
+
+
+def test_a_set_without_any_text_is_refused(tmp_path):
+    file = tmp_path / "empty.json"
+    file.write_text("[[1, 2], [3]]", "utf-8")
+    with pytest.raises(DataError, match="没有读出一条数据"):
+        read_items([file])

@@ -111,12 +111,24 @@ def test_scope_decides_what_is_compared(run, rng, scope, gone):
 @pytest.mark.parametrize("scope", ["question", "question+answer"])
 def test_questions_about_one_long_text_are_not_alike(run, rng, scope):
     text, history = nonsense(rng, 900), (Message("user", nonsense(rng, 300)), Message("assistant", nonsense(rng, 300)))
-    asked_of = [asked(nonsense(rng, 40), "答", origin=str(n), passages=(Passage(text),)) for n in range(4)]
+    asked_of = [asked(nonsense(rng, 80), "答", origin=str(n), passages=(Passage(text),)) for n in range(4)]
     talks = [Record(messages=(*history, Message("user", nonsense(rng, 40))), origin=f"t{n}") for n in range(3)]
     alike = asked(edited(rng, asked_of[0].question, 1), "答", origin="near", passages=(Passage(text + "。"),))
     elsewhere = asked(asked_of[0].question, "答", origin="other", passages=(Passage(text[::-1]),))
     made = run([*asked_of, *talks, alike, elsewhere], scope=scope)
     assert made.rules() == [("near", "near")]
+
+
+def test_near_questions_about_one_material_go_only_with_the_same_short_answer(run):
+    def about(asked_for, answer, origin):
+        passages = (Passage("华南暴雨，水泥厂停工，水泥价格上涨。"),)
+        text = f"只依据给出的材料作答，供给减少导致市场价格上升的这一事件里，写明原因中所涉及到的{asked_for}是什么？"
+        return Record(messages=(Message("user", text), Message("assistant", answer)), passages=passages, origin=origin)
+
+    asked_for = [about("产品", "水泥", "1"), about("地区", "华南", "2"), about("产物", "水泥。", "3")]
+    assert run(asked_for, threshold=0.7).rules() == [("3", "near")]
+    long = "供给减少的原因是华南连日暴雨，几家水泥厂停工检修，运输也受到影响，市场上的水泥因此减少，价格随之走高。"
+    assert run([about("产品", long * 2, "1"), about("产物", long, "2")], threshold=0.7).rules() == [("2", "near")]
 
 
 def test_pictures_tools_and_verdicts_tell_records_apart(run):

@@ -177,6 +177,16 @@ def test_more_data_moves_no_record(tmp_path):
     assert all(after[name] == part for name, part in before.items() if name != "c:1")
 
 
+def test_a_part_that_gets_nothing_is_told(tmp_path, capsys):
+    records = [replace(record, extra={"evidence": [{"document": "a.pdf", "quote": "x"}]}) for record in different(30)]
+    kept, _ = run(split(valid=0.1, test=0), records, tmp_path)
+    assert len(set(parts_of(kept).values())) == 1
+    told = capsys.readouterr().err
+    assert "一条也没有" in told and "只连成 1 组" in told and "test" not in told
+    run(split(valid=0.2, test=0.2), different(200), tmp_path / "many")
+    assert "一条也没有" not in capsys.readouterr().err
+
+
 def test_another_seed_splits_otherwise(tmp_path):
     records = different(200)
     one, two = (parts_of(run(split(test=0.5), records, tmp_path / str(s), seed=s)[0]) for s in (1, 2))

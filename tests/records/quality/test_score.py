@@ -84,6 +84,11 @@ GOOD = [
     ("language", "把这句话翻译成英文：利润大增", "Profit has risen sharply in the last quarter of this year."),
     ("language", "什么是LPR？", "LPR（Loan Prime Rate）是贷款市场报价利率，每月20日公布。"),
     ("format", "写一封催款函的模板", "尊敬的[客户姓名]：您的借款已到期。"),
+    (
+        "format",
+        "经办人是谁？",
+        "经办人姓名：【姓名1】，手机号【手机号2】，收款人【姓名-PEBPOIQPFA】。",
+    ),  # as redact leaves it
     ("format", "2的10次方？", "可以写成 2**10，结果是1024。"),
     ("numbers", "日均多少？", "（60×15＋40×5）÷20＝55万元，就达标。"),
     ("numbers", "如果1+1=3，两个苹果是几个？", "按1+1=3来算，是3个。"),

@@ -90,7 +90,7 @@ def test_429_with_retry_after_makes_the_host_wait(site, run):
     assert second - first >= 1
 
 
-@pytest.mark.parametrize("asked", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize("asked", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
 def test_a_long_wait_is_left_to_the_next_run(site, run, asked):
     site.pages |= {"/": page("/a", "/b"), "/a": (503, {"Retry-After": asked}, ""), "/b": page()}
     assert run(sitemap=False) == {"/": ""}

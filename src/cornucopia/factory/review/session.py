@@ -79,8 +79,9 @@ class Session:
         self.record(number)
         if decision.verdict == "edit":
             decision = self._edit(number, decision)
-        self._undo.append((number, self._decisions.get(self._keys[number])))
+        before = self._decisions.get(self._keys[number])
         self._decisions.decide(self._keys[number], decision)
+        self._undo.append((number, before))
 
     def undo(self) -> int | None:
         """Take the last verdict back; the record's number, or None when there is none."""

@@ -111,7 +111,8 @@ class WritingStage(Stage):
 
     def _have_agreed(self) -> None:
         if not sys.stdin.isatty():
-            fix = "看过上面的估算后加 --yes（配方里写 yes: true），或写 budget、budget_tokens"
+            within = f"配方里写 yes: true，或 --steps.{self.name}.yes true"
+            fix = f"看过上面的估算后加 --yes（{within}），或写预算 budget、budget_tokens"
             raise ConfigError("要花钱的一步，先要同意", where=self.name, fix=fix)
         say("开始吗？输入 y 开始，其他任何字不开始：")
         if sys.stdin.readline().strip().lower() not in ("y", "yes", "是", "好"):

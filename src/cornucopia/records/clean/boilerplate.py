@@ -51,6 +51,9 @@ _END = re.compile(rf"(?<=[。！？!?；;\n”」）)，,])[ ]*{_ONE}(?:[，,]?(
 _START = re.compile(
     rf"\A[ ]*(?:{_HELLO}[，,！!。~～]*[ ]*)?(?:{_THANKS}|{_GLAD})(?:[，,]?{_ONE})*[。！!，,~～：: ]+\n*"
 )
+_CONDITION = re.compile(
+    r"(?:\A|(?<=[。！？!?；;，,\n]))[ ]*(?:如果?|若|假如|要是|倘若|只要)[^。！？!?；;，,\n]{1,40}[，,]\Z"
+)
 _TAIL, _HEAD = 120, 60  # characters that a closing or an opening takes at the most
 _COURTEOUS = (
     r"感谢[您你大提咨支关阅信浏邀对]|谢谢[您你大各题楼]|谢谢对|希望[^。\n]{0,12}[帮参启]|问题[^。]{0,12}[随请欢提咨告]|"
@@ -63,9 +66,13 @@ def _without_courtesy(text: str) -> str:
     while True:
         tail = text[-_TAIL:]
         found = _END.search(tail)
-        if not found or not text[: len(text) - len(tail) + found.start()].strip():
+        if not found:
             break
-        text = text[: len(text) - len(tail) + found.start()].rstrip()
+        left = text[: len(text) - len(tail) + found.start()].rstrip()
+        left = _CONDITION.sub("", left).rstrip()  # 如果您需要更多帮助，请随时提问: neither half stands alone
+        if not left:
+            break
+        text = left
         if text[-1] in "，,":
             text = f"{text[:-1]}。"
     found = _START.match(text[:_HEAD])

@@ -65,12 +65,13 @@ _INTRODUCED = re.compile(
     rf"(?:[，,；;]?\s*(?:更多[^，。；\n]{{0,10}}|详情|详见|原文)?(?:请?(?:见|看|点击|访问|戳))?"
     rf"(?:链接|网址|地址|原文|出处|来源)[：:]\s*){_OFFICIAL}{_ADDRESS}"
 )
+_SAYS = re.compile(r"[\u4e00-\u9fff]|[A-Za-z]{2,} [A-Za-z]{2,}")
 
 
 def _without_addresses(text: str) -> str:
     """Those that stand alone, in brackets or behind 链接：; one that a sentence needs (请登录 www...) stays."""
-    text = _INTRODUCED.sub("", _BRACKETED.sub("", text))
-    return _ALONE.sub("", text)
+    left = _ALONE.sub("", _INTRODUCED.sub("", _BRACKETED.sub("", text)))
+    return left if _SAYS.search(left) else text  # a list of addresses is what is asked about
 
 
 ENTITIES = Rule("entities", "HTML 实体变回字符（&nbsp; &amp; &#8220; ...）", _without_entities, odd="&")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from cornucopia.core.console import warn
 from cornucopia.records.fold import fold, keys
+from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.stream import RecordStream
 
@@ -62,18 +65,44 @@ def read_items(files: Sequence[Path]) -> list[Item]:
     """The questions of evaluation files; equal ones once.
 
     Raises:
-        DataError: a file that cannot be read, or holds nothing.
+        DataError: a file that cannot be read, or holds no text.
     """
     items = []
     for file in files:
         stream = RecordStream(file)
-        items += [as_item(record) for record in stream if isinstance(record, Record)]
+        rejects = list[Reject]()
+        for row in stream:
+            if isinstance(row, Record):
+                items.append(as_item(row))
+            elif not stream.records:
+                rejects.append(row)
         if not stream.records:
-            raise stream.nothing()
-        if stream.rejects:
+            plain = [item for item in map(_plain_item, rejects) if item]
+            if not plain:
+                raise stream.nothing()
+            warn(f"评测文件 {file.name} 不是认得的格式：每行取最长的一段文字当作题，共 {len(plain)} 道")
+            items += plain
+        elif stream.rejects:
             told = f"评测文件 {file.name} 有 {stream.rejects} 处读不出来，没有参加比较"
             warn(f"{told}；看原因：cornucopia data check {file}")
     return _told_apart(items)
+
+
+def _plain_item(row: Reject) -> Item | None:
+    """The longest text of a row of no known format (a list, odd columns); None where it has none."""
+    try:
+        value = json.loads(row.raw)
+    except (ValueError, RecursionError):
+        value = next(csv.reader([row.raw], delimiter="\t" if "\t" in row.raw else ","), [])
+    texts, left = [""], [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, (dict, list)):
+            left += one.values() if isinstance(one, dict) else one
+        elif isinstance(one, str):
+            texts.append(one.strip())
+    text = max(texts, key=len)
+    return Item(row.where, text, text, (), (), True) if len(text) >= _SHORTEST else None
 
 
 def as_item(record: Record) -> Item:

@@ -53,6 +53,8 @@ class Gathered:
 
     def names(self, rows: Rows) -> list[str]:
         """Where these records stand."""
+        if not len(rows):
+            return []
         ends = np.memmap(self.folder / "name_ends", np.int64, "r")
         stops = ends[rows]
         starts = np.where(rows > 0, ends[rows - 1], 0)

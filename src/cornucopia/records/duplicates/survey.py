@@ -24,6 +24,9 @@ from cornucopia.records.stage import Survey
 
 _PACKED = Struct(f"={SLOTS}I")
 _RECORDS, _CHARACTERS = 2_000, 1_000_000  # worked on at a time
+# Questions about one material that differ in a word (the product, the region) ask for different things: answers of at
+# most so many characters show it.
+_SHORT = 40
 _SEED = 42  # of the MinHash: signatures kept on disk go on being comparable
 _ROW = np.uint64(0xD6E8FEB86659FD93)
 _OTHER, _CONTEXT, _QUESTION, _ANSWER = range(4)  # parts of a record
@@ -85,7 +88,8 @@ def _survey(records: Sequence[Record], config: DeduplicateConfig) -> Survey:
     if not config.near:
         return found
     if config.scope.startswith("question"):  # a long text about which many things are asked would make them all alike
-        salts = mixed(salts + hashes[:, _CONTEXT])
+        short = (counts[:, _CONTEXT] > 0) & (found["length"] <= _SHORT)
+        salts = mixed(salts + hashes[:, _CONTEXT]) + np.where(short, answer, 0)
         chosen[:, _CONTEXT] = False
     return found | _near(_only(folded, chosen), salts, config)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from cornucopia.core.config import Config, option
+from cornucopia.core.console import warn
 from cornucopia.core.jsonl import write_text
 from cornucopia.records.fold import mixed
 from cornucopia.records.mix.families import TIES, Tie, families, family_keys, tie_hashes
@@ -72,11 +73,21 @@ class Split(Stage):
         family = families(ties)
         keys = mixed(family_keys(ties, family, own) ^ mixed(np.array([context.seed], np.uint64)))
         part = self._exact(family, keys, domain) if self.config.exact else self._by_hash(keys)
+        self._tell_empty(part, len(np.unique(family)))
         start = 0
         for number, shard in enumerate(shards):
             np.save(_decision(context, number), part[start : start + len(shard["own"])])
             start += len(shard["own"])
         write_text(context.folder / _TABLE, _table(groups.names, domain, family, part))
+
+    def _tell_empty(self, part: NDArray[np.int8], count: int) -> None:
+        shares = (1 - self.config.valid - self.config.test, self.config.valid, self.config.test)
+        empty = [name for number, name in enumerate(PARTS) if shares[number] and number not in part]
+        if empty and len(part):
+            warn(
+                f"split：{'、'.join(empty)} 一条也没有：{len(part):,} 条记录只连成 {count:,} 组"
+                "（同一文档、文章、问题的在一起），组太少；加数据，或写 exact: true，或在 by 里少写几样"
+            )
 
     def _by_hash(self, keys: NDArray[np.uint64]) -> NDArray[np.int8]:
         """Of each record: the hash of its family as a number from 0 to 1 against the shares."""

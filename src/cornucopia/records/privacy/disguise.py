@@ -21,7 +21,7 @@ _LEFT = {
     "landline": (3, 2),
     "plate": (2, 1),
 }
-_PLACEHOLDER = re.compile(rf"【(?:{'|'.join(label for label, _ in KINDS.values())})(\d+)】")
+PLACEHOLDER = re.compile(rf"【(?:{'|'.join(label for label, _ in KINDS.values())})(?:(\d+)|-[A-Z]+)】")
 _GIVEN = "一二三四五六七八九十"
 
 
@@ -54,7 +54,7 @@ class Disguise:
 
     def __init__(self, mode: Mode, key: bytes, everywhere: bool, texts: list[str]) -> None:
         self._mode, self._key, self._everywhere = mode, key, everywhere
-        taken = [int(number) for text in texts if "【" in text for number in _PLACEHOLDER.findall(text)]
+        taken = [int(number) for text in texts if "【" in text for number in PLACEHOLDER.findall(text) if number]
         self._first = max(taken, default=0)
         self._given: dict[tuple[str, str], str] = {}
         self._count: dict[str, int] = {}

@@ -81,6 +81,7 @@ _PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-HJ-NP-Z][ -]?"
     r"(?:[A-HJ-NP-Z0-9]{5}|[A-HJ-NP-Z0-9]{6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳])(?![A-Za-z0-9])"
 )
+_NOTE = re.compile(r"[A-Z](?:CP|TN|PN|BN|BS)\d{3}")  # 高新SCP003, 城建MTN001: a bond behind the last word of its name
 _CHAT = (
     r"(?:[微薇威徽溦维]信|[vV]信|(?<![A-Za-z])(?:[vV][xX]|[wW][xX]|WeChat|wechat|Wechat|weixin)(?![a-z_])|"
     r"(?:(?<=加)|(?<=加我))[vV](?=[: ]))"
@@ -226,12 +227,15 @@ def credit_codes(text: str) -> Iterator[Found]:
 def plates(text: str) -> Iterator[Found]:
     """Number plates: three digits at the least; of six characters (new energy) D or F at an end, the others digits."""
     for found in _PLATE.finditer(text):
-        body = re.sub("[ -]", "", found.group())[2:]
+        plain = re.sub("[ -]", "", found.group())
+        if _NOTE.fullmatch(plain[1:]):
+            continue
+        body = plain[2:]
         six = len(body) == 6 and body[-1] not in "挂学警港澳"
         if six and not re.fullmatch(r"[A-HJK][A-HJ-NP-Z0-9]\d{4}|\d{5}[A-HJK]", body):
             continue
         if sum(char.isdigit() for char in body) >= 3:
-            yield Found(found.start(), found.end(), "plate", re.sub("[ -]", "", found.group()))
+            yield Found(found.start(), found.end(), "plate", plain)
 
 
 def chats(text: str) -> Iterator[Found]:

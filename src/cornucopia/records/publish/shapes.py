@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cornucopia.core.errors import DataError
+from cornucopia.records.content import PICTURE
 from cornucopia.records.json_values import STRICT, decode_value, written
 from cornucopia.records.schema import Message, Record, ToolCall
-from cornucopia.records.turns import PICTURE, turn_dict
+from cornucopia.records.turns import turn_dict
 from cornucopia.records.write_asked import asked, turns_with_material
 
 Target = Literal["llama-factory", "ms-swift", "trl"]
@@ -84,7 +85,7 @@ def _refuse(record: Record) -> None:
     """
     if not record.complete:
         raise DataError("这条没有说完（complete: false），别的训练器会在后面加结束符")
-    if any(turn.learnt is False for turn in record.messages):
+    if any(turn.learnt is False and turn.role == "assistant" for turn in record.messages):
         raise DataError("有的回答标了不学（weight 0），别的训练器会学它")
     for turns in record.rejected:
         if len(turns) != 1 or turns[0].tool_calls or turns[0].role != "assistant":

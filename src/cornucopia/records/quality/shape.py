@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 
 from cornucopia.records.clean.endings import breaks_off
+from cornucopia.records.privacy.disguise import PLACEHOLDER
 from cornucopia.records.quality.rule import GOOD, Finding, Said, ramp, snippet
 
 _SHORT_ASKED = re.compile(
@@ -114,7 +115,7 @@ def layout(said: Said) -> Finding | None:
     tags = [tag[0] for tag in _TAG.finditer(plain) if tag[0] not in said.asked]
     if tags and not _WANTS_OTHER.search(said.question) and "html" not in said.asked.lower():
         return Finding(0.4 if len(tags) > 2 else 0.6, f"残留的网页标记「{tags[0][:20]}」")
-    slot = _BLANK_SLOT.search(plain)
+    slot = next((slot for slot in _BLANK_SLOT.finditer(plain) if not PLACEHOLDER.fullmatch(slot[0])), None)
     if slot and not script and slot[0] not in said.asked:
         return Finding(0.5, f"没有填的空「{slot[0][:12]}」")
     if _WANTS_JSON.search(said.question) and not _is_json(text):

@@ -126,12 +126,14 @@ def mix(settings: DataSettings, rows: str) -> Mixture:
     streams = [_opener(path, settings, rows) for path in settings.data_path]
     seen = [_look_through(stream, seed, mixture) for stream in streams]
     weights = settings.data_weights or [1.0] * len(streams)
+    most = [min(len(domains), settings.max_samples or len(domains)) for domains, _ in seen]
     if size:
-        parts = _held([keys for _, keys in seen], size)
+        parts = _held([keys[: number * KEY_BYTES] for number, (_, keys) in zip(most, seen, strict=True)], size)
     else:
-        parts = [np.zeros(len(domains), bool) for domains, _ in seen]
-    for stream, weight, (domains, _), held in zip(streams, weights, seen, parts, strict=True):
-        order = _repeated(np.flatnonzero(~held), weight, settings.seed)
+        parts = [np.zeros(number, bool) for number in most]
+    for stream, weight, (domains, _), used in zip(streams, weights, seen, parts, strict=True):
+        order = _repeated(np.flatnonzero(~used), weight, settings.seed)
+        held = np.concatenate([used, np.zeros(len(domains) - len(used), bool)])
         domains.count(order, mixture.domains)
         mixture.parts.append(Part(stream, held, order))
     if settings.val_data:

@@ -19,6 +19,7 @@ class DataSettings(Config):
         split="paths",
     )
     data_weights: list[float] = option([], "各数据文件的采样倍数（2 即每轮用两遍），与 data-path 一一对应")
+    max_samples: int | None = option(None, "每个数据文件只用前多少条", gt=0)
     val_data: str | None = option(
         None, "验证数据文件；不给则按 val-set-size 从训练数据里分", aliases=("validation_file", "eval_dataset")
     )
