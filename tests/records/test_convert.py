@@ -201,3 +201,10 @@ def test_rows_that_are_not_read_back_would_come_back_the_same(record, to):
     except DataError:
         return
     assert same(to_record(row | record.extra | {"id": "a", "domain": "保险"})[0], record)
+
+
+@pytest.mark.parametrize("kind", ["csv", "Excel"])
+def test_a_kind_of_file_given_as_the_format_is_told_how_to_write_it(kind, tmp_path):
+    with pytest.raises(DataError) as told:
+        write_records(tmp_path / "a.jsonl", [Record((Message("user", "问"), Message("assistant", "答")))], kind)
+    assert "后缀" in str(told.value.fix)

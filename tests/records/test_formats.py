@@ -273,3 +273,22 @@ def test_an_empty_system_text_is_none():
 @pytest.mark.parametrize("key", ["cot", "complexCOT", "Complex_CoT"])
 def test_thinking_under_other_names(key):
     assert to_record({"question": Q, "answer": A, key: "先想"})[0].messages[-1].reasoning == "先想"
+
+
+def test_a_seed_task_gets_its_first_instance():
+    told = set()
+    more = [{"input": "", "output": "乙"}]
+    row = {"instruction": Q, "instances": [{"input": "某保单条款全文", "output": A}, *more], "is_classification": False}
+    record, name = to_record(row, told=told)
+    assert (name, record.messages, record.material.strip()) == ("alpaca", (ASKED, ANSWERED), "某保单条款全文")
+    assert record.extra == {"instances": more, "is_classification": False}
+    assert any("instances" in one for one in told)
+    odd = {"instruction": Q, "instances": ["甲"]}
+    assert to_record(odd)[0].extra == {"instances": ["甲"]}
+
+
+def test_the_right_answer_of_an_evaluation_set_is_the_answer_unless_another_is_given():
+    assert to_record({"question": Q, "std_answer": A, "class": "qa"})[0].messages == (ASKED, ANSWERED)
+    record = to_record({"instruction": Q, "output": A, "golden_answer": "甲"})[0]
+    assert (record.messages, record.extra) == ((ASKED, ANSWERED), {"golden_answer": "甲"})
+    assert to_record({"question": Q, "std_answer": ""})[0].messages == (ASKED,)

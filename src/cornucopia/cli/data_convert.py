@@ -22,7 +22,9 @@ class ConvertConfig(Config):
     """`cornucopia data convert`"""
 
     file: Path = option(..., "数据文件或文件夹")
-    to: str = option("alpaca", f"输出格式：{'、'.join(WRITERS)}")
+    to: str = option(
+        "alpaca", f"行的形状：{'、'.join(WRITERS)}；写成 CSV、Excel 等由 --out 的后缀定", aliases=("format",)
+    )
     out: Path = option(
         ..., "输出文件，按后缀写成 .jsonl、.json、.csv、.tsv、.parquet、.xlsx；文字的可再加 .gz", aliases=("output",)
     )

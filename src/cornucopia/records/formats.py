@@ -23,6 +23,7 @@ from cornucopia.records.schema import Message, Record
 from cornucopia.records.shapes import (
     ANSWERS,
     MATERIALS,
+    REFERENCES,
     Parts,
     asked_under,
     from_batch,
@@ -172,7 +173,7 @@ def is_own_key(key: str) -> bool:
     """Whether a key of a row means nothing to any format, whatever stands under it, so that it goes to Record.extra."""
     name = key.strip().lower()
     told = {*_ALIASES, *_KNOWN_KEYS, *REASONING, EXTRA, MARK, "complete", "tools", "functions", "images", "image"}
-    told |= {"passages", "kto_tag", "label", "body", "custom_id", "type"}
+    told |= {"passages", "kto_tag", "label", "body", "custom_id", "type", "instances", *REFERENCES}
     return name == key.lower() and name not in told and not is_option_key(key)
 
 

@@ -14,6 +14,8 @@ from cornucopia.records.turns import kind_name, list_of, text_of, turn_of, turns
 
 ANSWERS = ("output", "response", "answer", "target")
 MATERIALS = ("input", "context")
+# Right answers of evaluation sets; beside an answer of another name they stay what they are.
+REFERENCES = ("std_answer", "standard_answer", "golden_answer", "gold_answer", "reference_answer")
 _NO_MATERIAL = ("<noinput>", "nan", "null", "none")  # how alpaca's authors and spreadsheets write that there is none
 
 
@@ -47,6 +49,8 @@ def _lead(row: dict[str, Any]) -> list[Message]:
 def _answered(row: dict[str, Any], asked: list[Message], passages: tuple[Passage, ...] = ()) -> Parts:
     """The question with its answer under whatever name; of a pair or ranking, the best one, and the others."""
     key = next((name for name in ANSWERS if row.get(name) not in (None, "", [])), None)
+    if key is None and not row.get("chosen"):
+        key = next((name for name in REFERENCES if isinstance(row.get(name), str) and row[name].strip()), None)
     value = row[key] if key else None
     if key and isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
         row["chosen"], *row["rejected"] = row.pop(key)
@@ -77,7 +81,7 @@ def asked_under(key: str) -> Callable[[dict[str, Any]], Parts]:
     """A converter for `question under key, options, material, answer, system, history`."""
 
     def convert(row: dict[str, Any]) -> Parts:
-        asked = row.pop(key)
+        asked, told = row.pop(key), _instance(row)
         lead = _lead(row)
         name = next((name for name in MATERIALS if _is_material(row.get(name))), None)
         passages = _passages(row.pop(name), name) if name else ()
@@ -89,9 +93,25 @@ def asked_under(key: str) -> Callable[[dict[str, Any]], Parts]:
             question, passages = "\n\n".join(passage.text for passage in passages), ()
         if has_options(row):
             return _chosen(row, lead, question, passages)
-        return _answered(row, [*lead, Message("user", question)], passages)
+        parts = _answered(row, [*lead, Message("user", question)], passages)
+        return replace(parts, told=told)
 
     return convert
+
+
+def _instance(row: dict[str, Any]) -> set[str]:
+    """A seed task of self-instruct gets the input and output of its first instance; what to tell of the others."""
+    several = row.get("instances")
+    if not isinstance(several, list) or not several or any(row.get(name) for name in (*ANSWERS, *MATERIALS)):
+        return set()
+    first, *others = several
+    if not isinstance(first, dict) or not {"output"} <= set(first) <= {"input", "output"}:
+        return set()
+    row |= first
+    row["instances"] = others
+    if not others:
+        del row["instances"]
+    return {"种子任务有几个例子（instances）的，只用第一个；其余留在原处"} if others else set()
 
 
 def _interleaved(asked: list[Any], row: dict[str, Any]) -> list[Any]:

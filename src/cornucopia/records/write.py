@@ -70,6 +70,8 @@ def write_records(
     """
     if to not in WRITERS:
         fix = f"最接近的是 {nearest(to, WRITERS)}" if nearest(to, WRITERS) else "可用：" + "、".join(WRITERS)
+        if to.lower() in ("csv", "tsv", "xlsx", "excel", "parquet", "json", "jsonl"):
+            fix = f"文件的种类由输出文件的后缀定：--to alpaca --out 文件.{to.lower().replace('excel', 'xlsx')}"
         raise DataError("没有这种输出格式", found=to, fix=fix)
     sink, rejects = sink_of(Path(path)), list[Reject]()
     if to == "record" and sink.cells:

@@ -118,6 +118,11 @@ BAD = [
 ]
 
 
+def test_a_question_marked_as_not_learnt_says_nothing_new(tmp_path):
+    record = Record((Message("user", "甲", learnt=False), said("乙", learnt=True)))
+    assert publish([record], tmp_path, "x", target="llama-factory").refused == []
+
+
 @pytest.mark.parametrize("record", BAD)
 def test_what_a_trainer_would_read_otherwise_is_refused(record, tmp_path):
     with pytest.raises(DataError):

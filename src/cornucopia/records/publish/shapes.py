@@ -85,7 +85,7 @@ def _refuse(record: Record) -> None:
     """
     if not record.complete:
         raise DataError("这条没有说完（complete: false），别的训练器会在后面加结束符")
-    if any(turn.learnt is False for turn in record.messages):
+    if any(turn.learnt is False and turn.role == "assistant" for turn in record.messages):
         raise DataError("有的回答标了不学（weight 0），别的训练器会学它")
     for turns in record.rejected:
         if len(turns) != 1 or turns[0].tool_calls or turns[0].role != "assistant":
