@@ -261,3 +261,12 @@ def test_a_window_shortens_the_context(tmp_path):
     field = gguf.GGUFReader(out).fields["llama.context_length"]
     assert int(field.parts[field.data[0]][0]) == 256
     assert json.loads((base / "config.json").read_text())["max_position_embeddings"] == 512
+
+
+def test_the_command_prints_how_often_it_agrees(tiny, tmp_path, capsys):
+    from cornucopia.cli.export import run as command
+
+    out = tmp_path / "model.gguf"
+    assert command(["--base-model", str(tiny), "--gguf", "f32", "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert "下一个词元相同" in told.out + told.err and "100.0%" in told.out + told.err and out.is_file()
