@@ -196,7 +196,11 @@ class RecordStream:
         if absent and self._keys:
             close = nearest(absent[0], self._keys)
             keys = "、".join(sorted(self._keys)[:12])
-            fix = f"最接近的是 {close}" if close else "核对 --columns 等号右边的名字"
+            fix = (
+                f"最接近的是 {close}"
+                if close
+                else "核对 --columns 等号右边的名字；训练里是 prompt_column、reasoning_column 等设置"
+            )
             raise DataError(f"数据里没有「{absent[0]}」这一列", where=str(self.path), found=f"有 {keys}", fix=fix)
 
     def _doubled(self) -> int:
