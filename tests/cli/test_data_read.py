@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import zipfile
 
 import pytest
 
@@ -39,6 +41,15 @@ def test_passages_are_rows_that_the_door_reads(folder, tmp_path):
     rows = [json.loads(line) for line in gzip.decompress(out.read_bytes()).splitlines()]
     assert len(rows) > 4 and all(row["spans"][0]["page"] == 0 for row in rows if row["document"] == "说明.md")
     assert [record.text for record in read_records(out, rejects=False).records] == [row["text"] for row in rows]
+
+
+def test_an_archive_of_many_documents_is_counted_within_the_total(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(30):
+            archive.writestr(f"{number}.md", f"# 第{number}条\n\n等待期{number}天。")
+    assert main(["data", "read", str(tmp_path / "a.zip"), "--out", str(tmp_path / "out.jsonl")]) == 0
+    told = re.findall(r"读文档 (\d+)/(\d+)", capsys.readouterr().err)
+    assert len(told) < 5 and all(int(done) <= int(total) for done, total in told)
 
 
 def test_nothing_read_and_a_wrong_name_are_errors_and_leave_no_file(folder, tmp_path, capsys):

@@ -292,3 +292,12 @@ def test_the_right_answer_of_an_evaluation_set_is_the_answer_unless_another_is_g
     record = to_record({"instruction": Q, "output": A, "golden_answer": "甲"})[0]
     assert (record.messages, record.extra) == ((ASKED, ANSWERED), {"golden_answer": "甲"})
     assert to_record({"question": Q, "std_answer": ""})[0].messages == (ASKED,)
+
+
+def test_a_row_with_one_long_text_is_told_how_to_be_a_document():
+    with pytest.raises(DataError) as told:
+        to_record({"raw_content": "一篇公告" * 20, "date": "2026-01-05"})
+    assert "--columns text=raw_content" in str(told.value.fix)
+    with pytest.raises(DataError) as told:
+        to_record({"raw_content": "短", "date": "2026-01-05"})
+    assert "text=raw_content" not in str(told.value.fix)

@@ -75,8 +75,8 @@ class _Told:
             DataError: if nothing was read.
         """
         with Progress("读文档", self._files) as bar:
-            for item in read_documents(config.path, ocr=config.ocr):
-                bar.advance(1, item.id)
+            for seen, item in enumerate(read_documents(config.path, ocr=config.ocr), 1):
+                bar.update(seen, item.id, self._files if seen <= self._files else seen + 1)  # an archive holds many
                 if isinstance(item, Unread):
                     self.unread.append(item)
                     continue

@@ -14,21 +14,25 @@ from cornucopia.core.hub import human
 SPARE = 2**26  # bytes: tokenizer, configuration and what a file system needs for itself
 
 
-def check_output(out: Path, sources: Sequence[Path]) -> Path:
-    """The output folder as an absolute path, once nothing stands against writing it; nothing is changed.
+def check_output(out: Path, sources: Sequence[Path], *, file: bool = False) -> Path:
+    """The output as an absolute path, once nothing stands against writing it; nothing is changed.
 
     Args:
         out: as the user named it.
         sources: folders of base and adapters, which it must not lie in.
+        file: it is to be one file, not a folder.
 
     Raises:
-        ConfigError: it is not empty, no folder, or within what is read.
+        ConfigError: it is there already (a folder: not empty), of the other kind, or within what is read.
     """
     target = out.resolve()
     for source in (source.resolve() for source in sources):
         if target == source or source in target.parents:
             found, fix = f"在 {source} 里面", "换一个 --out"
             raise ConfigError("不往基座或适配器的目录里写", where=str(out), found=found, fix=fix)
+    if file and target.exists():
+        found = "一个目录" if target.is_dir() else "已有这个文件，不盖掉它"
+        raise ConfigError("GGUF 要写成一个新文件", where=str(out), found=found, fix="换一个 --out，如 --out 模型.gguf")
     if target.exists() and not target.is_dir():
         raise ConfigError("输出的名字是一个文件", where=str(out), fix="换一个 --out")
     if target.is_dir() and any(target.iterdir()):
@@ -62,22 +66,32 @@ def written_whole(target: Path) -> Iterator[Path]:
     """
     from safetensors import SafetensorError
 
-    made = [folder for folder in target.parents if not folder.exists()]
     staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
-        staging.mkdir()
-        yield staging
-        if target.is_dir():
-            target.rmdir()  # it was empty; it fails where somebody has written to it since
-        staging.rename(target)
+        with leaving_no_folders(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(target)
+            staging.mkdir()
+            try:
+                yield staging
+                if target.is_dir():
+                    target.rmdir()  # it was empty; it fails where somebody has written to it since
+                staging.rename(target)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         found = reason(error) if isinstance(error, OSError) else first_line(error)
         fix = "检查磁盘空间和权限，或换一个 --out；没有留下任何文件"
         raise ModelError("输出目录没有写成", where=str(target), found=found, fix=fix) from None
+
+
+@contextmanager
+def leaving_no_folders(target: Path) -> Iterator[None]:
+    """Remove the folders made on the way to `target` where it was not written after all."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        yield
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
         if not target.exists():
             _remove_empty(made)
 

@@ -36,6 +36,7 @@ from cornucopia.records.turns import REASONING, is_switch
 
 _ROLE_NAMES = {"user": "用户", "assistant": "助手", "system": "系统", "tool": "工具"}
 EXTRA = "_extra"  # column of a table that holds, as the JSON text of an object, what a table has no type for
+_LONG = 30  # characters of a text that may be a document
 _BESIDE = ("reasoning", "system", "history")
 _ALIASES = {
     "问题": "question", "提问": "question", "答案": "answer", "回答": "answer", "标准答案": "answer",
@@ -223,10 +224,12 @@ def _unknown(row: Mapping[str, Any]) -> DataError:
     best = max(FORMATS, key=lambda known: (scores[known.name], known.name == "question_answer"))
     typos = "，".join(f"{key} 像是 {guess}" for key, guess in guesses.items() if guess and guess != key)
     columns = f"--columns {','.join(f'{key}=列名' for key in best.keys)}"
+    texts = [str(key) for key, value in row.items() if isinstance(value, str) and len(value) >= _LONG]
+    columns += f"；{texts[0]} 是文档的，用 --columns text={texts[0]}" if len(texts) == 1 else ""
     return DataError(
         "没有认出这一行的格式",
         found=f"键是 {'、'.join(list(guesses)[:12]) or '空'}",
-        fix=f"最接近的是 {best.name}：{best.shape}{f'（{typos}）' if typos else ''}；或用 {columns} 指明",
+        fix=f"最接近的是 {best.name}：{best.shape}{f'（{typos}）' if typos else ''}；或用 {columns}",
     )
 
 

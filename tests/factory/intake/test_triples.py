@@ -179,3 +179,12 @@ def test_answers_hold_in_any_graph(rows, seed):
             assert question.answer.startswith(("是", "对")) == ((head, relation, asked) in known)
             if (head, relation, asked) not in known:
                 assert not any(head == t and asked == h for h, _, t in known), "the other way round is no plain no"
+
+
+def test_a_request_takes_no_opening_word(tmp_path):
+    rows = "\n".join(["公司,职务,姓名", *(f"{n}号公司,独立董事,甲{n}、乙{n}" for n in range(60))])
+    columns = {"head": ["公司"], "tail": ["姓名"]}
+    records, _ = made(tmp_path, rows, columns=columns, relation="独立董事", phrasings=3)
+    asked = [record.question for record in records]
+    assert any(text.startswith("请问") for text in asked)
+    assert not [text for text in asked if text.startswith(("请问", "想了解")) and not text.endswith("？")]

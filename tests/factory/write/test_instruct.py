@@ -131,3 +131,15 @@ def test_seeds_of_ones_own_are_read_and_wrong_ones_named(tmp_path):
     own.write_text("黄金:\n- {kind: 解释, task: 解释金价}\n", encoding="utf-8")
     with pytest.raises(DataError, match="黄金 第 1 条"):
         list(Seeds(SeedsConfig(path=str(own))).records(tmp_path, 42))
+
+
+def test_seed_tasks_of_self_instruct_are_read_as_they_are(tmp_path):
+    own = tmp_path / "seed_tasks.jsonl"
+    rows = [
+        {"id": "t0", "instruction": "解释金价", "instances": [{"input": "", "output": "金价是……"}]},
+        {"id": "t1", "instruction": "没有例子"},
+    ]
+    own.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    record, reject = Seeds(SeedsConfig(path=str(own))).records(tmp_path, 42)
+    assert (record.question, record.golden) == ("解释金价", "金价是……")
+    assert reject.line == 2

@@ -210,6 +210,6 @@ def test_sets_of_no_known_format_are_looked_for_by_their_longest_texts(tmp_path,
 
 def test_a_set_without_any_text_is_refused(tmp_path):
     file = tmp_path / "empty.json"
-    file.write_text("[[1, 2], [3]]", "utf-8")
+    file.write_text('[[1, 2], [3], ["，，，，，，！", 0]]', "utf-8")
     with pytest.raises(DataError, match="没有读出一条数据"):
         read_items([file])

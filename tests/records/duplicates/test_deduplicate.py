@@ -131,6 +131,16 @@ def test_near_questions_about_one_material_go_only_with_the_same_short_answer(ru
     assert run([about("产品", long * 2, "1"), about("产物", long, "2")], threshold=0.7).rules() == [("2", "near")]
 
 
+def test_templates_with_another_name_in_them_are_not_alike_and_shuffled_choices_are(run):
+    def row(name, answer, origin):
+        text = f"按照所给的这一份行业分类的图谱来看，{name}的上级行业再往上一级是什么行业？请写出全称。"
+        return Record(messages=(Message("user", text), Message("assistant", answer)), origin=origin)
+
+    rows = [row("水泥", "建筑材料", "1"), row("水泥制品", "非金属材料", "2"), row("水泥石", "建筑材料。", "3")]
+    assert run(rows, threshold=0.7).rules() == [("3", "near")]
+    assert run([row("水泥", "A", "1"), row("水泥类", "C", "2")], threshold=0.7).rules() == [("2", "near")]
+
+
 def test_pictures_tools_and_verdicts_tell_records_apart(run):
     plain = asked("这张图里的收益率是多少", "3%")
     records = [

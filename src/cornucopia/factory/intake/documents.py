@@ -39,6 +39,7 @@ class Documents(Intake):
     kind = "documents"
     summary = "PDF、Word、Excel、网页等文档：文本、分段材料，或其中现成的问答，出处到页和字"
     settings = DocumentsConfig
+    version = 2
     config: DocumentsConfig
 
     def inputs(self) -> list[Path]:

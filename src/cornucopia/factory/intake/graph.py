@@ -110,7 +110,7 @@ class Asker:
         said = template.say(fill(random.choice(_FORWARD), {"tails": "、".join(found)}), head, relation)
         facts = tuple((head, relation, tail) for tail in found)
         for text in _asked(template.forward, count, random):
-            asked = random.choice(_OPENINGS) + template.say(text, head, relation)
+            asked = _opened(template.say(text, head, relation), random)
             yield Question("forward", f"{head}|{relation}", asked, said, facts, tuple(found.values()))
 
     def _reverse(self, tail: str, relation: str, count: int) -> Iterator[Question]:
@@ -121,7 +121,7 @@ class Asker:
         said = template.say(fill(random.choice(_REVERSE), {"tails": "、".join(found)}), "", relation, tail)
         facts = tuple((head, relation, tail) for head in found)
         for text in _asked(template.reverse, count, random):
-            asked = random.choice(_OPENINGS) + template.say(text, "", relation, tail)
+            asked = _opened(template.say(text, "", relation, tail), random)
             yield Question("reverse", f"{tail}|{relation}", asked, said, facts, tuple(found.values()))
 
     def _check(self, head: str, relation: str, count: int) -> Iterator[Question]:
@@ -137,7 +137,7 @@ class Asker:
         shown = found if other else {tail: found[tail]}
         facts = tuple((head, relation, one) for one in shown)
         for text in _asked(template.check, count, random):
-            asked = random.choice(_OPENINGS) + template.say(text, head, relation, tail)
+            asked = _opened(template.say(text, head, relation, tail), random)
             yield Question("check", f"{head}|{relation}|{tail}", asked, said, facts, tuple(shown.values()))
 
     def _hops(self, head: str, relation: str, count: int) -> Iterator[Question]:
@@ -159,9 +159,15 @@ class Asker:
         facts += [(one, then, tail) for one, tails in ends.items() for tail in tails]
         places = [*middle.values(), *(place for tails in ends.values() for place in tails.values())]
         for text in _asked(second.forward, count, random):
-            asked = random.choice(_OPENINGS) + second.say(text, noun, then)
+            asked = _opened(second.say(text, noun, then), random)
             said = "；".join(steps) + "。"
             yield Question("hops", f"{head}|{relation}|{then}", asked, said, tuple(facts), tuple(places))
+
+
+def _opened(asked: str, random: Random) -> str:
+    """The question with a word before it, or not; a request (请说出……) takes none."""
+    opening = random.choice(_OPENINGS)
+    return opening + asked if asked.endswith("？") else asked
 
 
 def _asked(texts: Sequence[str], count: int, random: Random) -> list[str]:

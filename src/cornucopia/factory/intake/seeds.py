@@ -8,14 +8,16 @@ from pathlib import Path
 from cornucopia.core.config import option
 from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.factory.write.seeds import BUNDLED, read_seeds
+from cornucopia.records.data_files import JSON_SUFFIXES
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
+from cornucopia.records.stream import RecordStream
 
 
 class SeedsConfig(IntakeConfig):
     """Settings of the source."""
 
-    path: str = option("", "种子任务的 YAML 文件，写法见 docs/write.md；留空用自带的 64 条")
+    path: str = option("", "种子任务：YAML（写法见 docs/write.md）或 seed_tasks.jsonl 一类的数据；留空用自带的 64 条")
     domains: list[str] = option([], "只取这些领域；留空全取")
 
 
@@ -32,8 +34,10 @@ class Seeds(Intake):
 
     def records(self, folder: Path, seed: int) -> Iterator[Record | Reject]:
         """A record a task, in the file's order."""
+        (file,) = self.inputs()
+        tasks = RecordStream(file, objective="sft") if file.suffix.lower() in JSON_SUFFIXES else read_seeds(file)
         wanted = (
-            record for record in read_seeds(self.inputs()[0])
-            if not self.config.domains or record.domain in self.config.domains
+            task for task in tasks
+            if not self.config.domains or not isinstance(task, Record) or task.domain in self.config.domains
         )  # fmt: skip
         return signed(self.config, wanted)

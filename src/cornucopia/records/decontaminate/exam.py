@@ -102,7 +102,7 @@ def _plain_item(row: Reject) -> Item | None:
         elif isinstance(one, str):
             texts.append(one.strip())
     text = max(texts, key=len)
-    return Item(row.where, text, text, (), (), True) if len(text) >= _SHORTEST else None
+    return Item(row.where, text, text, (), (), True) if sum(map(str.isalnum, text)) >= _SHORTEST else None
 
 
 def as_item(record: Record) -> Item:

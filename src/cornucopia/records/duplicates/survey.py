@@ -24,8 +24,8 @@ from cornucopia.records.stage import Survey
 
 _PACKED = Struct(f"={SLOTS}I")
 _RECORDS, _CHARACTERS = 2_000, 1_000_000  # worked on at a time
-# Questions about one material that differ in a word (the product, the region) ask for different things: answers of at
-# most so many characters show it.
+# Questions that differ in a word (the product, the region, the company) ask for different things: answers of at most so
+# many characters show it. The letter of a choice shows nothing where the options may stand in another order.
 _SHORT = 40
 _SEED = 42  # of the MinHash: signatures kept on disk go on being comparable
 _ROW = np.uint64(0xD6E8FEB86659FD93)
@@ -88,7 +88,8 @@ def _survey(records: Sequence[Record], config: DeduplicateConfig) -> Survey:
     if not config.near:
         return found
     if config.scope.startswith("question"):  # a long text about which many things are asked would make them all alike
-        short = (counts[:, _CONTEXT] > 0) & (found["length"] <= _SHORT)
+        told = [bool(context) or not "".join(given).isascii() for _, context, _, given in parts]
+        short = (found["length"] <= _SHORT) & np.array(told, np.bool_)
         salts = mixed(salts + hashes[:, _CONTEXT]) + np.where(short, answer, 0)
         chosen[:, _CONTEXT] = False
     return found | _near(_only(folded, chosen), salts, config)

@@ -47,6 +47,7 @@ class Score(Stage):
     name = "score"
     summary = "打分：长度、重复、答没答、数字、合规、过时、断尾、语言、格式各 0 到 1 分，可按分数取舍"
     settings = ScoreConfig
+    version = 2
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         outcome = Outcome()

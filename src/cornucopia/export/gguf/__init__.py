@@ -1,0 +1,1 @@
+"""Export to GGUF, the one file that llama.cpp and Ollama read."""
