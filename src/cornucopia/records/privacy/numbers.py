@@ -240,11 +240,11 @@ def plates(text: str) -> Iterator[Found]:
 
 def chats(text: str) -> Iterator[Found]:
     """WeChat and QQ accounts behind their names; without a colon the account must hold a digit or _."""
-    for found in _WECHAT.finditer(text):
+    for found in _WECHAT.finditer(text) if any(char in text for char in "信vVwW") else ():
         told = re.search(r"[:是为(]|号", text[found.start() : found.start("it")])
         if (told or re.search(r"[0-9_]", found["it"])) and not _NO_ACCOUNT.match(found["it"]):
             yield Found(found.start("it"), found.end("it"), "wechat", found["it"])
-    for found in _QQ.finditer(text):
+    for found in _QQ.finditer(text) if any(char in text for char in "qQ扣鹅") else ():
         yield Found(found.start("it"), found.end("it"), "qq", found["it"])
 
 

@@ -87,7 +87,7 @@ class Redact(Stage):
                     known.setdefault(text[found.start : found.end], found)
             if not known:
                 break
-            again = _mentions(known)
+            again = _mentions(known, found_in, set(texts))
 
             def change(text: str, _: object = None, again: re.Pattern[str] | None = again) -> str:
                 spans = _with_mentions(text, found_in.get(text, []), known, again)  # noqa: B023
@@ -107,10 +107,11 @@ class Redact(Stage):
         return record
 
 
-def _mentions(known: dict[str, Found]) -> re.Pattern[str] | None:
-    """What was found by its label in one place is found in the others without it."""
+def _mentions(known: dict[str, Found], found_in: dict[str, list[Found]], texts: set[str]) -> re.Pattern[str] | None:
+    """What was found by its label in one place is found in the others without it; None where it stands in no other."""
     worth = [text for text, found in known.items() if len(text) >= (2 if found.kind == "name" else 5)]
-    if not worth:
+    places = Counter(text[found.start : found.end] for text, all_found in found_in.items() for found in all_found)
+    if all(sum(text.count(value) for text in texts) == places[value] for value in worth):
         return None
     return re.compile("|".join(map(re.escape, sorted(worth, key=len, reverse=True))))
 
