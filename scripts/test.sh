@@ -7,4 +7,4 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-python -m pytest "$@"
+python -m pytest -n logical --maxprocesses 4 --dist worksteal "$@"

@@ -75,7 +75,7 @@ class Clean(Stage):
     name = "clean"
     summary = "清洗：乱码、网页残留、广告和联系方式、客套话、列表、断句，每条规则可开关、可计数"
     settings = CleanConfig
-    version = 2
+    version = 3
 
     def __init__(self, config: CleanConfig) -> None:
         super().__init__(config)

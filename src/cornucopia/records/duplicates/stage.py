@@ -31,6 +31,7 @@ class Deduplicate(Stage):
     name = "deduplicate"
     summary = "去重：完全重复、近似重复（MinHash）、同题不同答；可与已有数据比（against）"
     settings = DeduplicateConfig
+    version = 2
     surveys = True
 
     config: DeduplicateConfig

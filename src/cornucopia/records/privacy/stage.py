@@ -50,6 +50,7 @@ class Redact(Stage):
     name = "redact"
     summary = "脱敏：身份证、银行卡、手机、邮箱、姓名等换成占位符、遮盖或假值，同一个号前后一致"
     settings = RedactConfig
+    version = 2
 
     def __init__(self, config: RedactConfig) -> None:
         super().__init__(config)
