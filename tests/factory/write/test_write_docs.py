@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 def test_every_step_is_in_it_and_every_name_in_it_is_known():
     assert all(f"## `{name}`" in TEXT and name in STAGES for name in STEPS)
     known = {field for name in STEPS for field in load(STAGES[name]).settings.model_fields}
-    known |= {"true", "false", "steps", "select", "model", "ground", "record", "shard_records", "reasoning", "span"}
+    known |= {*STAGES, "true", "false", "steps", "model", "record", "shard_records", "reasoning", "span"}
     words = set(re.findall(r"`([a-z][a-z_]+)(?:: [^`]*)?`", TEXT))
     assert not {word for word in words - known if not re.search(rf"\b{word.removeprefix('kept_')}\b", SOURCE)}
 
