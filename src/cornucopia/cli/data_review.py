@@ -85,6 +85,7 @@ def _socket(port: int) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind(("127.0.0.1", number))
+            made.listen()  # before the address is told: whoever opens it at once waits and is not refused
         except OSError:
             made.close()
             continue

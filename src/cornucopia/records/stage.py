@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from cornucopia.core.config import Config
+from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.schema import Record
 
 Survey = dict[str, NDArray[Any]]
@@ -74,6 +75,17 @@ class Context:
     def report(self) -> Path:
         """Files put here by `finish` are given to the user beside the output."""
         return self.folder / "report"
+
+    def keep(self, name: str, rows: Sequence[Any]) -> None:
+        """Write rows of this shard to its own file in `folder / name`, for `finish`; no file where there are none.
+
+        A shard that is done again leaves what it leaves now, not what it left before.
+        """
+        part = self.folder / name / f"{self.shard:06}.jsonl"
+        part.unlink(missing_ok=True)
+        if rows:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            write_jsonl(part, rows)
 
 
 class Stage(ABC):

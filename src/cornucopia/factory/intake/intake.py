@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,6 +67,16 @@ class Intake(ABC):
         """
 
 
+def under_name(record: Record, config: IntakeConfig, place: str) -> Record:
+    """The record with the id `name:place`, and what the settings say where the record does not say it itself."""
+    return record.changed(
+        id=f"{config.name}:{place}" if config.name else place,
+        domain=record.domain or config.domain,
+        licence=record.licence or config.licence,
+        as_of=record.as_of or config.as_of,
+    )
+
+
 def signed(config: IntakeConfig, items: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
     """What a source gives, with what its settings say of all its records, up to its limit.
 
@@ -78,13 +87,7 @@ def signed(config: IntakeConfig, items: Iterable[Record | Reject]) -> Iterator[R
     left = config.limit
     for item in items:
         if isinstance(item, Record):
-            item = replace(
-                item,
-                id=f"{config.name}:{item.id}" if config.name else item.id,
-                domain=item.domain or config.domain,
-                licence=item.licence or config.licence,
-                as_of=item.as_of or config.as_of,
-            )
+            item = under_name(item, config, item.id)
             left = None if left is None else left - 1
         yield item
         if left == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cornucopia.factory.intake.intake import IntakeConfig
+from cornucopia.factory.intake.intake import IntakeConfig, under_name
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
 
@@ -30,10 +30,5 @@ def under_source(record: Record, config: IntakeConfig, place: str) -> Record:
         place: line or number, of no other record of the source.
     """
     own = {} if record.id in ("", record.origin) else {SOURCE_ID: record.id}
-    return record.changed(
-        id=f"{config.name}:{place}",
-        domain=record.domain or config.domain,
-        licence=record.licence or config.licence,
-        as_of=record.as_of or config.as_of,
-        extra=record.extra | own if own else record.extra,
-    )
+    made = under_name(record, config, place)
+    return made.changed(extra=record.extra | own) if own else made

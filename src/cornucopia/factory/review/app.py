@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _HERE = Path(__file__).parent
-_LOCAL = {"127.0.0.1", "localhost", "[::1]"}
+_LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 
 class Verdict(BaseModel):
@@ -45,8 +45,8 @@ def make_app(session: Session, token: str = "") -> FastAPI:
         ConfigError: FastAPI is not installed.
     """
     try:
-        from fastapi import FastAPI, Request
-        from fastapi.responses import HTMLResponse, JSONResponse, Response
+        from fastapi import FastAPI
+        from fastapi.responses import HTMLResponse, JSONResponse
     except ImportError:
         fix = 'pip install "cornucopia-fin[page]"（在项目里：pip install -e ".[page]"）'
         raise ConfigError("审阅页需要 FastAPI 和 uvicorn", fix=fix) from None
@@ -54,20 +54,10 @@ def make_app(session: Session, token: str = "") -> FastAPI:
     page, policy = _page(token)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    async def guard(request: Request, call_next: Any) -> Response:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-        if host not in _LOCAL | {"::1"}:
-            return JSONResponse({"error": "只服务本机"}, 403)
-        if request.url.path.startswith("/api/") and request.headers.get("x-token") != token:
-            return JSONResponse({"error": "不是这一次审阅的页面，请刷新"}, 403)
-        response: Response = await call_next(request)
-        response.headers.update({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
-        return response
-
     def told(_: Any, error: Any) -> JSONResponse:
         return JSONResponse({"error": error.what if isinstance(error, CornucopiaError) else "磁盘写不进去了"}, 400)
 
-    app.middleware("http")(guard)
+    app.middleware("http")(_guard(token))
     app.add_exception_handler(CornucopiaError, told)
     app.add_exception_handler(OSError, told)
     app.get("/")(lambda: HTMLResponse(page, headers={"Content-Security-Policy": policy}))
@@ -85,6 +75,23 @@ def make_app(session: Session, token: str = "") -> FastAPI:
         return {"number": session.undo(), **session.summary()}
 
     return app
+
+
+def _guard(token: str) -> Any:
+    """What every request passes: this machine's name, and for data the token of this run."""
+    from fastapi.responses import JSONResponse
+
+    async def guard(request: Any, call_next: Any) -> Any:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        if host not in _LOCAL:
+            return JSONResponse({"error": "只服务本机"}, 403)
+        if request.url.path.startswith("/api/") and request.headers.get("x-token") != token:
+            return JSONResponse({"error": "不是这一次审阅的页面，请刷新"}, 403)
+        response = await call_next(request)
+        response.headers.update({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+        return response
+
+    return guard
 
 
 def _page(token: str) -> tuple[str, str]:

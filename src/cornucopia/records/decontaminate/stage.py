@@ -11,7 +11,7 @@ import orjson
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError
-from cornucopia.core.jsonl import write_json, write_jsonl
+from cornucopia.core.jsonl import write_json
 from cornucopia.records.data_files import data_files
 from cornucopia.records.decontaminate.contained import Index, longest_run
 from cornucopia.records.decontaminate.exam import Item, read_items, searched
@@ -65,11 +65,7 @@ class Decontaminate(Stage):
             measure = "占该题" if row["rule"] == "contained" else "相似度"
             detail = f"评测题 {row['evaluation']}，{measure} {row['similarity']:.0%}，共有「{row['shared']}」"
             outcome.dropped.append(Dropped(record, row["rule"], detail))
-        part = context.folder / _PARTS / f"{context.shard:06}.jsonl"
-        part.unlink(missing_ok=True)
-        if rows:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            write_jsonl(part, rows)
+        context.keep(_PARTS, rows)
         return outcome
 
     def finish(self, context: Context) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import orjson
 
 from cornucopia.core.errors import DataError
-from cornucopia.core.jsonl import write_jsonl
 from cornucopia.records.data_files import data_files
 from cornucopia.records.duplicates.conflicts import PARTS, answer_row, put_together
 from cornucopia.records.duplicates.decide import CLUSTERS, decide, decision_file
@@ -61,11 +60,7 @@ class Deduplicate(Stage):
             if decision and "question" in decision:
                 outcome.counts["conflict_shown"] += 1
                 conflicts.append(answer_row(record, decision))
-        part = context.folder / PARTS / f"{context.shard:05}.jsonl"
-        part.unlink(missing_ok=True)
-        if conflicts:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            write_jsonl(part, conflicts)
+        context.keep(PARTS, conflicts)
         return outcome
 
     def finish(self, context: Context) -> None:
