@@ -70,6 +70,9 @@ def test_pieces_and_replies_come_under_the_requests_own_ids():
     for n in range(5):
         live.submit(ask(f"r{n}", f"第{n}问"), NOW)
     assert live.busy == 5
+    live.step()
+    while engine.at_work < 2:
+        time.sleep(0.01)
     engine.gate.set()
     events = finish(live)
     for n in range(5):
