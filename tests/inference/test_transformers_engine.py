@@ -15,9 +15,11 @@ REQUESTS = [Request(f"r{i}", Record(messages=(Message("user", q),))) for i, q in
 SHORT = Sampling(max_new_tokens=20)
 
 
-@pytest.fixture(scope="module")
-def engine(tiny):
-    return open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
+@pytest.fixture(scope="module", params=["slots", "padded"])
+def engine(tiny, request):
+    engine = open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
+    engine.shared.fast = request.param == "slots"
+    return engine
 
 
 def answers(engine, sampling=SHORT, requests=REQUESTS):
@@ -154,6 +156,7 @@ def test_streamed_pieces_are_the_answer(engine):
 
 
 def test_memory_that_runs_out_halves_the_batch(engine, monkeypatch):
+    monkeypatch.setattr(engine.shared, "fast", False)
     expected, forward, sizes = texts(engine), engine.shared.forward, []
 
     def cramped(adapter, **inputs):
@@ -168,6 +171,7 @@ def test_memory_that_runs_out_halves_the_batch(engine, monkeypatch):
 
 
 def test_a_row_that_fails_spoils_no_other(engine, monkeypatch):
+    monkeypatch.setattr(engine.shared, "fast", False)
     expected, forward = texts(engine), engine.shared.forward
     bad = encode_prompt(REQUESTS[3].record, engine.template, engine.tokenizer)
 
@@ -207,7 +211,8 @@ def test_a_planned_group_given_alone_is_that_group_again(engine):
 
 def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkeypatch):
     """Transformers 5.24 renamed the argument; without our loop answers come several times slower."""
-    assert engine._steps(engine._settled(SHORT))
+    monkeypatch.setattr(engine.shared, "fast", False)
+    assert engine.batch_kind(engine._settled(SHORT))[0] == "padded"
     expected, shared = texts(engine), engine.shared
     forward, name = shared.base.forward, shared.cache_name
     other = "cache" if name == "past_key_values" else "past_key_values"
@@ -219,4 +224,4 @@ def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkey
     monkeypatch.setattr(shared.base, "forward", renamed)
     monkeypatch.setattr(shared, "accepts", (shared.accepts - {name}) | {other})
     monkeypatch.setattr(shared, "cache_name", other)
-    assert engine._steps(engine._settled(SHORT)) and texts(engine) == expected
+    assert engine.batch_kind(engine._settled(SHORT))[0] == "padded" and texts(engine) == expected

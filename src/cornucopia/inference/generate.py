@@ -9,12 +9,13 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
 from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
+from cornucopia.inference.text import StopFinder
 from cornucopia.models.load import DEFAULT_NEW_TOKENS
 
 
@@ -40,27 +41,52 @@ class Settings:
     warpers: tuple[Any, ...] = ()
 
 
-@dataclass
-class Row:
-    """One question in work: `prompt` and `tokens` are ids, `limit` the most new tokens it may get.
+class Scored(NamedTuple):
+    """What a chosen token's place looked like: its log-probability, and the likeliest tokens with theirs."""
 
-    `cut` says that the prompt was shortened to fit the context.
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
+@dataclass(eq=False)
+class Row:
+    """One question in work.
+
+    Args:
+        id: the request's.
+        prompt: token ids.
+        limit: most new tokens it may get.
+        settings: how its tokens are chosen.
+        adapter: by which it is answered; None for the base.
+        stops: finds the settings' stop texts in what was written.
+        cut: whether the prompt was shortened to fit the context.
+        top: how many of the likeliest tokens are told at each place; None when no log-probabilities are wanted.
+        tokens: what was answered so far.
+        scored: of each of `tokens`, where wanted.
+        finish: why it ended; None while it goes on.
+        error: Chinese message when `finish` is "error".
+        seconds: its share of the work's wall time.
+        random: its own random numbers.
     """
 
     id: str
     prompt: list[int]
     limit: int
+    settings: Settings
+    adapter: str | None = None
+    stops: StopFinder | None = None
     cut: bool = False
+    top: int | None = None
     tokens: list[int] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)
     finish: FinishReason | None = None
+    error: str = ""
     seconds: float = 0.0
-    random: torch.Generator | None = None
+    random: torch.Generator = field(default_factory=torch.Generator)
 
-    def restart(self, seed: int) -> None:
-        """Forget what was answered and set the row's own random numbers back to their beginning."""
-        digest = hashlib.sha256(repr((seed, self.prompt)).encode()).digest()
-        self.tokens, self.finish = [], None
-        self.random = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(repr((self.settings.seed, self.prompt)).encode()).digest()
+        self.random.manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def settle(sampling: Sampling, defaults: Any, eos: frozenset[int], stop: Sequence[str]) -> Settings:
@@ -182,8 +208,7 @@ def _generate(model: Any, rows: Sequence[Row], settings: Settings, device: Any) 
     ids, mask = pad_left([row.prompt for row in rows], device)
     begun = time.perf_counter()
     with torch.inference_mode(), torch.random.fork_rng():
-        if rows[0].random is not None:
-            torch.manual_seed(rows[0].random.initial_seed())
+        torch.manual_seed(rows[0].random.initial_seed())
         inputs: dict[str, Any] = {"attention_mask": mask}
         if has_prefix(model):
             ids = behind_filler(model, ids)

@@ -6,27 +6,31 @@ the terminal are unknown here.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import CornucopiaError
-from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
-from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.core.errors import CornucopiaError, DataError, ModelError
+from cornucopia.inference.engine import Engine, Limits, Live, Reply, Request, Sampling, Score, TokenSpan
+from cornucopia.inference.generate import Row, Settings, model_pads, plan, settle
 from cornucopia.inference.growing_cache import growing_cache
-from cornucopia.inference.running_batch import Batch, run
+from cornucopia.inference.local_live import LocalLive
+from cornucopia.inference.running_batch import PaddedBatch, RunningBatch, SearchBatch
+from cornucopia.inference.scheduler import Scheduler
 from cornucopia.inference.scoring import answer_span, score_spans
-from cornucopia.inference.shared_model import SharedModel, free_memory
-from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, mark_thoughts
+from cornucopia.inference.shared_model import SharedModel
+from cornucopia.inference.slot_batch import SlotBatch
+from cornucopia.inference.text import HALF, StopFinder, decode, first_stop
 from cornucopia.records.schema import Record
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
 from cornucopia.tokens.segments import Template
 
 MOST = 64  # rows of a batch
+BatchKind = tuple[Literal["slots", "padded", "search"], str | None]  # the adapter where it is one's alone
 ROUNDS = 4  # batches answered as one group, rows of the later ones entering as places become free
 
 
@@ -54,8 +58,13 @@ class TransformersEngine(Engine):
         settings = self._settled(sampling)
         rows, failed = self._rows(requests, settings)
         yield from failed
+        kind = self.batch_kind(settings)
         for group in self._groups(rows, settings):
-            yield from self._answer(group, settings, self._most())
+            line = Scheduler(self.open_batch(kind))  # of its own, so that a group given alone computes the same
+            for row in group:
+                line.add(row)
+            while line.busy:
+                yield from [self.reply(row) for row in line.step() if row.finish is not None]
 
     def plan(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Request]]:
         """The requests in the groups that `generate` works on together; a group given alone stays that group.
@@ -69,42 +78,29 @@ class TransformersEngine(Engine):
 
     def _groups(self, rows: Sequence[Row], settings: Settings) -> list[list[Row]]:
         batches = plan(rows, self.batch_tokens, settings.num_beams, self._most())
-        rounds = ROUNDS if self._steps(settings) else 1
+        rounds = 1 if self.batch_kind(settings)[0] == "search" else ROUNDS
         return [list(chain(*batches[start : start + rounds])) for start in range(0, len(batches), rounds)]
 
     def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
         """Pieces of one answer as they are made, of what is thought before it as Thought; returns the whole Reply."""
-        settings = self._settled(sampling)
-        row = self._row(Request("stream", record), settings)
-        row.restart(settings.seed)
-        if not self._steps(settings):
-            self._search([row], settings)
-            reply = self._reply(row, settings)
-            yield reply.answer
-            return reply
-        yield from mark_thoughts(self._pieces(row, settings), opened=self._opened(row))
-        return self._reply(row, settings)
+        live, request = self.live(), Request("stream", record)
+        self.row(request, sampling)  # what cannot be asked is an error here, not a reply
+        live.submit(request, sampling)
+        while True:
+            for event in live.step():
+                if event.piece:
+                    yield event.piece
+                if event.reply is not None:
+                    if event.reply.finish_reason == "error":
+                        raise ModelError("没有回答", found=event.reply.error)
+                    return event.reply
 
-    def _pieces(self, row: Row, settings: Settings) -> Iterator[str]:
-        """All that is written, as it is made."""
-        text, begun = TextStream(self.tokenizer, settings.stop), False
-        batch = self._batch(settings)
-        while row.finish is None:
-            batch.step() if row.tokens else batch.admit([row])
-            if row.tokens[-1] in settings.eos:
-                break
-            piece = text.feed(row.tokens[-1])
-            piece = piece if begun else piece.lstrip()
-            begun = begun or bool(piece)
-            if piece:
-                yield piece
-            if text.stopped:
-                break
-        rest = text.end()
-        if rest := rest if begun else rest.strip():
-            yield rest
+    def live(self) -> Live:
+        """See Engine; it serves all engines of this model."""
+        return LocalLive(self)
 
-    def _opened(self, row: Row) -> bool:
+    def opens_thought(self, row: Row) -> bool:
+        """Whether the prompt has opened a block of thought."""
         return opens_block(self.tokenizer.decode(row.prompt[-8:]))
 
     def score(self, items: Sequence[Record | TokenSpan]) -> list[Score]:
@@ -125,7 +121,7 @@ class TransformersEngine(Engine):
 
     def limits(self) -> Limits:
         """A local model scores and streams; tools and pictures it is not shown."""
-        return Limits(self.context(), self._most(), scores=True, streams=True)
+        return Limits(self.context(), self._most(), scores=True, streams=True, logprobs=True, tokens=True)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -179,84 +175,68 @@ class TransformersEngine(Engine):
             warn(f"{cut} 个问题超过模型的上下文长度（{self.context()} 个词元），已截短材料或更早的对话")
         return rows, failed
 
+    def row(self, request: Request, sampling: Sampling) -> Row:
+        """A request as the running batch takes it.
+
+        Raises:
+            CornucopiaError: it does not fit the context.
+        """
+        return self._row(request, self._settled(sampling))
+
     def _row(self, request: Request, settings: Settings) -> Row:
-        context = self.context()
-        if context is None:
-            return Row(
-                request.id, encode_prompt(request.record, self.template, self.tokenizer), settings.max_new_tokens
-            )
-        most = context - _reserve(settings, context)
+        context, stops = self.context(), StopFinder(self.tokenizer, settings.stop)
+        most = None if context is None else context - _reserve(settings, context)
+        prompt, whole = self._prompt(request, most)
+        limit = settings.max_new_tokens if context is None else min(settings.max_new_tokens, context - len(prompt))
+        return Row(request.id, prompt, limit, settings, self.adapter, stops, cut=len(prompt) < whole)
+
+    def _prompt(self, request: Request, most: int | None) -> tuple[list[int], int]:
+        """Token ids of at most `most`, and how many they were before anything was cut."""
+        if request.ids:
+            if most is not None and len(request.ids) > most:
+                raise DataError(
+                    f"提示有 {len(request.ids)} 个词元，超过模型能容的 {most} 个", where=request.id, fix="缩短它"
+                )
+            return list(request.ids), len(request.ids)
         whole = encode_prompt(request.record, self.template, self.tokenizer)
-        prompt = whole if len(whole) <= most else encode_prompt(request.record, self.template, self.tokenizer, most)
-        return Row(
-            request.id, prompt, min(settings.max_new_tokens, context - len(prompt)), cut=len(prompt) < len(whole)
-        )
-
-    def _answer(self, rows: list[Row], settings: Settings, most: int) -> Iterator[Reply]:
-        """Answer one group. Rows at work when something fails (most often memory) are tried in halves, down to one."""
-        for row in rows:
-            row.restart(settings.seed)
-        queue = deque(rows)
-        while queue:
-            at_work: list[Row] = []
-            try:
-                for row in self._decode(queue, settings, most, at_work):
-                    yield self._reply(row, settings)
-                return
-            except Exception as error:  # a model may raise anything; rows that are not to blame must be answered
-                problem, short = _problem(error), _is_short(error)
-                stuck = [row for row in at_work if row.finish is None]
-                if not stuck:
-                    raise
-            free_memory()
-            if len(stuck) == 1:
-                yield Reply(stuck[0].id, "", "error", prompt_tokens=len(stuck[0].prompt), error=problem)
-                continue
-            half = (len(stuck) + 1) // 2
-            most = half if short else most
-            for part in (stuck[:half], stuck[half:]):
-                yield from self._answer(part, settings, len(part))
-
-    def _decode(self, queue: deque[Row], settings: Settings, most: int, at_work: list[Row]) -> Iterator[Row]:
-        """Finished rows until the queue is empty; when it fails, `at_work` holds the rows that were being answered."""
-        if not self._steps(settings):
-            at_work[:] = queue
-            queue.clear()
-            self._search(at_work, settings)
-            yield from at_work
-            return
-        batch = self._batch(settings)
-        try:
-            yield from run(batch, queue, self.batch_tokens, most)
-        finally:
-            at_work[:] = batch.rows
-
-    def _search(self, rows: list[Row], settings: Settings) -> None:
-        with self.shared.lock:
-            beam_search(self.shared.use(self.adapter), rows, settings, self.shared.device)
+        if most is None or len(whole) <= most:
+            return whole, len(whole)
+        return encode_prompt(request.record, self.template, self.tokenizer, most), len(whole)
 
     def _forward(self, **inputs: Any) -> Any:
         return self.shared.forward(self.adapter, **inputs)
 
-    def _batch(self, settings: Settings) -> Batch:
-        config = self.shared.base.config
-        stops = StopFinder(self.tokenizer, settings.stop)
-        return Batch(self._forward, settings, stops, lambda: growing_cache(config), self.shared.device)
+    def batch_kind(self, settings: Settings) -> BatchKind:
+        """Which running batch answers with these settings: the decoder's, the model's own forward, or `generate`."""
+        caches = model_pads(self.shared.base) and self.shared.cache_name is not None
+        if settings.num_beams > 1 or not caches or self.shared.learns_prompt(self.adapter):
+            return "search", self.adapter
+        return ("padded", self.adapter) if self.shared.decoder(self.adapter) is None else ("slots", None)
 
-    def _reply(self, row: Row, settings: Settings) -> Reply:
+    def open_batch(self, kind: BatchKind, *, at_once: bool = False) -> RunningBatch:
+        """A new, empty one; `at_once`: rows enter as soon as there is a place (see PaddedBatch)."""
+        shared = self.shared
+        if kind[0] == "search":
+            return SearchBatch(shared.lock, partial(shared.use, self.adapter), shared.device, self._most())
+        if kind[0] == "padded" or (decoder := shared.decoder(self.adapter)) is None:
+            new_cache = partial(growing_cache, shared.base.config)
+            most, budget = self._most(), self.batch_tokens
+            return PaddedBatch(self._forward, new_cache, shared.device, budget, most, at_once=at_once)
+        return SlotBatch(decoder, shared.stacks, self.batch_tokens, self._most())
+
+    def reply(self, row: Row) -> Reply:
+        """The answer of a finished row."""
+        if row.finish == "error":
+            return Reply(row.id, "", "error", prompt_tokens=len(row.prompt), error=row.error)
+        settings = row.settings
         tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
         text = decode(self.tokenizer, tokens)
         at = first_stop(text, settings.stop)
         text = (text if at < 0 else text[:at]).strip()
         finish = "stop" if at >= 0 else row.finish or "stop"
         # An answer cut at its limit may end in half a character.
-        thought, answer = split_reasoning(text.rstrip(HALF), opened=self._opened(row))
+        thought, answer = split_reasoning(text.rstrip(HALF), opened=self.opens_thought(row))
         return Reply(row.id, answer, finish, len(row.prompt), len(row.tokens), row.seconds, reasoning=thought)
-
-    def _steps(self, settings: Settings) -> bool:
-        """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""
-        caches = model_pads(self.shared.base) and self.shared.cache_name is not None
-        return settings.num_beams == 1 and caches and not self.shared.learns_prompt(self.adapter)
 
     def _most(self) -> int:
         return MOST if model_pads(self.shared.base) else 1
@@ -273,16 +253,3 @@ class TransformersEngine(Engine):
 def _reserve(settings: Settings, context: int) -> int:
     """Tokens of the context kept free for the answer: those it may have, but never more than a quarter."""
     return max(1, min(settings.max_new_tokens, context // 4))
-
-
-def _is_short(error: Exception) -> bool:
-    """Whether memory ran out."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
-def _problem(error: Exception) -> str:
-    if _is_short(error):
-        return "内存不够，单独一条也放不下：减小 --max-new-tokens，或用 --bits 4"
-    return f"生成失败：{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")
