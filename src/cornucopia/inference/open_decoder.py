@@ -54,7 +54,7 @@ def check(decoder: Decoder, forward: Callable[..., Any], stacks: LoraStacks | No
     """
     vocabulary = decoder.weight.shape[0]
     ids = torch.randint(min(5, vocabulary - 1), vocabulary, (17,), generator=torch.Generator().manual_seed(7)).tolist()
-    slots = Slots(decoder.count, decoder.shape, decoder.weight, 0, 32)
+    slots = Slots(decoder.count, decoder.shape, decoder.weight, budget=0, most=2, longest=32)
     slot, got = slots.enter(ids, len(ids), adapter or None), []
     other = slots.enter(ids, len(ids), adapter or None)  # a second row, so that slots and rows are not the same by luck
     for begin, end in ((0, 11), (11, 12), (12, 13), (13, 17)):
@@ -80,7 +80,13 @@ def _take(model: Any) -> Decoder:
     heads = (config.num_attention_heads, config.num_key_value_heads, size)
     longest = getattr(config, "max_position_embeddings", None) or UNKNOWN
     layers = [_layer(layer) for layer in inner.layers]
-    return Decoder(inner.embed_tokens, layers, inner.norm, model.lm_head, rotary, heads, longest)
+    if hasattr(inner.embed_tokens, "base_layer") or type(inner.embed_tokens) is not torch.nn.Embedding:
+        raise Unfit("词表层被换过")
+    tied = model.lm_head.weight is inner.embed_tokens.weight
+    head = Map([_plain(model.lm_head)])
+    if tied:
+        inner.embed_tokens.weight = head.modules[0].weight
+    return Decoder(inner.embed_tokens, layers, inner.norm, head, rotary, heads, longest)
 
 
 def _layer(layer: Any) -> Layer:

@@ -33,7 +33,9 @@ class SlotBatch(RunningBatch):
 
     def __init__(self, decoder: Decoder, stacks: Callable[[set[str]], LoraStacks], budget: int, most: int) -> None:
         self._decoder, self._stacks, self.most = decoder, stacks, most
-        self._slots = Slots(decoder.count, decoder.shape, decoder.weight, budget, decoder.longest)
+        self._slots = Slots(
+            decoder.count, decoder.shape, decoder.weight, budget=budget, most=most, longest=decoder.longest
+        )
         self._at: dict[Row, Slot] = {}
         self.rows: list[Row] = []
 

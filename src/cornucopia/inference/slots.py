@@ -8,10 +8,12 @@ Shapes: S slots, G key heads, W tokens of a slot, D width of a head.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy
 import torch
 
 WIDTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
@@ -50,12 +52,12 @@ class Pool:
         self.slots: list[Slot] = []
 
     def grow(self, most: int) -> None:
-        """Make more slots, twice as many, but at most `most`."""
-        count = min(most, max(FIRST, 2 * len(self.slots)))
+        """Make more slots, at most `most`; all at once where memory is only taken as it is written."""
+        at_once = self.keys[0].device.type == "cpu"
+        count = most if at_once else min(most, max(FIRST, 2 * len(self.slots)))
         for tensors in (self.keys, self.values):
             for layer, old in enumerate(tensors):
-                # Zeros, for what lies behind a row's end is multiplied by a probability of zero, and NaN x 0 is NaN.
-                tensors[layer] = old.new_zeros(count, *old.shape[1:])
+                tensors[layer] = _zeros((count, *old.shape[1:]), old)
                 tensors[layer][: len(old)] = old
         self.slots += [Slot(self, index) for index in range(len(self.slots), count)]
 
@@ -74,11 +76,14 @@ class Slots:
         shape: (G, D).
         like: a tensor of the type and on the device that keys and values get.
         budget: most tokens of the slots that are taken.
+        most: most rows at a time.
         longest: most tokens of a row.
     """
 
-    def __init__(self, layers: int, shape: tuple[int, int], like: torch.Tensor, budget: int, longest: int) -> None:
-        self._layers, self._shape, self._like, self.budget = layers, shape, like, budget
+    def __init__(
+        self, layers: int, shape: tuple[int, int], like: torch.Tensor, *, budget: int, most: int, longest: int
+    ) -> None:
+        self._layers, self._shape, self._like, self.budget, self._most = layers, shape, like, budget, most
         self._widths = [width for width in WIDTHS if width < longest] + [longest]
         self.pools: dict[int, Pool] = {}
         self._clock = 0
@@ -106,7 +111,7 @@ class Slots:
         source, known = self._best(prompt, adapter)
         free = [slot for slot in pool.slots if not slot.taken]
         if not free:
-            pool.grow(max(len(pool.slots) + 1, self.budget // width))
+            pool.grow(max(len(pool.slots) + 1, min(self._most, self.budget // width)))
             free = [slot for slot in pool.slots if not slot.taken]
         # Its own content is of most use to it; else the emptiest, then the one left longest ago.
         slot = source if source in free else min(free, key=lambda one: (bool(one.held), one.used, one.index))
@@ -149,6 +154,16 @@ class Slots:
         """Give back the pools in which no row is, once all pools together hold more than the budget."""
         if sum(pool.width * len(pool.slots) for pool in self.pools.values()) >= self.budget:
             self.pools = {width: pool for width, pool in self.pools.items() if any(slot.taken for slot in pool.slots)}
+
+
+def _zeros(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """Zeros, for what lies behind a row's end is multiplied by a probability of zero, and NaN x 0 is NaN.
+
+    On CPU they are pages that the system makes when they are first written; torch would write them all.
+    """
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(numpy.zeros(math.prod(shape) * like.itemsize, numpy.uint8)).view(like.dtype).view(shape)
 
 
 def common(first: Sequence[int], second: Sequence[int], most: int) -> int:
