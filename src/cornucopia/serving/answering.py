@@ -146,4 +146,6 @@ def too_long(engine: Any, record: Record, sampling: Any) -> str:
     if limit is None or sum(len(m.content) + len(m.reasoning) for m in record.messages) * 4 + 200 < limit:
         return ""
     length = engine.prompt_length(record)
-    return f"{LONG}：{length} 个词元，这个模型的提示最多 {limit} 个；缩短对话，或调小 max_tokens" if length > limit else ""
+    return (
+        f"{LONG}：{length} 个词元，这个模型的提示最多 {limit} 个；缩短对话，或调小 max_tokens" if length > limit else ""
+    )

@@ -97,11 +97,11 @@ class ChatStream:
         return "".join(part for piece in pieces for part in self._of(piece))
 
     def _of(self, piece: Piece) -> list[str]:
-        told = {"logprobs": {"content": likely(piece.tokens)}} if self._ask.logprobs is not None else {}
+        told: dict[str, Any] = {"logprobs": {"content": likely(piece.tokens)}} if self._ask.logprobs is not None else {}
         delta = {"reasoning_content" if piece.thought else "content": piece.text} if piece.text else {}
         if self._ask.forced:
             delta = {}  # the call is told whole, when it is whole
-        parts = [self._chunk(piece.index, delta, **told)] if delta or piece.tokens and told else []
+        parts = [self._chunk(piece.index, delta, **told)] if delta or (piece.tokens and told) else []
         if piece.reply is not None:
             reply = called(self._ask, piece.reply)
             calls = [{"index": number, **call_dict(call)} for number, call in enumerate(reply.tool_calls)]

@@ -60,7 +60,7 @@ class ServeSettings(Config):
     """A server; the command line of `cornucopia serve`, and its YAML."""
 
     model: list[str] = option(
-        [], "对外的模型，可写多次：名字=基座、名字=基座+适配器、名字=文件.gguf、名字=https://地址/v1#模型；默认内置的 nano",
+        [], "对外的模型，可写多次：名字=基座、名字=基座+适配器、名字=文件.gguf、名字=https://地址/v1#模型；默认 nano",
         aliases=("m", "base", "base_model"), split="never",
     )  # fmt: skip
     models: list[ServedModel] = option([], "YAML 里的模型表；命令行请用 --model")
@@ -127,10 +127,10 @@ class ServeSettings(Config):
     def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
         """See Config; a model's path that is not in the current folder is also looked for beside the file."""
         settings = super().load(path, overrides)
-        for model in settings.models if path else []:
+        for model in settings.models:
             for name in ("base", "adapter", "template"):
                 given = getattr(model, name)
-                beside = Path(path).parent / given if given and "://" not in given else None
+                beside = Path(path).parent / given if path and given and "://" not in given else None
                 if beside is not None and not Path(given).exists() and beside.exists():
                     setattr(model, name, str(beside))
         return settings

@@ -147,7 +147,9 @@ class Shelf:
     async def _make_room(self, group: _Group) -> None:
         """Let idle models go, the one that was idle longest first, until this one fits; wait where all are busy."""
         deadline = time.monotonic() + self._timeout
-        while (used := sum(other.size for other in self._distinct() if other.served)) and used + group.size > self._room:
+        while (
+            used := sum(other.size for other in self._distinct() if other.served)
+        ) and used + group.size > self._room:
             idle = [other for other in self._distinct() if other.served and not other.users]
             if idle:
                 await self._unload(min(idle, key=lambda other: other.last))

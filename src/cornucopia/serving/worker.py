@@ -126,7 +126,9 @@ class Worker:
 
     def _fail_all(self) -> None:
         for id in self._sinks:
-            self._deliver([Event(id, reply=Reply(id, "", "error", error="服务器内部出错，请再试一次", failure="service"))])
+            self._deliver(
+                [Event(id, reply=Reply(id, "", "error", error="服务器内部出错，请再试一次", failure="service"))]
+            )
 
     def _post(self, events: list[Event]) -> None:
         if not self._loop.is_closed():
