@@ -187,7 +187,10 @@ class TransformersEngine(Engine):
 
     def _row(self, request: Request, settings: Settings) -> Row:
         context, record = self.context(), request.record
-        offer = {"tools": record.tools, "earlier": sum(len(turn.tool_calls) for turn in record.messages)}
+        offer: dict[str, Any] = {
+            "tools": record.tools,
+            "earlier": sum(len(turn.tool_calls) for turn in record.messages),
+        }
         if context is None:
             prompt = encode_prompt(record, self.template, self.tokenizer)
             return Row(request.id, prompt, settings.max_new_tokens, **offer)
