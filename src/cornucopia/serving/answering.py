@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from cornucopia.inference.request import Event, Reply, Request, Token
@@ -74,7 +75,7 @@ class Answering:
             request = Request(f"{self.id}-{index}", record, ids)
             sampling = ask.sampling.model_copy(update={"seed": ask.sampling.seed + index % ask.n})
             self._open[request.id] = index
-            check = (lambda: "") if ids else (lambda: too_long(engine, record, sampling))
+            check = (lambda: "") if ids else partial(too_long, engine, record, sampling)
             self.served.worker.submit(
                 request, sampling, self._events, engine=engine, logprobs=ask.logprobs, check=check
             )
