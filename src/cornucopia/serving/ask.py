@@ -70,8 +70,8 @@ def read_chat(body: Mapping[str, Any], common: Sampling, limits: Limits) -> Ask:
     Raises:
         Problem: something in it is wrong, or the engine cannot do it.
     """
-    likely = _integer(body, "top_logprobs", 0, 0, MOST_LIKELY)
-    logprobs = likely if _switch(body, "logprobs") else None
+    likely = integer(body, "top_logprobs", 0, 0, MOST_LIKELY)
+    logprobs = likely if switch(body, "logprobs") else None
     if likely and logprobs is None:
         raise Problem(400, "top_logprobs 要和 logprobs: true 一起用", param="top_logprobs")
     record = _conversation(body)
@@ -87,7 +87,7 @@ def read_chat(body: Mapping[str, Any], common: Sampling, limits: Limits) -> Ask:
     ask = Ask(
         replace(record, tools=() if choice == "none" else tuple(tools)),
         sampling.model_copy(update={"json_schema": schema}) if schema else sampling,
-        _integer(body, "n", 1, 1, MOST_ANSWERS), _switch(body, "stream"), wants_usage(body), logprobs, forced,
+        integer(body, "n", 1, 1, MOST_ANSWERS), switch(body, "stream"), wants_usage(body), logprobs, forced,
     )  # fmt: skip
     return _possible(ask, limits)
 
@@ -198,10 +198,15 @@ def wants_usage(body: Mapping[str, Any]) -> bool:
         return False
     if not isinstance(options, dict):
         raise Problem(400, "stream_options 应是对象", param="stream_options")
-    return _switch(options, "include_usage")
+    return switch(options, "include_usage")
 
 
-def _integer(body: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+def integer(body: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The whole number under a name.
+
+    Raises:
+        Problem: it is none, or out of bounds.
+    """
     value = body.get(name)
     if value is None:
         return default
@@ -210,7 +215,12 @@ def _integer(body: Mapping[str, Any], name: str, default: int, least: int, most:
     return value
 
 
-def _switch(body: Mapping[str, Any], name: str) -> bool:
+def switch(body: Mapping[str, Any], name: str) -> bool:
+    """Whether something is asked for.
+
+    Raises:
+        Problem: neither true nor false stands there.
+    """
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
         raise Problem(400, f"{name} 应为 true 或 false", param=name)
