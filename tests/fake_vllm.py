@@ -14,6 +14,13 @@ from pathlib import Path
 COUNT = 6
 
 
+def _ids(text):
+    """The tokens of a text in the tests' byte-level tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(sys.argv[2])(text, add_special_tokens=False).input_ids
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/health":
@@ -34,20 +41,23 @@ class Handler(BaseHTTPRequestHandler):
         if body["model"] != "base":
             tokens = tokens[:2]
         if body.get("stream"):
-            return self._stream(tokens)
+            return self._stream()
         choice = {"text": "-", "token_ids": [*tokens, 2], "finish_reason": "stop"}
         if "prompt_logprobs" in body:
             told = {place: {str(token): {"logprob": -float(place), "rank": place}} for place, token in enumerate(ids)}
             choice["prompt_logprobs"] = [None, *(told[place] for place in range(1, len(ids)))]
         return self._send(200, {"choices": [choice], "usage": {"completion_tokens": len(tokens) + 1}})
 
-    def _stream(self, tokens):
+    def _stream(self):
         self.send_response(200)
         self.end_headers()
         for piece in ("<thi", "nk>想", "</think>", "好", "的"):
-            self.wfile.write(f"data: {json.dumps({'choices': [{'text': piece}]})}\n\n".encode())
-        usage = {"choices": [{"text": "", "finish_reason": "length"}], "usage": {"completion_tokens": len(tokens)}}
-        self.wfile.write(f"data: {json.dumps(usage)}\n\ndata: [DONE]\n\n".encode())
+            self.wfile.write(
+                f"data: {json.dumps({'choices': [{'text': piece, 'token_ids': _ids(piece)}]})}\n\n".encode()
+            )
+        self.wfile.write(
+            b'data: {"choices": [{"text": "", "token_ids": [], "finish_reason": "length"}]}\n\ndata: [DONE]\n\n'
+        )
 
     def _send(self, status, content):
         data = json.dumps(content).encode()

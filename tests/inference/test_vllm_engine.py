@@ -107,7 +107,7 @@ def test_it_streams_thoughts_apart_and_scores_given_tokens(tiny, log):
             break
     assert "".join(p for p in pieces if isinstance(p, Thought)) == "想" == reply.reasoning
     assert "".join(p for p in pieces if not isinstance(p, Thought)) == "好的" == reply.answer
-    assert reply.finish_reason == "length" and reply.completion_tokens == 5
+    assert reply.finish_reason == "length" and reply.completion_tokens == 24
     scores = engine.score([TokenSpan([1, 5, 6, 7], 1, 3), TokenSpan((), 0, 0)])
     assert scores[0].nats == 3 and scores[0].greedy == (True, False) and scores[1].tokens == 0
     engine.close()

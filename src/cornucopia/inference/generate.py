@@ -44,13 +44,16 @@ class Settings:
 class Row:
     """One question in work: `prompt` and `tokens` are ids, `limit` the most new tokens it may get.
 
-    `cut` says that the prompt was shortened to fit the context.
+    `cut` says that the prompt was shortened to fit the context; `tools` are those on offer, `earlier` the calls already
+    made in the conversation.
     """
 
     id: str
     prompt: list[int]
     limit: int
     cut: bool = False
+    tools: tuple[dict[str, Any], ...] = ()
+    earlier: int = 0
     tokens: list[int] = field(default_factory=list)
     finish: FinishReason | None = None
     seconds: float = 0.0

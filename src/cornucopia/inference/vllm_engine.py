@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -21,13 +22,34 @@ from cornucopia.inference.engine import Engine, FinishReason, Limits, Reply, Req
 from cornucopia.inference.event_stream import events
 from cornucopia.inference.generate import Settings, settle
 from cornucopia.inference.scoring import answer_span
-from cornucopia.inference.text import HALF, decode, first_stop, mark_thoughts
+from cornucopia.inference.text import HALF, TextStream, decode, first_stop, hold_calls, mark_thoughts
 from cornucopia.models.spec import ResolvedModel
-from cornucopia.records.schema import Record
+from cornucopia.records.schema import Record, ToolCall
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
+from cornucopia.tokens.tool_calls import ToolCallReader
 
 MOST = 256  # requests that are under way at a time; vLLM makes its own batches of them
+
+
+@dataclass
+class _Written:
+    """Tokens of an answer as they came, and why it ended."""
+
+    tokens: list[int] = field(default_factory=list)
+    finish: str = "stop"
+
+    def add(self, choice: dict[str, Any]) -> None:
+        """One choice of an answer, or a piece of it.
+
+        Raises:
+            ModelError: a server that tells no tokens: vLLM before 0.10.2.
+        """
+        tokens = choice.get("token_ids")
+        if tokens is None and choice.get("text"):
+            raise ModelError("这个 vLLM 不给出词元编号", fix="pip install -U 'vllm>=0.10.2'")
+        self.tokens += tokens or []
+        self.finish = choice.get("finish_reason") or self.finish
 
 
 class VllmEngine(Engine):
@@ -89,13 +111,33 @@ class VllmEngine(Engine):
             ModelError: the server refuses or has ended.
         """
         settings, begun = self._settled(sampling), time.monotonic()
-        prompt = self._prompt(record, settings)
-        end: dict[str, Any] = {"text": "", "finish": "stop", "tokens": 0}
+        prompt, written = self._prompt(record, settings), _Written()
         body = self._body(prompt, settings) | {"stream": True, "stream_options": {"include_usage": True}}
-        yield from mark_thoughts(self._pieces(body, end), opened=self._opened(prompt))
-        return self._reply("stream", prompt, end["text"], end["finish"], end["tokens"], begun, settings)
+        pieces = self._pieces(
+            self._choices(body, written), TextStream(self.tokenizer, settings.stop, self._marks(record))
+        )
+        thoughts = mark_thoughts(pieces, opened=self._opened(prompt))
+        yield from hold_calls(thoughts, self._reader(record), record.tools)
+        return self._reply("stream", record, prompt, written, settings, time.monotonic() - begun)
 
-    def _pieces(self, body: dict[str, Any], end: dict[str, Any]) -> Iterator[str]:
+    def _pieces(self, tokens: Iterator[int], text: TextStream) -> Iterator[str]:
+        """All that is written, as it is made."""
+        begun = False
+        for token in tokens:
+            piece = text.feed(token)
+            piece = piece if begun else piece.lstrip()
+            begun = begun or bool(piece)
+            if piece:
+                yield piece
+            if text.stopped:
+                break
+        rest = text.end()
+        if rest := rest if begun else rest.strip():
+            yield rest
+
+    def _choices(self, body: dict[str, Any], written: _Written) -> Iterator[int]:
+        """The tokens of a streamed answer, its end of sequence left out."""
+        ends = set(body["stop_token_ids"])
         with self.server.asking(), self.server.client.stream("POST", "/v1/completions", json=body) as response:
             if response.is_error:
                 response.read()
@@ -104,13 +146,8 @@ class VllmEngine(Engine):
                 if "error" in event:
                     raise ModelError("vLLM 的回答中断", found=str(event["error"])[:300], fix="再问一次")
                 for choice in event.get("choices") or []:
-                    piece = choice.get("text") or ""
-                    piece = piece if end["text"] else piece.lstrip()
-                    end["text"] += piece
-                    end["finish"] = choice.get("finish_reason") or end["finish"]
-                    if piece:
-                        yield piece
-                end["tokens"] = (event.get("usage") or {}).get("completion_tokens") or end["tokens"]
+                    written.add(choice)
+                    yield from (token for token in choice.get("token_ids") or [] if token not in ends)
 
     def score(self, items: Sequence[Record | TokenSpan]) -> list[Score]:
         """See Engine; what vLLM says of the prompt's own tokens."""
@@ -134,8 +171,8 @@ class VllmEngine(Engine):
         return Score(nats, len(told), tuple(one["rank"] == 1 for one in told))
 
     def limits(self) -> Limits:
-        """It scores and streams; tools and pictures it is not shown."""
-        return Limits(self._context, MOST, scores=True, streams=True)
+        """As our own engine's: it scores and streams, and calls tools where the template shows them; no pictures."""
+        return Limits(self._context, MOST, scores=True, streams=True, tools=self.template.calls is not None)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -203,7 +240,7 @@ class VllmEngine(Engine):
 
     def _body(self, prompt: list[int], settings: Settings) -> dict[str, Any]:
         """The request; a row's random numbers come from the seed and its prompt, as in our own engine."""
-        body = {"model": self.name, "prompt": prompt, **self._parameters(settings)}
+        body = {"model": self.name, "prompt": prompt, "return_token_ids": True, **self._parameters(settings)}
         digest = hashlib.sha256(repr((settings.seed, prompt)).encode()).digest()
         body["seed"] = int.from_bytes(digest[:4], "big")
         if self._context is not None:
@@ -211,34 +248,38 @@ class VllmEngine(Engine):
         return body
 
     def _replied(self, request: Request, settings: Settings) -> Reply:
-        begun = time.monotonic()
+        begun, record, written = time.monotonic(), request.record, _Written()
         try:
-            prompt = self._prompt(request.record, settings)
-            answer = self._post(self._body(prompt, settings) | {"return_token_ids": True})
-            (choice,) = answer["choices"]
-            tokens = int((answer.get("usage") or {}).get("completion_tokens") or 0)
-            text, finish = self._text(choice, settings), choice.get("finish_reason") or "stop"
-            return self._reply(request.id, prompt, text, finish, tokens, begun, settings)
+            prompt = list(request.ids) or self._prompt(record, settings)
+            written.add(self._post(self._body(prompt, settings))["choices"][0])
+            return self._reply(request.id, record, prompt, written, settings, time.monotonic() - begun)
         except CornucopiaError as error:
             return Reply(request.id, "", "error", error=" ".join(str(error).split()), failure="service")
         except Exception as error:  # a thread must give its reply, or the reader would wait for ever
             return Reply(request.id, "", "error", error=f"{type(error).__name__}: {error}"[:300], failure="service")
 
-    def _text(self, choice: dict[str, Any], settings: Settings) -> str:
-        """The answer's text, decoded by ourselves where the server gives the tokens."""
-        tokens = choice.get("token_ids")
-        if not tokens:
-            return str(choice.get("text") or "")
-        return decode(self.tokenizer, tokens[:-1] if tokens[-1] in settings.eos else tokens)
+    def _reader(self, record: Record) -> ToolCallReader | None:
+        return self.template.calls if record.tools else None
+
+    def _marks(self, record: Record) -> Sequence[str]:
+        reader = self._reader(record)
+        return reader.marks if reader else ()
 
     def _reply(
-        self, identity: str, prompt: list[int], text: str, finish: str, tokens: int, begun: float, settings: Settings
+        self, identity: str, record: Record, prompt: list[int], written: _Written, settings: Settings, seconds: float
     ) -> Reply:
+        tokens = written.tokens[:-1] if written.tokens and written.tokens[-1] in settings.eos else written.tokens
+        text = decode(self.tokenizer, tokens, self._marks(record))
         at = first_stop(text, settings.stop)
         text = (text if at < 0 else text[:at]).strip()
+        finish: FinishReason = "stop" if at >= 0 or written.finish != "length" else "length"
         thought, answer = split_reasoning(text.rstrip(HALF), opened=self._opened(prompt))
-        ended: FinishReason = "stop" if at >= 0 or finish != "length" else "length"
-        return Reply(identity, answer, ended, len(prompt), tokens, time.monotonic() - begun, reasoning=thought)
+        calls: tuple[ToolCall, ...] = ()
+        if reader := self._reader(record):
+            answer, calls = reader.read(answer, record.tools, sum(len(turn.tool_calls) for turn in record.messages))
+            finish = "tool_calls" if calls and finish == "stop" else finish
+        used = len(prompt), len(written.tokens), seconds
+        return Reply(identity, answer, finish, *used, reasoning=thought, tool_calls=calls)
 
     def _post(self, body: dict[str, Any]) -> dict[str, Any]:
         with self.server.asking():
