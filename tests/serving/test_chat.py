@@ -50,9 +50,9 @@ def test_a_seed_repeats_and_each_of_n_answers_has_its_own(client):
 
 def test_a_stop_text_ends_an_answer_and_is_not_in_it(client):
     whole = client.chat.completions.create(model="base", messages=ASKED, **GREEDY).choices[0].message.content
-    stop = whole[3:5]
+    stop = next(char for char in whole[3:] if char not in "\ufffd" and char.strip())
     cut = client.chat.completions.create(model="base", messages=ASKED, stop=[stop], **GREEDY).choices[0]
-    assert cut.message.content == whole[: whole.index(stop)].strip() and cut.finish_reason == "stop"
+    assert cut.message.content == whole[: whole.index(stop)].strip().rstrip("\ufffd") and cut.finish_reason == "stop"
 
 
 SCHEMA = {

@@ -127,11 +127,9 @@ class TransformersEngine(Engine):
         import torch
 
         ids, mask = pad_left(items, self.shared.device)
-        with torch.inference_mode():
-            output = self._forward(
-                input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0), use_cache=False,
-                output_hidden_states=True, logits_to_keep=1,
-            )  # fmt: skip
+        with torch.inference_mode(), self.shared.lock:
+            model = self.shared.use(self.adapter)
+            output = model(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
             states, kept = output.hidden_states[-1].float(), mask[:, :, None]  # (B, T, D)
             mean = (states * kept).sum(1) / kept.sum(1)
         return torch.nn.functional.normalize(mean, dim=-1).tolist()
