@@ -105,7 +105,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
 
     world = ranks.world()
     steps = total_steps(recipe, len(plan.train))
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
         report_to=(tracker_names(recipe) if ranks.is_first() else []) or "none",
@@ -139,6 +139,16 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         **_precision(recipe),
         **_validation(recipe, steps, validate=bool(plan.validation)),
     )
+    _one_card(arguments)
+    return arguments
+
+
+def _one_card(arguments: Any) -> None:
+    """Keep the Trainer from splitting batches over all cards of one process, which packed rows do not survive."""
+    cards = arguments.n_gpu
+    if cards > 1:
+        arguments._n_gpu = 1
+        say(f"看得见 {cards} 张卡，一个进程只用一张；全用：torchrun --nproc-per-node {cards} -m cornucopia train 配方")
 
 
 def _precision(recipe: TrainRecipe) -> dict[str, Any]:

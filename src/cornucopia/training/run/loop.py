@@ -57,6 +57,10 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
         return _train(recipe, resolved, claims)
+    except RuntimeError as error:
+        if ranks.is_lost(error):
+            raise ranks.lost(error, recipe.output_dir) from None
+        raise
     finally:
         for claim in claims:
             folder.unlock(claim)

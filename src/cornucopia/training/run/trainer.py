@@ -40,7 +40,8 @@ class ObjectiveTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
         seed, batch_size, group = self._sampler_settings
-        return EpochSampler(examples.lengths, seed, batch_size, group, multiple_of=self._at_once)
+        micro = self.args.train_batch_size
+        return EpochSampler(examples.lengths, seed, batch_size, group, micro, multiple_of=self._at_once)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         return range(-(-len(eval_dataset) // self._at_once) * self._at_once)
