@@ -107,7 +107,9 @@ def share(whole: Any, like: Any) -> Any:
     """This process's part of a tensor that every process has, shared out as another is."""
     from torch.distributed.tensor import distribute_tensor
 
-    part = distribute_tensor(whole.to(like.device_mesh.device_type), like.device_mesh, like.placements, src_data_rank=None)
+    part = distribute_tensor(
+        whole.to(like.device_mesh.device_type), like.device_mesh, like.placements, src_data_rank=None
+    )
     return part.to(like.device)
 
 
