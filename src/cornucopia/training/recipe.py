@@ -25,7 +25,8 @@ _FREE = {
     "base", "adapter", "template", "revision", "data_path", "data_weights", "max_samples", "val_data", "val_set_size",
     "prompt_column", "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict",
     "output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
-    "logging_steps", "shard", "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
+    "logging_steps", "shard", "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model",
+    "save_dtype",
 }  # fmt: skip
 _KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
 _ChoiceSettings: Any = type("_ChoiceSettings", tuple(kind for kind in _KINDS if kind is not Config) or (Config,), {})
@@ -85,7 +86,7 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
 
     shard: Literal["none", "fsdp2"] = option(
         "none",
-        "多个进程（torchrun）时模型怎样放：none 每个进程一整份（DDP）；fsdp2 权重、梯度、优化器分到各进程，放得下更大的模型",
+        "多个进程（torchrun）时模型怎样放：none 每个进程一整份（DDP）；fsdp2 权重、梯度、优化器分到各进程",
     )
     shard_offload: bool = option(
         False, "shard fsdp2 时分开的部分放在内存里，用到才上显卡：更省显存，慢", aliases=("cpu_offload",)

@@ -152,7 +152,8 @@ def exchange(parameters: list[Any], values: list[Any]) -> None:
             value = values[place] = distribute_tensor(
                 value, parameter.device_mesh, parameter.placements, src_data_rank=None
             )
-        own, other = parameter.detach().to_local(), value.to_local()
+        local: Any = parameter.detach()
+        own, other = local.to_local(), value.to_local()
         before = own.clone()
         own.copy_(other)
         other.copy_(before)

@@ -29,7 +29,7 @@ def shard(model: Any, device: str, offload: bool) -> Any:
 
     base = base_of(model)
     kinds = set(getattr(base, "_no_split_modules", None) or ())
-    settings = {
+    settings: dict[str, Any] = {
         "mesh": init_device_mesh(device.split(":")[0], (ranks.world(),)),
         "offload_policy": CPUOffloadPolicy() if offload else OffloadPolicy(),
         "reshard_after_forward": True,  # of the rest too: its parameters are parts whenever no pass runs

@@ -140,7 +140,7 @@ class ObjectiveTrainer(Trainer):
         Raises:
             Diverged: some are not.
         """
-        broken = {}
+        broken: dict[str, float] = {}
         for name, parameter in self._method.trained(self.model).items():
             own = own_part(parameter.detach())
             if not broken and not bool(torch.isfinite(own).all()):
@@ -179,15 +179,20 @@ class ObjectiveTrainer(Trainer):
         """Gathered where it is shared out, so that another number of processes can go on."""
         if not self._shared_out:
             return super()._save_optimizer_and_scheduler(output_dir)
-        state = whole_state(self.optimizer)
+        optimizer, rates = self._stepped()
+        state = whole_state(optimizer)
         if self.args.should_save:
             torch.save(state, Path(output_dir, "optimizer.pt"))
-            torch.save(self.lr_scheduler.state_dict(), Path(output_dir, "scheduler.pt"))
+            torch.save(rates.state_dict(), Path(output_dir, "scheduler.pt"))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if not self._shared_out or checkpoint is None:
             return super()._load_optimizer_and_scheduler(checkpoint)
-        state, rates = (torch.load(Path(checkpoint, f"{name}.pt"), map_location="cpu", weights_only=True)
-                        for name in ("optimizer", "scheduler"))  # fmt: skip
-        self.optimizer.load_state_dict(shared_state(state, self.optimizer))
-        self.lr_scheduler.load_state_dict(rates)
+        optimizer, rates = self._stepped()
+        for name, target in (("optimizer", optimizer), ("scheduler", rates)):
+            kept = torch.load(Path(checkpoint, f"{name}.pt"), map_location="cpu", weights_only=True)
+            target.load_state_dict(shared_state(kept, target) if target is optimizer else kept)
+
+    def _stepped(self) -> tuple[Any, Any]:
+        """Optimizer and learning-rate schedule, which are there once training has begun."""
+        return self.optimizer, self.lr_scheduler
