@@ -23,7 +23,8 @@ TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 # Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
 _FREE = {
     "base", "adapter", "template", "revision", "data_path", "data_weights", "max_samples", "val_data", "val_set_size",
-    "prompt_column", "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict",
+    "prompt_column", "response_column", "reasoning_column", "system", "cutoff_len", "train_on_inputs", "cache",
+    "strict",
     "output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
     "logging_steps", "shard", "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model",
     "save_dtype",
