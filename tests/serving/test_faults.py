@@ -85,10 +85,10 @@ def test_a_caller_who_goes_frees_the_row_within_a_second(scripted, stream):
 
 def test_a_full_queue_is_told_and_empties(scripted):
     def stream():
-        with scripted.http.stream(
-            "POST", "/v1/chat/completions", json={"messages": [{"role": "user", "content": "慢"}], "stream": True}
-        ) as response:
-            next(response.iter_lines())
+        body = {"messages": [{"role": "user", "content": "慢"}], "stream": True}
+        with scripted.http.stream("POST", "/v1/chat/completions", json=body) as response:
+            lines = response.iter_lines()
+            next(lines)
             full.wait(10)
 
     full = threading.Event()
@@ -196,7 +196,7 @@ BODY = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6) | st.fixed_di
 PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/"]
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(path=st.sampled_from(PATHS), body=BODY)
 def test_no_body_makes_a_fault_of_ours(server, path, body):
     data = json.dumps({"model": "base", "max_tokens": 1, "max_length": 1, **body}).encode()

@@ -75,7 +75,7 @@ def read_chat(body: Mapping[str, Any], common: Sampling, limits: Limits) -> Ask:
     if likely and logprobs is None:
         raise Problem(400, "top_logprobs 要和 logprobs: true 一起用", param="top_logprobs")
     record = _conversation(body)
-    sampling = _sampling({name: value for name, value in body.items() if name not in _CHAT}, common)
+    sampling = read_sampling({name: value for name, value in body.items() if name not in _CHAT}, common)
     schema = _schema(body.get("response_format"))
     tools, choice = _tools(body)
     forced = choice not in ("auto", "none")
@@ -127,9 +127,16 @@ def _check(messages: list[Message]) -> None:
             raise Problem(400, "图片只收 data:image/…;base64,… 的地址", param="messages")
 
 
-def _sampling(body: Mapping[str, Any], common: Sampling) -> Sampling:
+def read_sampling(body: Mapping[str, Any], common: Sampling) -> Sampling:
+    """The sampling settings among a body's parameters; empty stop texts, which some clients send, are none.
+
+    Raises:
+        Problem: one is wrong, unknown or not offered.
+    """
+    stop = body.get("stop")
+    given = {**body, "stop": [text for text in stop if text not in ("", None)]} if isinstance(stop, list) else body
     try:
-        return sampling_of(body, common, "请求")
+        return sampling_of(given, common, "请求")
     except CornucopiaError as error:
         raise refused(error, error.where if error.where != "请求" else "") from None
 

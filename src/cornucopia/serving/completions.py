@@ -12,18 +12,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cornucopia.core.errors import CornucopiaError
 from cornucopia.inference.engine import Engine
-from cornucopia.inference.openai_batch import sampling_of
 from cornucopia.inference.request import Reply, Token, TokenSpan
 from cornucopia.inference.text import HALF
 from cornucopia.records.schema import Record
 from cornucopia.serving.answering import Answering, Piece
-from cornucopia.serving.ask import MOST_ANSWERS, Ask, integer, switch, wants_usage
+from cornucopia.serving.ask import MOST_ANSWERS, Ask, integer, read_sampling, switch, wants_usage
 from cornucopia.serving.event_response import DONE, EventResponse, event, while_there
 from cornucopia.serving.house import House, id_of
 from cornucopia.serving.json_response import json_response
-from cornucopia.serving.problems import Problem, refused
+from cornucopia.serving.problems import Problem
 from cornucopia.serving.shelf import Served
 
 MOST_PROMPTS = 256
@@ -80,11 +78,8 @@ def _read(body: Mapping[str, Any], served: Served) -> tuple[Ask, int, bool]:
         raise Problem(400, "这个模型的引擎不能接着一段文字写，用 /v1/chat/completions", param="model")
     if most and logprobs is not None and not limits.logprobs:
         raise Problem(400, "这个模型的引擎不给对数概率", param="logprobs")
-    try:
-        left = {name: value for name, value in body.items() if name not in _OWN} | {"max_tokens": most or 1}
-        sampling = sampling_of(left, served.model.own_sampling(), "请求")
-    except CornucopiaError as error:
-        raise refused(error) from None
+    left = {name: value for name, value in body.items() if name not in _OWN} | {"max_tokens": most or 1}
+    sampling = read_sampling(left, served.model.own_sampling())
     return Ask(Record(), sampling, n, stream, wants_usage(body), logprobs), most, echo
 
 
