@@ -60,9 +60,15 @@ def table(told: dict[str, list[str]]) -> str:
     whole = sum(map(len, reference))
     for name, answers in told.items():
         same = sum(a == b for a, b in zip(reference, answers, strict=True))
-        before = sum(len(os.path.commonprefix(pair)) for pair in zip(reference, answers, strict=True))
+        before = sum(_shared(a, b) for a, b in zip(reference, answers, strict=True))
         lines.append(f"| {name} | {same} / {len(reference)} | {before / whole:.1%} |")
     return "\n".join(lines)
+
+
+def _shared(one: str, other: str) -> int:
+    """Characters before the first that differs."""
+    places = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(places, min(len(one), len(other)))
 
 
 def _everybody(
