@@ -105,6 +105,7 @@ def test_columns_of_another_name(write):
         ({"neftune_noise_alpha": 5}, "neftune_noise_alpha"),
         ({"stage": "ppo"}, "ppo"),
         ({"stage": "dpo", "pref_loss": "hinge"}, "hinge"),
+        ({"stage": "rlhf"}, "rm"),
         ({"trust_remote_code": True}, "trust_remote_code"),
         ({"dataset": "answer"}, "answers"),
         ({"dataset": "far"}, "someone/far"),

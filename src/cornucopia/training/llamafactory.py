@@ -51,7 +51,7 @@ _IDLE = {
     "gradient_accumulation_steps", "lora_target", "trust_remote_code", "pissa_init", "pissa_iter",
 }  # fmt: skip
 _LOSSES = {"sigmoid": "dpo", "ipo": "ipo", "simpo": "simpo", "orpo": "orpo"}
-_STAGES = {"sft": "sft", "pt": "pretrain", "dpo": "dpo", "kto": "kto"}
+_STAGES = {"sft": "sft", "pt": "pretrain", "dpo": "dpo", "kto": "kto", "rm": "reward"}
 _TEMPLATES = {"alpaca": "alpaca", "default": "chat"}
 _COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
 

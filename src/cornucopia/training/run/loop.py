@@ -175,7 +175,7 @@ def _fit_once(
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(resolve(recipe.spec()))
+    base = load_base(resolve(recipe.spec()), scores=objective.scores)
     method = METHODS[recipe.method](recipe)
     model = trainable(recipe, base, method)
     if objective.refers:
