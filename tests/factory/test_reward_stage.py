@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def judge(small, tmp_path_factory):
 def done(small, judge, rows, **settings):
     config = RewardConfig(base=str(small), adapter=str(judge), template="fin_template", dtype="float32", **settings)
     records = [to_record(dict(row))[0] for row in rows]
-    return records, RewardScore(config).apply(records, Context(seed=0))
+    return records, RewardScore(config).apply(records, Context(Path(), seed=0))
 
 
 def test_answers_are_scored_and_the_best_comes_first(small, judge):

@@ -81,8 +81,8 @@ def open_reward(spec: ModelSpec) -> RewardModel:
     base = load_base(resolved, scores=True)
     model = attach(base.model, base, resolved.adapter, "reward") if resolved.adapter else base.model
     recipe = resolved.adapter_meta.recipe or resolved.base_meta.recipe
-    longest = recipe.get("cutoff_len") or getattr(base.model.config.get_text_config(), "max_position_embeddings", 2048)
-    return RewardModel(model.eval(), base.tokenizer, resolved.template, int(longest))
+    context: int = getattr(base.model.config.get_text_config(), "max_position_embeddings", 2048)
+    return RewardModel(model.eval(), base.tokenizer, resolved.template, recipe.get("cutoff_len") or context)
 
 
 def _batches(examples: Sequence[Example]) -> list[list[int]]:

@@ -64,12 +64,11 @@ SCORING = """## 怎样用
 cornucopia data reward 回答.jsonl --model 这个目录 --out 分数.jsonl
 ```
 
-在 Transformers 里是 `AutoModelForSequenceClassification`，一个类别，分数是 `logits[0, 0]`；输入是聊天模板写出的整段对话，含结尾的结束符。"""
+在 Transformers 里是 `AutoModelForSequenceClassification`，一个类别，分数是 `logits[0, 0]`；
+输入是聊天模板写出的整段对话，含结尾的结束符。"""
 
 
-def model_card(
-    name: str, base: Origin, adapters: Sequence[Path], report: dict[str, Any], use: str
-) -> str:
+def model_card(name: str, base: Origin, adapters: Sequence[Path], report: dict[str, Any], use: str) -> str:
     """The card's text.
 
     Args:
