@@ -163,10 +163,10 @@ def _settle_task(config: Any, base: Base, weights: dict[str, Any], folder: Path)
         ModelError: a reward model's adapter on a base that answers, or one without its head.
     """
     if is_scorer(base.model):
-        head = f"base_model.model.{HEAD}.weight"
-        if config.task_type == _SCORES and head not in weights:
-            raise ModelError("奖励模型的适配器里没有打分的那一层", where=str(folder), found=f"缺 {head}")
-        weights.setdefault(head, getattr(base.model, HEAD).weight.detach())
+        if not any(key.endswith(f".{HEAD}.weight") for key in weights):
+            if config.task_type == _SCORES:
+                raise ModelError("奖励模型的适配器里没有打分的那一层", where=str(folder), found=f"缺 {HEAD}.weight")
+            weights[f"base_model.model.{HEAD}.weight"] = getattr(base.model, HEAD).weight.detach()
         config.task_type = _SCORES
     elif config.task_type == _SCORES:
         fix = f"cornucopia data reward 回答.jsonl --model 基座 --adapter {folder}"
