@@ -23,13 +23,11 @@ from cornucopia.training.settings import EvaluationSettings, ProcessSettings
 TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 # Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
 _FREE = {
-    "base", "adapter", "template", "revision", "data_path", "data_weights", "data_temperature", "data_caps", "max_samples", "val_data",
-    "val_set_size",
-    "prompt_column", "response_column", "reasoning_column", "system", "cutoff_len", "train_on_inputs", "cache",
-    "strict",
-    "output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
-    "logging_steps", "shard", "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model",
-    "save_dtype",
+    "base", "adapter", "template", "revision", "data_path", "data_weights", "data_temperature", "data_caps",
+    "max_samples", "val_data", "val_set_size", "prompt_column", "response_column", "reasoning_column", "system",
+    "cutoff_len", "train_on_inputs", "cache", "strict", "output_dir", "overwrite", "resume",
+    "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit", "logging_steps", "shard",
+    "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
 }  # fmt: skip
 _KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
 _ChoiceSettings: Any = type("_ChoiceSettings", tuple(kind for kind in _KINDS if kind is not Config) or (Config,), {})

@@ -228,12 +228,13 @@ def _names(paths: Sequence[str]) -> list[str]:
 def _capped(numbers: Sequence[NDArray[np.int64]], settings: DataSettings) -> list[NDArray[np.int64]]:
     """Of each file's records a random part, in their order, where there are more than its cap."""
     caps = settings.data_caps or [0] * len(numbers)
-    return [
-        np.array(sorted(random.Random(settings.seed).sample(own.tolist(), cap)), np.int64)
-        if 0 < cap < len(own)
-        else own
-        for own, cap in zip(numbers, caps, strict=True)
-    ]
+    pairs = zip(numbers, caps, strict=True)
+    return [_sample(own, cap, settings.seed) if 0 < cap < len(own) else own for own, cap in pairs]
+
+
+def _sample(numbers: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    places = random.Random(seed).sample(range(len(numbers)), count)
+    return numbers[np.array(sorted(places), np.int64)]
 
 
 def _weights(sizes: Sequence[int], settings: DataSettings) -> list[float]:
