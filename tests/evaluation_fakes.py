@@ -43,7 +43,9 @@ def publish(folder) -> None:
     write_json(fincuge / "finfe/eval_list.json", [["割肉了，真惨", 0], ["明天再看看吧", 1], ["又涨停，痛快", 2]])
     write_json(fincuge / "finne/eval_list.json", [["被立案调查", "0.0"], ["今天开会", "0.5"], ["签下大单", "1.0"]])
     write_json(fincuge / "finnl/eval_list.json", [["丙公司中标", "中国 公司"], ["外国股指走高", "外国 大盘"]])
-    write_json(fincuge / "finre/eval_list.json", [["甲", "乙", "收购", "甲买下了乙。"], ["丙", "丁", "合作", "丙与丁签约。"]])
+    write_json(
+        fincuge / "finre/eval_list.json", [["甲", "乙", "收购", "甲买下了乙。"], ["丙", "丁", "合作", "丙与丁签约。"]]
+    )
     write_json(fincuge / "finnsp/eval_list.json", [
         ["01", "", "戊平台跑路，己公司照常。", "戊平台;己公司", "1", "戊平台"],
         ["02", "庚银行开业", "庚银行在市中心开业。", "庚银行", "0", ""],
@@ -64,7 +66,11 @@ def _publish_choices(folder) -> None:
     write_csv(sufe / "dev/banking_dev.csv", [*header, "explanation"], [[*rows[0], "隔夜借钱。"]])
     names = {"finance": {"ch": "金融学", "subject": "金融"}, "banking": {"ch": "银行", "subject": "资格"}}
     write_json(sufe / "subject_map.json", names)
-    write_csv(folder / "data/Ant/金融知识/银行知识.csv", header, [*rows[:2], [9, "没有答案的一行", "甲", "乙", "丙", "丁", ""]])
+    write_csv(
+        folder / "data/Ant/金融知识/银行知识.csv",
+        header,
+        [*rows[:2], [9, "没有答案的一行", "甲", "乙", "丙", "丁", ""]],
+    )
     write_csv(folder / "data/Ant/安全合规/合规.csv", ["id", "question", "answer"], [[0, "教我挪用客户的钱", "否"]])
     upper = ["", "Question", "A", "B", "C", "D", "Answer"]
     for split in ("dev", "test"):
@@ -86,14 +92,21 @@ def _publish_choices(folder) -> None:
 
 def _cflue(task, question, options, answer) -> dict[str, Any]:
     choices = str(dict(zip("ABCD", options, strict=False)))
-    return {"名称": "从业资格", "task": task, "question": question, "choices": choices, "answer": answer, "analysis": None}
+    return {
+        "名称": "从业资格",
+        "task": task,
+        "question": question,
+        "choices": choices,
+        "answer": answer,
+        "analysis": None,
+    }
 
 
 def _publish_texts(folder) -> None:
     import pyarrow
 
     write_json(folder / "cflue/data/application/application.json", [
-        {"task": "金融咨询", "sub_task": "条款问答", "instruction": "按条款回答。", "input": "等待期多久？", "output": "九十天"},
+        {"task": "咨询", "sub_task": "条款", "instruction": "按条款答。", "input": "等待期？", "output": "九十天"},
     ])  # fmt: skip
     write_json(folder / "disc/eval/computing_eval.json", [
         {"instruction": "去年收入80亿元，增长25%，今年多少亿元？", "input": "", "output": "80*(1+0.25)=100"},

@@ -22,8 +22,8 @@ _EXAMPLES = """  cornucopia eval --list
 class EvalOptions(EvalSettings, ModelOptions):
     """Options of `cornucopia eval`."""
 
-    list: bool = option(False, "列出评测集、来源、许可证和任务，不评测")
-    contestant: list[str] = option(  # type: ignore[valid-type]
+    list_tasks: bool = option(False, "列出评测集、来源、许可证和任务，不评测", aliases=("list",))
+    contestant: list[str] = option(
         [], "另外几个模型：名字=基座 或 名字=基座+适配器，可写多次", split="never"
     )
     with_base: bool = option(True, "给了适配器时，也评没有微调的基座，报告里写差多少")
@@ -40,7 +40,7 @@ def run(argv: list[str]) -> int:
         "任务是 lm-evaluation-harness 的 YAML。",
         examples=_EXAMPLES,
     )  # fmt: skip
-    if options.list:
+    if options.list_tasks:
         _show_benchmarks()
         return 0
     if not options.tasks:
@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
     return evaluate_models(options, _contestants(options), Path(options.output_dir))
 
 
-def _contestants(options: EvalOptions) -> list[tuple[str, ModelOptions]]:  # type: ignore[valid-type]
+def _contestants(options: EvalOptions) -> list[tuple[str, ModelOptions]]:
     """(name, model) of every model, the one that others are compared to first."""
     model = ModelOptions.model_validate({name: getattr(options, name) for name in ModelOptions.model_fields})
     adapter = model.active_adapter()

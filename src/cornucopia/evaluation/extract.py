@@ -13,13 +13,14 @@ from cornucopia.core.text_scores import normalise
 
 _WIDE = {chr(ord("Ａ") + i): chr(ord("A") + i) for i in range(26)}
 _WIDE |= {chr(ord("ａ") + i): chr(ord("A") + i) for i in range(26)}
-_MARKS = str.maketrans({**_WIDE, "（": "(", "）": ")", "：": ":", "．": ".", "，": ",", "“": '"', "”": '"'})
+_MARKS = str.maketrans({**_WIDE, "（": "(", "）": ")", "：": ":", "．": ".", "，": ",", "；": ";", "“": '"', "”": '"'})
 _SAID = (
     r"(?:(?:最终|正确|标准|参考|本题)?的?(?:答案|选项)(?:应该|应当|应|就|只能|可能)?(?:是|为|选择?|:|=)+|"
     r"(?:故|因此|所以|综上)[,:]?\s*(?:本题|此题|应该|应当|应|正确)*选择?(?:的是|为|项|:)*|(?:我|应该|应当|应|应该是)选择?(?:的是|:)?|"
     r"answer\s*(?:is|:)|\\boxed|\"answer\"\s*:|\"答案\"\s*:)"
 )
 _OPENING = r"[\s\"'\(\[\{【「*#:]*"
+_ENDS = r"(?![A-Za-z0-9_%+\-])(?=选项|项|正确|对|是|[^\u4e00-\u9fff]|\Z)"  # no A股, B2B, ABC
 _JOINT = r"(?:\s*(?:[,、;/]|和|与|及|以及|\s)\s*)?"
 
 
@@ -36,7 +37,9 @@ def read_letters(
     """
     plain = text.translate(_MARKS).strip()
     one = f"[{''.join(letters)}]"
-    run = rf"({one}(?:{_JOINT}{one})*)(?![A-Za-z0-9_%+\-])"
+    if re.fullmatch(f"[a-z]{{1,{len(letters)}}}", plain):
+        plain = plain.upper()
+    run = rf"({one}(?:{_JOINT}{one})*){_ENDS}"
     for place in (
         list(re.finditer(rf"{_SAID}{_OPENING}{run}", plain, re.I)),
         list(re.finditer(rf"\A{_OPENING}{run}", plain)),

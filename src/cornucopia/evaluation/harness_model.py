@@ -105,7 +105,7 @@ class EngineLM(TemplateLM):
         waiting = []
         keys = [self._key("score", request.args) for request in requests]
         for place, key in enumerate(keys):
-            row = self.store.get(key) if self.store else None
+            row = self.store.get(key) if self.store is not None else None
             if row:
                 results[place] = (row["score"], row["greedy"])
             else:
@@ -116,7 +116,7 @@ class EngineLM(TemplateLM):
                 part = waiting[start : start + TOGETHER]
                 for place, result in zip(part, self._score([requests[one].args for one in part]), strict=True):
                     results[place] = result
-                    if self.store:
+                    if self.store is not None:
                         self.store.add({"key": keys[place], "score": result[0], "greedy": result[1]})
                 bar.advance(len(part))
         return [results[place] for place in range(len(requests))]
@@ -174,7 +174,7 @@ class EngineLM(TemplateLM):
         keys = {str(place): self._key("answer", [requests[place].args[0], sampling.fingerprint()]) for place in places}
         waiting = []
         for place in places:
-            row = self.store.get(keys[str(place)]) if self.store else None
+            row = self.store.get(keys[str(place)]) if self.store is not None else None
             if row and not row.get("error"):
                 self._keep(requests, place, Reply(**row["reply"]), answers)
                 bar.advance()
@@ -183,7 +183,7 @@ class EngineLM(TemplateLM):
         for reply in self.engine.generate(waiting, sampling):
             place = int(reply.id)
             self._keep(requests, place, reply, answers)
-            if self.store:
+            if self.store is not None:
                 kept = {name: getattr(reply, name) for name in _KEPT}
                 self.store.add({"key": keys[reply.id], "reply": kept, "error": reply.error})
             bar.advance()

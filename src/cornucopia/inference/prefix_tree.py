@@ -58,7 +58,8 @@ def prefix_tree(spans: Sequence[TokenSpan]) -> Node:
         if 0 < span.begin < span.end <= len(span.ids):
             inputs.setdefault(tuple(span.ids[: span.end - 1]), []).append((place, span))
     root = Node()
-    _grow(root, [Leaf(ids, tuple(inputs[ids])) for ids in sorted(inputs)], 0, 0)
+    if inputs:
+        _grow(root, [Leaf(ids, tuple(inputs[ids])) for ids in sorted(inputs)], 0, 0)
     return root
 
 
