@@ -36,7 +36,8 @@ def run(argv: list[str]) -> int:
         ("这种类型的舍入最多解释", f"{report['allowed_difference']:.3g}"),
     ]  # fmt: skip
     show_table("导出", ("项", "值"), rows)
-    say(f"{options.out}：试问 cornucopia chat --model {options.out}")
+    then = "打分 cornucopia data reward 回答.jsonl --out 分数.jsonl" if report["scores"] else "试问 cornucopia chat"
+    say(f"{options.out}：{then} --model {options.out}")
     return 0
 
 
