@@ -23,9 +23,7 @@ class EvalOptions(EvalSettings, ModelOptions):
     """Options of `cornucopia eval`."""
 
     list_tasks: bool = option(False, "列出评测集、来源、许可证和任务，不评测", aliases=("list",))
-    contestant: list[str] = option(
-        [], "另外几个模型：名字=基座 或 名字=基座+适配器，可写多次", split="never"
-    )
+    contestant: list[str] = option([], "另外几个模型：名字=基座 或 名字=基座+适配器，可写多次", split="never")
     with_base: bool = option(True, "给了适配器时，也评没有微调的基座，报告里写差多少")
     output_dir: str = option("runs/eval", "报告和每题的结果放在哪里；同样的设置再运行就接着做")
 
