@@ -135,7 +135,7 @@ class EngineLM(TemplateLM):
         stripped = [head.rstrip() for head in heads]
         different = list(dict.fromkeys(stripped))
         encoded = self._encode(different) if different else []
-        known: dict[str, list[int]] = dict(zip(different, encoded, strict=True))
+        known = {different[place]: ids for place, ids in enumerate(encoded)}
         wholes = self._encode([head + continuation for head, (_, continuation) in zip(heads, pairs, strict=True)])
         return [known[head] for head in stripped], wholes
 
@@ -200,7 +200,7 @@ class EngineLM(TemplateLM):
         until = settings.get("until") or []
         values = {name: settings[name] for name in ("temperature", "top_p", "top_k") if name in settings}
         sampled = self.sampling.do_sample or bool(settings.get("do_sample"))
-        changes = {
+        changes: dict[str, Any] = {
             **values, "stop": [until] if isinstance(until, str) else list(until), "do_sample": sampled,
             "max_new_tokens": self.sampling.max_new_tokens or settings.get("max_gen_toks", 256),
         }  # fmt: skip
