@@ -198,7 +198,9 @@ class EngineLM(TemplateLM):
     def _sampling(self, settings: dict[str, Any]) -> Sampling:
         """The task's settings over the run's; greedy where neither says otherwise."""
         until = settings.get("until") or []
-        values: dict[str, Any] = {name: settings[name] for name in ("temperature", "top_p", "top_k") if name in settings}
+        values: dict[str, Any] = {
+            name: settings[name] for name in ("temperature", "top_p", "top_k") if name in settings
+        }
         sampled = self.sampling.do_sample or bool(settings.get("do_sample"))
         changes: dict[str, Any] = {
             **values, "stop": [until] if isinstance(until, str) else list(until), "do_sample": sampled,
