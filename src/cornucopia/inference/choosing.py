@@ -18,9 +18,6 @@ def choose(rows: Sequence[Row], logits: torch.Tensor) -> list[int]:
     """Token ids for rows with (B, V) logits; rows that want log-probabilities get them in `scored`."""
     logits = logits.float()
     best = logits.argmax(-1).tolist()
-    for index, row in enumerate(rows):
-        if row.settings.do_sample or row.settings.history:
-            best[index] = -1
     for group in _alike(rows).values():
         chosen = _drawn([rows[index] for index in group], logits[group])
         for index, token in zip(group, chosen, strict=True):
@@ -33,7 +30,8 @@ def choose(rows: Sequence[Row], logits: torch.Tensor) -> list[int]:
 
 def end_of(row: Row) -> FinishReason | None:
     """Why a row ends with its last token; None when it goes on."""
-    if row.tokens[-1] in row.settings.eos or (row.stops is not None and row.stops.reached(row.tokens)):
+    whole = row.guide is not None and row.guide.take(row.tokens[-1])
+    if whole or row.tokens[-1] in row.settings.eos or (row.stops is not None and row.stops.reached(row.tokens)):
         return "stop"
     return "length" if len(row.tokens) >= row.limit else None
 
@@ -42,7 +40,7 @@ def _alike(rows: Sequence[Row]) -> dict[tuple[object, ...], list[int]]:
     """Indices of the rows that are not simply greedy, those with the same settings together."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, row in enumerate(rows):
-        if row.settings.do_sample or row.settings.history:
+        if row.settings.do_sample or row.settings.history or row.guide:
             groups.setdefault((row.settings.do_sample, *sorted(row.settings.values.items())), []).append(index)
     return groups
 
@@ -51,6 +49,10 @@ def _drawn(rows: Sequence[Row], scores: torch.Tensor) -> list[int]:
     settings = rows[0].settings
     if settings.history:
         scores = torch.cat([_with_history(row, scores[i : i + 1]) for i, row in enumerate(rows)])
+    if any(row.guide for row in rows):
+        scores = torch.cat(
+            [r.guide.allow(scores[i : i + 1]) if r.guide else scores[i : i + 1] for i, r in enumerate(rows)]
+        )
     if not settings.do_sample:
         return scores.argmax(-1).tolist()
     for warper in settings.warpers:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
+from cornucopia.inference.grammar import Guide
 from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
 from cornucopia.inference.text import StopFinder
 from cornucopia.models.load import DEFAULT_NEW_TOKENS
@@ -28,6 +29,7 @@ class Settings:
         stop: texts that end an answer.
         history: logits processors that look at the row's own tokens (repetition penalty ...).
         warpers: logits processors of sampling (temperature, top-p ...), in Transformers' order.
+        schema: JSON schema that an answer is held to, or None.
     """
 
     max_new_tokens: int
@@ -39,6 +41,7 @@ class Settings:
     values: dict[str, Any]
     history: tuple[Any, ...] = ()
     warpers: tuple[Any, ...] = ()
+    schema: str | None = None
 
 
 class Scored(NamedTuple):
@@ -60,6 +63,9 @@ class Row:
         adapter: by which it is answered; None for the base.
         stops: finds the settings' stop texts in what was written.
         cut: whether the prompt was shortened to fit the context.
+        tools: those on offer.
+        earlier: tool calls already made in the conversation.
+        guide: holds the answer to a schema.
         top: how many of the likeliest tokens are told at each place; None when no log-probabilities are wanted.
         tokens: what was answered so far.
         scored: of each of `tokens`, where wanted.
@@ -77,6 +83,9 @@ class Row:
     stops: StopFinder | None = None
     cut: bool = False
     top: int | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    earlier: int = 0
+    guide: Guide | None = None
     tokens: list[int] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
     finish: FinishReason | None = None
@@ -112,6 +121,7 @@ def settle(sampling: Sampling, defaults: Any, eos: frozenset[int], stop: Sequenc
         values={name: value for name, value in values.items() if value is not None},
         history=_build(_HISTORY, values),
         warpers=_build(_WARPERS, values) if do_sample else (),
+        schema=sampling.json_schema,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cornucopia.core.errors import CornucopiaError, UsageError
@@ -11,7 +11,7 @@ from cornucopia.inference.generate import Row
 from cornucopia.inference.live import Live
 from cornucopia.inference.request import Event, Reply, Request, Sampling, Token
 from cornucopia.inference.scheduler import Scheduler
-from cornucopia.inference.text import TextStream, ThoughtMarks, decode
+from cornucopia.inference.text import CallHold, TextStream, ThoughtMarks, decode
 
 
 @dataclass
@@ -23,8 +23,8 @@ class _Answer:
     line: Scheduler
     text: TextStream
     marks: ThoughtMarks
+    calls: CallHold
     told: int = 0  # tokens
-    pieces: list[str] = field(default_factory=list)
     begun: bool = False
 
 
@@ -59,8 +59,10 @@ class LocalLive(Live):
         if kind not in self._lines:
             self._lines[kind] = Scheduler(engine.open_batch(kind, at_once=True))
         line = self._lines[kind]
-        text = TextStream(engine.tokenizer, row.settings.stop)
-        self._answers[request.id] = _Answer(row, engine, line, text, ThoughtMarks(opened=engine.opens_thought(row)))
+        reader = engine.reader(row)
+        text = TextStream(engine.tokenizer, row.settings.stop, reader.marks if reader else ())
+        marks = ThoughtMarks(opened=engine.opens_thought(row))
+        self._answers[request.id] = _Answer(row, engine, line, text, marks, CallHold(reader, row.tools))
         line.add(row)
 
     def cancel(self, id: str) -> None:
@@ -100,6 +102,9 @@ class LocalLive(Live):
         if row.finish is not None:
             pieces += answer.marks.feed(self._start(answer, answer.text.end(), last=True))
             pieces += answer.marks.end()
+        pieces = [shown for piece in pieces for shown in answer.calls.feed(piece)]
+        if row.finish is not None:
+            pieces += answer.calls.end()
         tokens = tuple(self._token(answer, at) for at in range(answer.told - len(new), answer.told))
         for piece in pieces:
             yield Event(row.id, piece, tokens=tokens)

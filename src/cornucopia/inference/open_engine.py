@@ -70,6 +70,29 @@ def _open_endpoints(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
     return engines
 
 
+def _open_llama_cpp(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
+    from cornucopia.inference.llama_cpp_engine import open_llama_cpp
+
+    return open_llama_cpp(specs)
+
+
+def _gguf_files(spec: EngineSpec) -> list[str]:
+    """Every byte of the file and its adapter's; one that is not there fails when it is opened."""
+    from cornucopia.inference.llama_cpp_engine import find_gguf
+
+    files = []
+    for name in (spec.base, spec.adapter or ""):
+        with contextlib.suppress(ModelError, OSError, ValueError):
+            files += [files_fingerprint(find_gguf(name))] if name else []
+    return files
+
+
+def _open_vllm(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
+    from cornucopia.inference.vllm_server import open_vllm
+
+    return open_vllm(specs)
+
+
 def _local_identity(spec: EngineSpec) -> dict[str, Any]:
     """The spec's own words and every byte of the files they name; a file that is not there fails when it is opened."""
     finders = ((find_model, spec.base), (find_adapter, spec.adapter), (Path, spec.template))
@@ -91,5 +114,17 @@ KINDS: dict[str, Kind] = {
         lambda spec: "://" in spec.base,
         _open_endpoints,
         identity=lambda spec: dict(zip(("endpoint", "model"), spec.address, strict=True)),
+    ),
+    "llama.cpp": Kind(
+        lambda spec: spec.base.lower().endswith(".gguf") and "://" not in spec.base,
+        _open_llama_cpp,
+        together=lambda spec: ("llama.cpp", spec.base, spec.device, spec.batch_tokens),
+        identity=lambda spec: {**_local_identity(spec), "engine": "llama.cpp", "files": _gguf_files(spec)},
+    ),
+    "vllm": Kind(
+        lambda spec: spec.engine == "vllm",
+        _open_vllm,
+        together=lambda spec: ("vllm", spec.base, spec.base_bits, spec.dtype, spec.revision, spec.engine_args),
+        identity=lambda spec: {**_local_identity(spec), "engine": "vllm", "engine_args": spec.engine_args},
     ),
 }

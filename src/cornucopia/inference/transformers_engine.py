@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, Literal
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import CornucopiaError, DataError, ModelError
+from cornucopia.core.errors import CornucopiaError, DataError, ModelError, UsageError
 from cornucopia.inference.engine import Engine, Limits, Live, Reply, Request, Sampling, Score, TokenSpan
-from cornucopia.inference.generate import Row, Settings, model_pads, plan, settle
+from cornucopia.inference.generate import Row, Settings, model_pads, pad_left, plan, settle
+from cornucopia.inference.grammar import Grammars, Guide
 from cornucopia.inference.growing_cache import growing_cache
 from cornucopia.inference.local_live import LocalLive
 from cornucopia.inference.running_batch import PaddedBatch, RunningBatch, SearchBatch
@@ -24,10 +25,11 @@ from cornucopia.inference.scoring import answer_span, score_spans
 from cornucopia.inference.shared_model import SharedModel
 from cornucopia.inference.slot_batch import SlotBatch
 from cornucopia.inference.text import HALF, StopFinder, decode, first_stop
-from cornucopia.records.schema import Record
+from cornucopia.records.schema import Record, ToolCall
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
 from cornucopia.tokens.segments import Template
+from cornucopia.tokens.tool_calls import ToolCallReader
 
 MOST = 64  # rows of a batch
 BatchKind = tuple[Literal["slots", "padded", "search"], str | None]  # the adapter where it is one's alone
@@ -99,6 +101,10 @@ class TransformersEngine(Engine):
         """See Engine; it serves all engines of this model."""
         return LocalLive(self)
 
+    def reader(self, row: Row) -> ToolCallReader | None:
+        """What reads the tool calls in an answer; None where no tools are on offer."""
+        return self.template.calls if row.tools else None
+
     def opens_thought(self, row: Row) -> bool:
         """Whether the prompt has opened a block of thought."""
         return opens_block(self.tokenizer.decode(row.prompt[-8:]))
@@ -108,7 +114,23 @@ class TransformersEngine(Engine):
         spans = [self._span(item) if isinstance(item, Record) else item for item in items]
         vocabulary = self.shared.base.config.get_text_config().vocab_size
         budget = self.batch_tokens if model_pads(self.shared.base) else 1
-        return score_spans(self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device)
+        shares = model_pads(self.shared.base) and self.shared.cache_name and not self.shared.learns_prompt(self.adapter)
+        return score_spans(
+            self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device,
+            new_cache=(lambda: growing_cache(self.shared.base.config)) if shares else None,
+        )  # fmt: skip
+
+    def embed(self, items: Sequence[Sequence[int]]) -> list[list[float]]:
+        """For each list of token ids the mean of the last hidden states, of length 1."""
+        import torch
+
+        ids, mask = pad_left(items, self.shared.device)
+        with torch.inference_mode(), self.shared.lock:
+            model = self.shared.use(self.adapter)
+            output = model(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
+            states, kept = output.hidden_states[-1].float(), mask[:, :, None]  # (B, T, D)
+            mean = (states * kept).sum(1) / kept.sum(1)
+        return torch.nn.functional.normalize(mean, dim=-1).tolist()
 
     def _span(self, record: Record) -> TokenSpan:
         """The final answer's tokens within the whole conversation; what is thought before it is read, not counted."""
@@ -120,8 +142,9 @@ class TransformersEngine(Engine):
         return TokenSpan(example.input_ids, *answer_span(example.labels))
 
     def limits(self) -> Limits:
-        """A local model scores and streams; tools and pictures it is not shown."""
-        return Limits(self.context(), self._most(), scores=True, streams=True, logprobs=True, tokens=True)
+        """A local model scores and streams, and calls tools where its template shows them; pictures it is not shown."""
+        can = {"scores": True, "streams": True, "schemas": True, "logprobs": True, "tokens": True}
+        return Limits(self.context(), self._most(), tools=self.template.calls is not None, **can)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -144,6 +167,7 @@ class TransformersEngine(Engine):
             "seed": settings.seed,
             "stop": list(settings.stop),
             **settings.values,
+            **({"json_schema": settings.schema} if settings.schema else {}),
         }
         return {**self.identity, "sampling": decided}
 
@@ -184,11 +208,15 @@ class TransformersEngine(Engine):
         return self._row(request, self._settled(sampling))
 
     def _row(self, request: Request, settings: Settings) -> Row:
-        context, stops = self.context(), StopFinder(self.tokenizer, settings.stop)
+        context, record = self.context(), request.record
         most = None if context is None else context - _reserve(settings, context)
         prompt, whole = self._prompt(request, most)
         limit = settings.max_new_tokens if context is None else min(settings.max_new_tokens, context - len(prompt))
-        return Row(request.id, prompt, limit, settings, self.adapter, stops, cut=len(prompt) < whole)
+        return Row(
+            request.id, prompt, limit, settings, self.adapter, StopFinder(self.tokenizer, settings.stop),
+            cut=len(prompt) < whole, tools=record.tools, guide=self._guide(prompt, settings),
+            earlier=sum(len(turn.tool_calls) for turn in record.messages),
+        )  # fmt: skip
 
     def _prompt(self, request: Request, most: int | None) -> tuple[list[int], int]:
         """Token ids of at most `most`, and how many they were before anything was cut."""
@@ -202,6 +230,22 @@ class TransformersEngine(Engine):
         if most is None or len(whole) <= most:
             return whole, len(whole)
         return encode_prompt(request.record, self.template, self.tokenizer, most), len(whole)
+
+    def _guide(self, prompt: list[int], settings: Settings) -> Guide | None:
+        """What holds an answer to the settings' schema.
+
+        Raises:
+            UsageError: the schema is wrong, or these settings cannot hold to one.
+        """
+        if settings.schema is None:
+            return None
+        if self.batch_kind(settings)[0] == "search":
+            raise UsageError("束搜索和这个模型的写法不能按 JSON Schema 约束回答", where="json_schema")
+        return self._grammars.guide(settings.schema, thinking=opens_block(self.tokenizer.decode(prompt[-8:])))
+
+    @cached_property
+    def _grammars(self) -> Grammars:
+        return Grammars(self.tokenizer, self.shared.base.config.get_text_config().vocab_size)
 
     def _forward(self, **inputs: Any) -> Any:
         return self.shared.forward(self.adapter, **inputs)
@@ -230,13 +274,19 @@ class TransformersEngine(Engine):
             return Reply(row.id, "", "error", prompt_tokens=len(row.prompt), error=row.error)
         settings = row.settings
         tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
-        text = decode(self.tokenizer, tokens)
+        reader = self.reader(row)
+        text = decode(self.tokenizer, tokens, reader.marks if reader else ())
         at = first_stop(text, settings.stop)
         text = (text if at < 0 else text[:at]).strip()
         finish = "stop" if at >= 0 else row.finish or "stop"
         # An answer cut at its limit may end in half a character.
         thought, answer = split_reasoning(text.rstrip(HALF), opened=self.opens_thought(row))
-        return Reply(row.id, answer, finish, len(row.prompt), len(row.tokens), row.seconds, reasoning=thought)
+        calls: tuple[ToolCall, ...] = ()
+        if reader:
+            answer, calls = reader.read(answer, row.tools, row.earlier)
+            finish = "tool_calls" if calls and finish == "stop" else finish
+        used = len(row.prompt), len(row.tokens), row.seconds
+        return Reply(row.id, answer, finish, *used, reasoning=thought, tool_calls=calls)
 
     def _most(self) -> int:
         return MOST if model_pads(self.shared.base) else 1

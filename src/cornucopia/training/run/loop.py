@@ -28,7 +28,8 @@ from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
-from cornucopia.training.run.build import make_trainer, trainable
+from cornucopia.training.run.best import best_metric, larger_is_better
+from cornucopia.training.run.build import make_trainer, spec_to_load, trainable
 from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
@@ -57,6 +58,10 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
         return _train(recipe, resolved, claims)
+    except RuntimeError as error:
+        if ranks.is_lost(error):
+            raise ranks.lost(error, recipe.output_dir) from None
+        raise
     finally:
         for claim in claims:
             folder.unlock(claim)
@@ -72,6 +77,7 @@ def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> d
         ranks.first_decides(lambda: check_output(recipe, output, resolved.folder))
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
+    best_metric(recipe, objective, plan)  # before anything is loaded, as it may not be there
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
@@ -170,12 +176,12 @@ def _fit_once(
 ) -> dict[str, Any]:
     import transformers
 
-    from cornucopia.training.run.callbacks import CheckpointCallback, InterruptCallback, LogCallback
+    from cornucopia.training.run.callbacks import CheckpointCallback, EarlyStop, InterruptCallback, LogCallback
     from cornucopia.training.run.plot import plot_loss
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(resolve(recipe.spec()))
+    base = load_base(resolve(spec_to_load(recipe)), scores=objective.scores)
     method = METHODS[recipe.method](recipe)
     model = trainable(recipe, base, method)
     if objective.refers:
@@ -183,6 +189,9 @@ def _fit_once(
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
     callbacks = [log, CheckpointCallback(meta), interrupt]
+    if recipe.early_stopping:
+        best = best_metric(recipe, objective, plan)
+        callbacks.append(EarlyStop(recipe.early_stopping, best, larger_is_better(best)))
     trainer = make_trainer(recipe, output, plan, model, objective, method, callbacks)
     began = time.monotonic()
     interrupt.install()
@@ -196,10 +205,11 @@ def _fit_once(
         interrupt.remove()
         log.close()
     result = summary(trainer, time.monotonic() - began, plan) | {"finished": not interrupt.stopped}
-    if ranks.is_first():
-        save(output, trainer.model, method, base, meta, card(recipe, meta, plan, result))
-        write_json(output / ck.RESULT, result)
-        plot_loss(output / "log.jsonl", output / "loss.png")
+    with trainer.whole():
+        if ranks.is_first():
+            save(output, trainer.model, method, base, meta, card(recipe, meta, plan, result))
+            write_json(output / ck.RESULT, result)
+            plot_loss(output / "log.jsonl", output / "loss.png")
     ranks.wait()
     if interrupt.stopped:
         raise Interrupted(
