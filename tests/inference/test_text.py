@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.inference.text import StopFinder, TextStream, Thought, decode, first_stop, mark_thoughts
+from cornucopia.inference.text import StopFinder, TextStream, Thought, decode, first_stop, hold_calls, mark_thoughts
+from cornucopia.tokens.tool_calls import ToolCallReader
 from tiny_models import make_tokenizer
 
 BYTES = make_tokenizer()
@@ -134,3 +137,24 @@ def test_a_stop_text_of_white_space_or_marks_is_found_at_the_token_that_complete
             break
     shown += stream.end()
     assert not any(word in shown for word in stop)
+
+
+def test_a_streamed_call_is_held_back_and_what_only_looks_like_one_is_shown(tokenizer):
+    reader = ToolCallReader("<tool_call>")
+    said = "先算一下。<tool_call>loan(months=12)</tool_call>"
+    assert "".join(hold_calls(iter(said), reader)) == "先算一下。"
+    odd = "小于号是<，不是<tool>"
+    assert "".join(hold_calls(iter(odd), reader)) == odd
+    assert list(hold_calls(iter(said), None)) == list(said)
+    assert list(hold_calls(iter([Thought("<tool_call>"), "好"]), reader)) == ["<tool_call>", "好"]
+
+
+def test_a_control_token_that_marks_a_call_survives_decoding(tokenizer):
+    other = copy.deepcopy(tokenizer)
+    other.add_special_tokens({"additional_special_tokens": ["[TOOL_CALLS]"]})
+    ids = other('好[TOOL_CALLS][{"name": "a", "arguments": {}}]', add_special_tokens=False).input_ids
+    assert "[TOOL_CALLS]" not in decode(other, ids)
+    marks = ToolCallReader("[TOOL_CALLS]").marks
+    assert ToolCallReader().read(decode(other, ids, marks))[1][0].name == "a"
+    stream = TextStream(other, (), marks)
+    assert "".join(map(stream.feed, ids)) + stream.end() == decode(other, ids, marks)

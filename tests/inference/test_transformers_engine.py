@@ -220,3 +220,21 @@ def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkey
     monkeypatch.setattr(shared, "accepts", (shared.accepts - {name}) | {other})
     monkeypatch.setattr(shared, "cache_name", other)
     assert engine._steps(engine._settled(SHORT)) and texts(engine) == expected
+
+
+def test_a_call_that_the_model_writes_is_the_replys_and_is_not_shown(tiny, engine):
+    from cornucopia.inference.generate import Row
+
+    (caller,) = open_engines(tiny, [None], template="fin_tools", dtype="float32")
+    assert caller.limits().tools and not engine.limits().tools
+    text = "好的。\n<tool_call>loan(principal='50万')</tool_call>"
+    ids = caller.tokenizer(text, add_special_tokens=False).input_ids
+    tool = {"type": "function", "function": {"name": "loan", "parameters": {"type": "object"}}}
+    settings = caller._settled(SHORT)
+    row = Row("a", [1], 50, tools=(tool,), earlier=2, tokens=ids, finish="stop")
+    reply = caller._reply(row, settings)
+    (call,) = reply.tool_calls
+    assert (reply.answer, reply.finish_reason) == ("好的。", "tool_calls")
+    assert (call.name, call.arguments, call.id) == ("loan", '{"principal": "50万"}', "call00002")
+    plain = caller._reply(Row("a", [1], 50, tokens=ids, finish="stop"), settings)
+    assert plain.answer == text and not plain.tool_calls  # nothing was offered

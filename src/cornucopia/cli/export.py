@@ -18,7 +18,8 @@ EXAMPLES = """  cornucopia export --base-model nano --adapter runs/quickstart/ad
 def run(argv: list[str]) -> int:
     """Run `cornucopia export`."""
     options, _ = parse(
-        ExportOptions, argv, prog="cornucopia export", examples=EXAMPLES,
+        ExportOptions, argv, prog="cornucopia export", examples=EXAMPLES, positional="recipe",
+        positional_help="YAML：选项写在里面；LLaMA-Factory 的导出配方也行",
         summary="把适配器按次序合并进基座，写成一个完整的模型目录：别的程序直接打开，回答与基座加适配器相同。\n"
         "写完从磁盘读回来比较 logits；不相同、什么也没有改变、权重不是数，都不留下任何文件。\n"
         "--gguf 写成 llama.cpp、Ollama 用的一个文件，用 llama.cpp 打开核对。",
@@ -35,7 +36,8 @@ def run(argv: list[str]) -> int:
         ("这种类型的舍入最多解释", f"{report['allowed_difference']:.3g}"),
     ]  # fmt: skip
     show_table("导出", ("项", "值"), rows)
-    say(f"{options.out}：试问 cornucopia chat --model {options.out}")
+    then = "打分 cornucopia data reward 回答.jsonl --out 分数.jsonl" if report["scores"] else "试问 cornucopia chat"
+    say(f"{options.out}：{then} --model {options.out}")
     return 0
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from cornucopia.core.config import Config, option
+from cornucopia.adapters.load import scores
+from cornucopia.core.config import Config, option, read_yaml
 from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ModelError
 from cornucopia.core.hub import human
 from cornucopia.export.folder import check_output, check_room
+from cornucopia.export.llamafactory import is_export, translate
 from cornucopia.export.merge import check_mergeable
 from cornucopia.models.families import read_config
 from cornucopia.models.find import find_adapter
 from cornucopia.models.local import read_model
 from cornucopia.models.meta import read_meta
+from cornucopia.models.scorer import holds_scorer
 from cornucopia.models.spec import ModelSpec, ResolvedModel, resolve
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.tokens.render import encode_prompt
@@ -58,6 +61,17 @@ class ExportOptions(Config):
     )
     safe_shard_size: str = option("4GB", "每个权重文件最大多少，如 4GB、500MB", aliases=("max_shard_size",))
 
+    @classmethod
+    def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
+        """See Config; a LLaMA-Factory export YAML is read too."""
+        values = read_yaml(path) if path else {}
+        if not path or not is_export(values):
+            return super().load(path, overrides)
+        made, notes = translate(values)
+        for note in notes:
+            say(note)
+        return cls.build(made | (overrides or {}), where=str(path))
+
     @field_validator("safe_shard_size")
     @classmethod
     def _check_size(cls, value: str) -> str:
@@ -81,6 +95,7 @@ class Plan:
     target: Path
     dtype: str
     shard: str
+    scores: bool  # a reward model
 
 
 def make_plan(options: ExportOptions) -> Plan:
@@ -101,7 +116,20 @@ def make_plan(options: ExportOptions) -> Plan:
     parameters = read_model(resolved.folder).parameters or resolved.shape.parameters
     check_room(target, parameters * (_GGUF_BYTES.get(options.gguf, 2) if options.gguf else _BYTES[dtype]))
     _check_memory(parameters)
-    return Plan(resolved, adapters, target, dtype, options.safe_shard_size)
+    return Plan(resolved, adapters, target, dtype, options.safe_shard_size, _scores(config, adapters, options))
+
+
+def _scores(config: dict[str, Any], adapters: list[Path], options: ExportOptions) -> bool:
+    """Whether what is exported is a reward model.
+
+    Raises:
+        ModelError: it is, and GGUF is asked for.
+    """
+    found = holds_scorer(config) or any(scores(folder) for folder in adapters)
+    if found and options.gguf:
+        fix = "去掉 --gguf，写成目录"
+        raise ModelError("GGUF 只装会回答的模型，这是奖励模型", where=(options.adapter or [options.base])[-1], fix=fix)
+    return found
 
 
 def _tell(folder: Path, resolved: ResolvedModel) -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cornucopia.tokens.reasoning import CLOSE, OPEN
+from cornucopia.tokens.tool_calls import ToolCallReader
 
 HALF = "\ufffd"  # what a decoder writes for bytes that are not (yet) a character
 
 
-def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """Text of `tokens` without special tokens, spaces left as the model wrote them."""
+def decode(tokenizer: Any, tokens: Sequence[int], keep: Sequence[str] = ()) -> str:
+    """Text of `tokens` without special tokens but those of `keep`, spaces left as the model wrote them."""
+    marks = {tokenizer.convert_tokens_to_ids(name): name for name in keep if name in tokenizer.all_special_tokens}
+    if marks and any(token in marks for token in tokens):
+        text, part = "", list[int]()
+        for token in [*tokens]:
+            if token in marks:
+                text, part = text + decode(tokenizer, part) + marks[token], []
+            else:
+                part.append(token)
+        return text + decode(tokenizer, part)
     return tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
@@ -85,8 +95,8 @@ class TextStream:
     of a stop string is held back. The pieces joined are the same text that decoding all tokens at once gives.
     """
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
-        self._tokenizer, self._stops = tokenizer, StopStream(stop)
+    def __init__(self, tokenizer: Any, stop: Sequence[str] = (), keep: Sequence[str] = ()) -> None:
+        self._tokenizer, self._stops, self._keep = tokenizer, StopStream(stop), keep
         self._tokens: list[int] = []
         self._from = self._read = 0  # tokens[_from:_read] give context to the decoder and have been read
 
@@ -98,8 +108,8 @@ class TextStream:
     def feed(self, token: int) -> str:
         """Text that one more token makes ready."""
         self._tokens.append(token)
-        known = decode(self._tokenizer, self._tokens[self._from : self._read])
-        text = decode(self._tokenizer, self._tokens[self._from :])
+        known = decode(self._tokenizer, self._tokens[self._from : self._read], self._keep)
+        text = decode(self._tokenizer, self._tokens[self._from :], self._keep)
         if text.endswith(HALF) or len(text) <= len(known):
             return ""
         self._from, self._read = self._read, len(self._tokens)
@@ -107,8 +117,8 @@ class TextStream:
 
     def end(self) -> str:
         """What is still held back when the answer is over; the bytes of half a character are left out."""
-        known = decode(self._tokenizer, self._tokens[self._from : self._read])
-        rest = decode(self._tokenizer, self._tokens[self._from :])[len(known) :].rstrip(HALF)
+        known = decode(self._tokenizer, self._tokens[self._from : self._read], self._keep)
+        rest = decode(self._tokenizer, self._tokens[self._from :], self._keep)[len(known) :].rstrip(HALF)
         return self._stops.feed(rest) + self._stops.end()
 
 
@@ -156,6 +166,30 @@ def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[st
             held = held[len(held) - keep :]
     if held:
         yield Thought(held) if state == "inside" else held
+
+
+def hold_calls(
+    pieces: Iterator[str], reader: ToolCallReader | None, tools: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[str]:
+    """The pieces of a stream without the tool calls in them: text that may become one is held back until it is over.
+
+    Args:
+        pieces: text as it is made, thoughts marked (they go through as they are).
+        reader: of the model's calls; None where it is offered no tools.
+        tools: on offer.
+    """
+    held = ""
+    for piece in pieces:
+        if reader is None or isinstance(piece, Thought):
+            yield piece
+            continue
+        held += piece
+        ready = held[: reader.before_call(held)]
+        if ready:
+            yield ready
+        held = held[len(ready) :]
+    if reader and (rest := reader.read(held, tools)[0]):
+        yield rest
 
 
 def _overlap(text: str, word: str) -> int:

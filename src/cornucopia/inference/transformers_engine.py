@@ -7,24 +7,27 @@ the terminal are unknown here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import CornucopiaError
+from cornucopia.core.errors import CornucopiaError, UsageError
 from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
 from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.grammar import Grammars, Guide
 from cornucopia.inference.growing_cache import growing_cache
 from cornucopia.inference.running_batch import Batch, run
 from cornucopia.inference.scoring import answer_span, score_spans
 from cornucopia.inference.shared_model import SharedModel, free_memory
-from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, mark_thoughts
-from cornucopia.records.schema import Record
+from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, hold_calls, mark_thoughts
+from cornucopia.records.schema import Record, ToolCall
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
 from cornucopia.tokens.segments import Template
+from cornucopia.tokens.tool_calls import ToolCallReader
 
 MOST = 64  # rows of a batch
 ROUNDS = 4  # batches answered as one group, rows of the later ones entering as places become free
@@ -82,12 +85,14 @@ class TransformersEngine(Engine):
             reply = self._reply(row, settings)
             yield reply.answer
             return reply
-        yield from mark_thoughts(self._pieces(row, settings), opened=self._opened(row))
+        pieces = mark_thoughts(self._pieces(row, settings), opened=self._opened(row))
+        yield from hold_calls(pieces, self._reader(row), row.tools)
         return self._reply(row, settings)
 
     def _pieces(self, row: Row, settings: Settings) -> Iterator[str]:
         """All that is written, as it is made."""
-        text, begun = TextStream(self.tokenizer, settings.stop), False
+        reader, begun = self._reader(row), False
+        text = TextStream(self.tokenizer, settings.stop, reader.marks if reader else ())
         batch = self._batch(settings)
         while row.finish is None:
             batch.step() if row.tokens else batch.admit([row])
@@ -103,6 +108,9 @@ class TransformersEngine(Engine):
         rest = text.end()
         if rest := rest if begun else rest.strip():
             yield rest
+
+    def _reader(self, row: Row) -> ToolCallReader | None:
+        return self.template.calls if row.tools else None
 
     def _opened(self, row: Row) -> bool:
         return opens_block(self.tokenizer.decode(row.prompt[-8:]))
@@ -124,8 +132,9 @@ class TransformersEngine(Engine):
         return TokenSpan(example.input_ids, *answer_span(example.labels))
 
     def limits(self) -> Limits:
-        """A local model scores and streams; tools and pictures it is not shown."""
-        return Limits(self.context(), self._most(), scores=True, streams=True)
+        """A local model scores and streams, and calls tools where its template shows them; pictures it is not shown."""
+        calls = self.template.calls is not None
+        return Limits(self.context(), self._most(), scores=True, streams=True, tools=calls, schemas=True)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -148,6 +157,7 @@ class TransformersEngine(Engine):
             "seed": settings.seed,
             "stop": list(settings.stop),
             **settings.values,
+            **({"json_schema": settings.schema} if settings.schema else {}),
         }
         return {**self.identity, "sampling": decided}
 
@@ -180,17 +190,39 @@ class TransformersEngine(Engine):
         return rows, failed
 
     def _row(self, request: Request, settings: Settings) -> Row:
-        context = self.context()
+        context, record = self.context(), request.record
+        offer: dict[str, Any] = {
+            "tools": record.tools,
+            "earlier": sum(len(turn.tool_calls) for turn in record.messages),
+        }
         if context is None:
-            return Row(
-                request.id, encode_prompt(request.record, self.template, self.tokenizer), settings.max_new_tokens
-            )
+            prompt = encode_prompt(record, self.template, self.tokenizer)
+            return Row(request.id, prompt, settings.max_new_tokens, new_guide=self._guide(prompt, settings), **offer)
         most = context - _reserve(settings, context)
-        whole = encode_prompt(request.record, self.template, self.tokenizer)
-        prompt = whole if len(whole) <= most else encode_prompt(request.record, self.template, self.tokenizer, most)
-        return Row(
-            request.id, prompt, min(settings.max_new_tokens, context - len(prompt)), cut=len(prompt) < len(whole)
-        )
+        whole = encode_prompt(record, self.template, self.tokenizer)
+        prompt = whole if len(whole) <= most else encode_prompt(record, self.template, self.tokenizer, most)
+        limit = min(settings.max_new_tokens, context - len(prompt))
+        guide = self._guide(prompt, settings)
+        return Row(request.id, prompt, limit, cut=len(prompt) < len(whole), new_guide=guide, **offer)
+
+    def _guide(self, prompt: list[int], settings: Settings) -> Callable[[], Guide] | None:
+        """What holds an answer to the settings' schema.
+
+        Raises:
+            UsageError: the schema is wrong, or these settings cannot hold to one.
+        """
+        schema = settings.schema
+        if schema is None:
+            return None
+        if not self._steps(settings):
+            raise UsageError("束搜索和这个模型的写法不能按 JSON Schema 约束回答", where="json_schema")
+        thinking = opens_block(self.tokenizer.decode(prompt[-8:]))
+        self._grammars.guide(schema, thinking=thinking)  # a wrong one is told here, where it harms no other row
+        return lambda: self._grammars.guide(schema, thinking=thinking)
+
+    @cached_property
+    def _grammars(self) -> Grammars:
+        return Grammars(self.tokenizer, self.shared.base.config.get_text_config().vocab_size)
 
     def _answer(self, rows: list[Row], settings: Settings, most: int) -> Iterator[Reply]:
         """Answer one group. Rows at work when something fails (most often memory) are tried in halves, down to one."""
@@ -245,13 +277,19 @@ class TransformersEngine(Engine):
 
     def _reply(self, row: Row, settings: Settings) -> Reply:
         tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
-        text = decode(self.tokenizer, tokens)
+        reader = self._reader(row)
+        text = decode(self.tokenizer, tokens, reader.marks if reader else ())
         at = first_stop(text, settings.stop)
         text = (text if at < 0 else text[:at]).strip()
         finish = "stop" if at >= 0 else row.finish or "stop"
         # An answer cut at its limit may end in half a character.
         thought, answer = split_reasoning(text.rstrip(HALF), opened=self._opened(row))
-        return Reply(row.id, answer, finish, len(row.prompt), len(row.tokens), row.seconds, reasoning=thought)
+        calls: tuple[ToolCall, ...] = ()
+        if reader:
+            answer, calls = reader.read(answer, row.tools, row.earlier)
+            finish = "tool_calls" if calls and finish == "stop" else finish
+        used = len(row.prompt), len(row.tokens), row.seconds
+        return Reply(row.id, answer, finish, *used, reasoning=thought, tool_calls=calls)
 
     def _steps(self, settings: Settings) -> bool:
         """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,21 @@ LICENCE = "Apache-2.0"
 _FRONT = re.compile(r"---\n(.*?\n)---\n", re.S)
 _CITED = re.compile(r"(\S+) (第\d+-\d+字(?:、第\d+-\d+字)*)")
 _STRETCH = re.compile(r"第(\d+)-(\d+)字")
+
+# The handbook as a tool that a model can call, in the OpenAI shape; what it gives back is made by `hits`.
+SEARCH: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "search_handbook",
+        "description": "在金融手册里查规定和办法：给出最相关的几段原文，各注明文章、来源和事实成立到哪个月。",
+        "parameters": {
+            "type": "object",
+            "properties": {"query": {"type": "string", "description": "要查的事，几个关键词"}},
+            "required": ["query"],
+            "additionalProperties": False,
+        },
+    },
+}
 
 
 def articles(folder: str | Path) -> Iterator[Document]:
@@ -89,3 +104,13 @@ def read_citation(span: str) -> tuple[str, tuple[tuple[int, int], ...]] | None:
     if not match:
         return None
     return match[1], tuple((int(start) - 1, int(end)) for start, end in _STRETCH.findall(match[2]))
+
+
+def hits(found: Iterable[tuple[Document, str]]) -> str:
+    """What a search of the handbook tells the model that called for it.
+
+    Args:
+        found: (article, stretch of its text), best first.
+    """
+    told = [f"《{article.title}》（{article.id}，截至{article.as_of}）\n{quote}" for article, quote in found]
+    return "\n\n".join(told) or "手册里没有找到。"

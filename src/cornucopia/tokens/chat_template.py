@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from cornucopia.core.errors import DataError
@@ -12,6 +13,9 @@ from cornucopia.records.schema import Message, Record
 from cornucopia.records.turns import turn_dict
 from cornucopia.tokens.reasoning import CLOSE, OPEN, opens_block, think_block
 from cornucopia.tokens.segments import Segment, spoken, tell_once
+from cornucopia.tokens.tool_calls import ToolCallReader
+
+_PROBE = "shown_tool"  # of this name is the tool by which a template shows whether it writes tools
 
 
 class ChatTemplate:
@@ -31,6 +35,21 @@ class ChatTemplate:
 
     def __repr__(self) -> str:
         return f"ChatTemplate(empty_thought={self._empty_thought!r})"
+
+    @cached_property
+    def calls(self) -> ToolCallReader | None:
+        """See `Template.calls`: a tool on offer is looked for in what the template writes."""
+        function = {"name": _PROBE, "description": "", "parameters": {"type": "object", "properties": {}}}
+        asked = [{"role": "user", "content": "?"}]
+        try:
+            shown = self._tokenizer.apply_chat_template(
+                asked, tools=[{"type": "function", "function": function}], tokenize=False, add_generation_prompt=True
+            )
+        except Exception:  # jinja raises whatever the template's author chose
+            return None
+        template = self._tokenizer.chat_template
+        text = template if isinstance(template, str) else "\n".join(map(str, template.values()))
+        return ToolCallReader(text) if _PROBE in shown else None
 
     def segments(self, record: Record, *, eos: str) -> list[Segment]:
         chat = _Chat(self._tokenizer, record, eos)

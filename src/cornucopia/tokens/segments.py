@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cornucopia.core.console import warn
 from cornucopia.records.schema import Message, Record
+from cornucopia.tokens.tool_calls import ToolCallReader
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Template(Protocol):
     @property
     def stop_strings(self) -> list[str]:
         """Text at which an answer ends besides the end-of-sequence token."""
+        ...
+
+    @property
+    def calls(self) -> ToolCallReader | None:
+        """Reads the calls that a model of this template writes; None where the template does not show it tools."""
         ...
 
     def segments(self, record: Record, *, eos: str) -> list[Segment]:

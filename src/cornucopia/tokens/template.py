@@ -19,27 +19,38 @@ from cornucopia.records.turns import turn_dict
 from cornucopia.tokens.chat_template import ChatTemplate
 from cornucopia.tokens.reasoning import opens_block, think_block
 from cornucopia.tokens.segments import Segment, Template, tell_once, with_material
+from cornucopia.tokens.tool_calls import ToolCallReader, call_text, tool_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 _KEYS = ("prompt_input", "prompt_no_input", "response_split")
+_TOOL_KEYS = {"prompt_tools": "{tools}", "tool_result": "{content}"}  # and what must stand in each
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
     """The alpaca-lora JSON form: `prompt_input`, `prompt_no_input`, `response_split`.
 
-    Several turns are written one after another, each as in single-turn training; a system message stands first.
+    Several turns are written one after another, each as in single-turn training; a system message stands first. With
+    `prompt_tools` and `tool_result` tools are shown before all turns, in one line each, calls are written as
+    `<tool_call>name(key='value')</tool_call>`, and what a tool gives back stands in `tool_result`.
     """
 
     name: str
     prompt_input: str
     prompt_no_input: str
     response_split: str
+    prompt_tools: str = ""
+    tool_result: str = ""
 
     @property
     def text(self) -> dict[str, str]:
         """What decides the rendering, as cornucopia.json keeps it."""
-        return {key: getattr(self, key) for key in _KEYS}
+        return {key: text for key in (*_KEYS, *_TOOL_KEYS) if (text := getattr(self, key)) or key in _KEYS}
+
+    @property
+    def calls(self) -> ToolCallReader | None:
+        """See `Template.calls`."""
+        return ToolCallReader("<tool_call>") if self.prompt_tools else None
 
     @property
     def stop_strings(self) -> list[str]:
@@ -48,9 +59,13 @@ class PromptTemplate:
         return [head[-1]] if head and head[-1].startswith("###") else []
 
     def segments(self, record: Record, *, eos: str) -> list[Segment]:
-        if record.tools:
-            tell_once(f"模板 {self.name} 没有写工具的地方：模型看不到数据里的 tools（可用 --template chat）")
         parts: list[Segment] = []
+        if record.tools and self.prompt_tools:
+            parts.append(Segment(self.prompt_tools.replace("{tools}", "\n".join(map(tool_line, record.tools)))))
+        elif record.tools:
+            tell_once(
+                f"模板 {self.name} 没有写工具的地方：模型看不到数据里的 tools（可用 --template fin_tools 或 chat）"
+            )
         for message, material in record.turns():
             learnt = message.learnt is not False
             if message is record.messages[-1] and message.reasoning:
@@ -58,9 +73,11 @@ class PromptTemplate:
                 block = think_block(message.reasoning, opened=opened)
                 parts.append(Segment(block, answer=True, thought=True, learnt=learnt))
             if message.role == "assistant":
-                parts.append(Segment(_said(message) + eos, answer=True, learnt=learnt))
+                parts.append(Segment(self._said(message) + eos, answer=True, learnt=learnt))
             elif message.role == "user":
                 parts.append(Segment(self._ask(message.content, material)))
+            elif message.role == "tool" and self.tool_result:
+                parts.append(Segment(self.tool_result.replace("{content}", message.content)))
             else:
                 parts.append(Segment(message.content + "\n"))
         return parts
@@ -73,11 +90,15 @@ class PromptTemplate:
         values = {"{instruction}": question, "{input}": material}
         return re.sub(r"\{instruction\}|\{input\}", lambda found: values[found.group()], form)
 
-
-def _said(message: Message) -> str:
-    """The text of an answer; the tools it calls follow as JSON."""
-    calls = written(turn_dict(message, "")["tool_calls"]) if message.tool_calls else ""
-    return "\n".join(part for part in (message.content, calls) if part)
+    def _said(self, message: Message) -> str:
+        """The text of an answer; the tools it calls follow, as JSON where the template knows no tools."""
+        calls = ""
+        if message.tool_calls:
+            known = bool(self.prompt_tools)
+            calls = (
+                "".join(map(call_text, message.tool_calls)) if known else written(turn_dict(message, "")["tool_calls"])
+            )
+        return "\n".join(part for part in (message.content, calls) if part)
 
 
 def resolve_template(name: str | None, tokenizer: Any, stored: dict[str, str] | None = None) -> Template:
@@ -118,10 +139,14 @@ def _read(path: Path) -> PromptTemplate:
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
         fields = {key: str(values[key]) for key in _KEYS}
+        fields |= {key: str(values[key]) for key in _TOOL_KEYS if key in values}
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"模板文件应是含 {'、'.join(_KEYS)} 的 JSON", where=str(path), found=str(error)[:200]
         ) from None
     if "{instruction}" not in fields["prompt_input"] or "{instruction}" not in fields["prompt_no_input"]:
         raise ConfigError("模板里没有 {instruction}", where=str(path))
+    for key, slot in _TOOL_KEYS.items() if set(_TOOL_KEYS) & set(fields) else ():
+        if slot not in fields.get(key, ""):
+            raise ConfigError(f"写工具的模板要有 {key}，其中有 {slot}", where=str(path), found=fields.get(key, "没有"))
     return PromptTemplate(name=path.stem if path.parent == TEMPLATES else str(path), **fields)

@@ -7,6 +7,7 @@ from typing import Any
 from cornucopia.training.objectives.kto import Kto
 from cornucopia.training.objectives.preference import Dpo, Ipo, Orpo, SimPo
 from cornucopia.training.objectives.pretrain import Pretraining
+from cornucopia.training.objectives.reward import Reward
 from cornucopia.training.objectives.sft import InstructionTuning
 
 OBJECTIVES: dict[str, Any] = {
@@ -17,4 +18,5 @@ OBJECTIVES: dict[str, Any] = {
     "simpo": SimPo,
     "orpo": Orpo,
     "kto": Kto,
+    "reward": Reward,
 }
