@@ -15,6 +15,7 @@ from typing import Any
 
 from cornucopia.core.console import say
 from cornucopia.core.device import choose_device, choose_dtype
+from cornucopia.core.errors import ConfigError
 from cornucopia.models.find import find_model
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
@@ -62,6 +63,7 @@ def make_trainer(
 
     packed = recipe.packing and _speed_up(recipe, output, plan, model, objective, method)
     if recipe.shard == "fsdp2":
+        _check_sharing(recipe)
         model = shard(model, choose_device(recipe.device), recipe.shard_offload)
     _point_trackers(recipe, output)
     trainer = ObjectiveTrainer(
@@ -167,6 +169,15 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Obj
     )
     _one_card(arguments)
     return arguments
+
+
+def _check_sharing(recipe: TrainRecipe) -> None:
+    """Refuse one process, which has nobody to share with, and float16, whose loss scale each would choose apart."""
+    if ranks.world() == 1:
+        fix = "torchrun --nproc-per-node 卡数 -m cornucopia train 配方；只有一个进程就去掉 shard"
+        raise ConfigError("shard fsdp2 要几个进程一起", found="1 个进程", fix=fix)
+    if _precision(recipe)["fp16"]:
+        raise ConfigError("shard fsdp2 不用 float16", where="dtype", found="float16", fix="--dtype bfloat16")
 
 
 def _one_card(arguments: Any) -> None:
