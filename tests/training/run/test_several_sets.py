@@ -15,6 +15,8 @@ from cornucopia.training.data.mixture import mix
 from cornucopia.training.run.callbacks import EarlyStop
 from cornucopia.training.run.loop import train
 
+LOAN = {"principal": 100000, "rate": "4.2%", "months": 120}
+
 
 @pytest.fixture
 def files(tmp_path):
@@ -153,8 +155,7 @@ def test_the_engine_answers_in_the_midst_of_training_as_after_it(short_run, file
         return found["during"]
 
     ask = tmp_path / "算.jsonl"
-    inputs = {"principal": 100000, "rate": "4.2%", "months": 120}
-    row = {"instruction": "贷款第3问", "output": "", "calculator": "equal_payment", "inputs": inputs}
+    row = {"instruction": "贷款第3问", "output": "", "calculator": "equal_payment", "inputs": LOAN}
     ask.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
     settings = {"data_path": files, "val_set_size": 0.2, "batch_size": 8, "max_steps": 2, "eval_steps": 2, "lora_r": 4}
     train(short_run("a", **settings, eval_generate=str(ask), eval_generate_tokens=6), noted)

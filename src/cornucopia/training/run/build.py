@@ -26,6 +26,7 @@ from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import ranks
 from cornucopia.training.run.best import best_metric, larger_is_better
+from cornucopia.training.run.deepspeed_file import deepspeed_arguments
 from cornucopia.training.run.plan import total_steps
 from cornucopia.training.run.trackers import tracker_names
 
@@ -63,7 +64,6 @@ def make_trainer(
 
     packed = recipe.packing and _speed_up(recipe, output, plan, model, objective, method)
     if recipe.shard == "fsdp2":
-        _check_sharing(recipe)
         model = shard(model, choose_device(recipe.device), recipe.shard_offload)
     _point_trackers(recipe, output)
     trainer = ObjectiveTrainer(
@@ -164,6 +164,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Obj
         ddp_backend="gloo" if world > 1 and choose_device(recipe.device) == "cpu" else None,
         ddp_find_unused_parameters=False if world > 1 else None,
         average_tokens_across_devices=world > 1,
+        **deepspeed_arguments(recipe.deepspeed, world),
         **_precision(recipe),
         **_validation(recipe, steps, best if plan.validation else ""),
     )
@@ -171,12 +172,20 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Obj
     return arguments
 
 
-def _check_sharing(recipe: TrainRecipe) -> None:
-    """Refuse one process, which has nobody to share with, and float16, whose loss scale each would choose apart."""
-    if ranks.world() == 1:
+def check_processes(recipe: TrainRecipe) -> None:
+    """Refuse, before anything is loaded, what this many processes cannot do; a plan alone may be asked of one.
+
+    Raises:
+        ConfigError: sharing out in one process, which has nobody to share with, or in float16, whose loss scale each
+            process would choose apart; a DeepSpeed configuration that cannot be used.
+    """
+    if recipe.dry_run:
+        return
+    deepspeed_arguments(recipe.deepspeed, ranks.world())
+    if recipe.shard == "fsdp2" and ranks.world() == 1:
         fix = "torchrun --nproc-per-node 卡数 -m cornucopia train 配方；只有一个进程就去掉 shard"
         raise ConfigError("shard fsdp2 要几个进程一起", found="1 个进程", fix=fix)
-    if _precision(recipe)["fp16"]:
+    if recipe.shard == "fsdp2" and _precision(recipe)["fp16"]:
         raise ConfigError("shard fsdp2 不用 float16", where="dtype", found="float16", fix="--dtype bfloat16")
 
 

@@ -29,7 +29,7 @@ from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.best import best_metric, larger_is_better
-from cornucopia.training.run.build import make_trainer, spec_to_load, trainable
+from cornucopia.training.run.build import check_processes, make_trainer, spec_to_load, trainable
 from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.generated import Answers, Measure, number_accuracy
@@ -76,6 +76,7 @@ def train(recipe: TrainRecipe, answers: Answers | None = None) -> dict[str, Any]
 def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any], answers: Answers | None) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
+    check_processes(recipe)
     counts = trained_parameters(recipe, resolved.folder)
     if recipe.dry_run:
         folder.check_writable(output)
