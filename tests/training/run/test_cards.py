@@ -19,7 +19,7 @@ def test_a_method_needs_less_of_each_of_more_cards():
     for need in found.values():
         sizes = list(need.each.values())
         assert sizes == sorted(sizes, reverse=True)
-    assert [count for count in found["lora，4 位"].each] == [1] and list(found["full"].each) == list(COUNTS)
+    assert list(found["lora，4 位"].each) == [1] and list(found["full"].each) == list(COUNTS)
     assert found["lora，4 位"].least(48) == 1 and found["lora，4 位"].least(24) is None  # arXiv:2305.14314, abstract
     assert found["full"].each[1] > 16 * shape_from_config(LLAMA_65B).parameters
     assert found["lora"].least(80) == 2
