@@ -7,6 +7,7 @@ from typing import Any
 from cornucopia.training.objectives.kto import Kto
 from cornucopia.training.objectives.preference import Dpo, Ipo, Orpo, SimPo
 from cornucopia.training.objectives.pretrain import Pretraining
+from cornucopia.training.objectives.reinforce import Grpo, Rloo
 from cornucopia.training.objectives.sft import InstructionTuning
 
 OBJECTIVES: dict[str, Any] = {
@@ -17,4 +18,6 @@ OBJECTIVES: dict[str, Any] = {
     "simpo": SimPo,
     "orpo": Orpo,
     "kto": Kto,
+    "grpo": Grpo,
+    "rloo": Rloo,
 }

@@ -82,6 +82,7 @@ class NextToken:
     reasons = True
     packs = True
     refers = False
+    samples = False
 
     def __init__(self, recipe: DataSettings, template: Template, tokenizer: Any) -> None:
         self.recipe, self.template, self.tokenizer = recipe, template, tokenizer

@@ -24,6 +24,8 @@ class Objective(Protocol):
         packs: the loss takes the packed rows of `data.batches.pack_row`, whose loss the model itself returns.
         refers: it compares with the model as it was at the start; `reference` is then set before the first step: a
             function that returns a context within which the model is what it was.
+        samples: it learns from what the model answers itself: `begin` is called with the model before the first step,
+            `sampled` before each update with its batches.
     """
 
     about: str
@@ -32,6 +34,7 @@ class Objective(Protocol):
     rows: str
     packs: bool
     refers: bool
+    samples: bool
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
         """The examples of each record, in order; an error for one that cannot be used."""

@@ -38,8 +38,13 @@ from cornucopia.training.run.start import as_started, check_output, goes_on, ope
 from cornucopia.training.run.trackers import check_trackers, start_trackers
 
 
-def train(recipe: TrainRecipe) -> dict[str, Any]:
+def train(recipe: TrainRecipe, rollouts: Callable[..., Any] | None = None) -> dict[str, Any]:
     """Run a recipe.
+
+    Args:
+        recipe: all settings.
+        rollouts: makes what answers questions with the model in training (`inference.rollouts.Rollouts`), for
+            objectives that learn from the model's own answers; handed in, as training does not know inference.
 
     Returns:
         The result, as in train_result.json: steps, losses, seconds, tokens per second.
@@ -52,17 +57,19 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     console.quiet(not ranks.is_first())
     if recipe.dry_run:
         with TemporaryDirectory() as scratch:
-            return _train(recipe, rehearse(recipe, Path(scratch)), [])
+            return _train(recipe, rehearse(recipe, Path(scratch)), [], rollouts)
     resolved = resolve(recipe.spec())
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
-        return _train(recipe, resolved, claims)
+        return _train(recipe, resolved, claims, rollouts)
     finally:
         for claim in claims:
             folder.unlock(claim)
 
 
-def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> dict[str, Any]:
+def _train(
+    recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any], rollouts: Callable[..., Any] | None
+) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
     counts = trained_parameters(recipe, resolved.folder)
@@ -71,6 +78,8 @@ def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> d
     else:
         ranks.first_decides(lambda: check_output(recipe, output, resolved.folder))
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
+    if objective.samples:
+        objective.open_rollouts = rollouts
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
@@ -180,6 +189,8 @@ def _fit_once(
     model = trainable(recipe, base, method)
     if objective.refers:
         objective.reference = method.reference(model)  # type: ignore[attr-defined]
+    if objective.samples:
+        objective.begin(model)  # type: ignore[attr-defined]
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
     callbacks = [log, CheckpointCallback(meta), interrupt]

@@ -1,0 +1,110 @@
+"""Calls of tools carried out: the model answers, the tools it calls are run, it goes on with their results.
+
+Knows no engine: whoever answers is handed in. Many conversations go on together, a round at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from cornucopia.core.errors import nearest
+from cornucopia.inference.request import Reply, Request
+from cornucopia.records.schema import Message, Record
+
+ROUNDS = 4  # how often a conversation may call tools before it must answer
+Ask = Callable[[Sequence[Request]], Iterable[Reply]]
+
+
+class Runnable(Protocol):
+    """A tool: see `finance.tools.Tool`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def schema(self) -> dict[str, Any]: ...
+
+    def call(self, arguments: str, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """How one request ended: the turns that followed it (calls, results, answer), and the last reply, whose token
+    counts and seconds are those of all rounds together."""
+
+    request: Request
+    said: tuple[Message, ...]
+    reply: Reply
+
+    @property
+    def record(self) -> Record:
+        """All that was said."""
+        return self.request.record.changed(messages=(*self.request.record.messages, *self.said))
+
+
+def offered(record: Record, tools: Iterable[Runnable]) -> Record:
+    """The record with these tools on offer besides its own."""
+    known = {str(tool.get("function", tool).get("name")) for tool in record.tools}
+    return record.changed(tools=(*record.tools, *(tool.schema for tool in tools if tool.name not in known)))
+
+
+def converse(
+    ask: Ask, requests: Sequence[Request], tools: Mapping[str, Runnable], rounds: int = ROUNDS
+) -> Iterator[Conversation]:
+    """Answer all requests, running the tools that are called, each as soon as it has its answer.
+
+    Args:
+        ask: answers requests, each with one reply.
+        requests: with tools on offer.
+        tools: that are run, by name; of another on offer the call is the answer, for the caller to run.
+        rounds: calls in a row after which no more are run; the reply then still holds the last call.
+    """
+    said: dict[str, tuple[Message, ...]] = {request.id: () for request in requests}
+    spent: dict[str, Reply] = {}
+    waiting = {request.id: request for request in requests}
+    for left in range(rounds, -1, -1):
+        asked = [
+            replace(request, record=request.record.changed(messages=(*request.record.messages, *said[request.id])))
+            for request in waiting.values()
+        ]
+        for reply in ask(asked):
+            reply = _together(spent.get(reply.id), reply)
+            known = reply.tool_calls and all(call.name in tools or not _offers(waiting[reply.id], call.name)
+                                             for call in reply.tool_calls)  # fmt: skip
+            turn = Message("assistant", reply.answer, reply.reasoning, reply.tool_calls)
+            if reply.finish_reason == "error" or not known or not left:
+                told = () if reply.finish_reason == "error" else (turn,)
+                yield Conversation(waiting.pop(reply.id), said[reply.id] + told, reply)
+                continue
+            said[reply.id] += (turn, *_results(turn, tools))
+            spent[reply.id] = reply
+        if not waiting:
+            return
+
+
+def _results(turn: Message, tools: Mapping[str, Runnable]) -> Iterator[Message]:
+    for call in turn.tool_calls:
+        if call.name in tools:
+            text = tools[call.name].call(call.arguments).text
+        else:
+            close = nearest(call.name, tools)
+            text = f"错误：没有工具 {call.name}" + (f"，最接近的是 {close}" if close else "")
+        yield Message("tool", text, tool_call_id=call.id, name=call.name)
+
+
+def _offers(request: Request, name: str) -> bool:
+    return any(tool.get("function", tool).get("name") == name for tool in request.record.tools)
+
+
+def _together(before: Reply | None, reply: Reply) -> Reply:
+    """A reply charged with the rounds before it too."""
+    if before is None:
+        return reply
+    return replace(
+        reply,
+        prompt_tokens=before.prompt_tokens + reply.prompt_tokens,
+        completion_tokens=before.completion_tokens + reply.completion_tokens,
+        seconds=before.seconds + reply.seconds,
+    )
