@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
+from cornucopia.inference.grammar import Guide
 from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
 from cornucopia.models.load import DEFAULT_NEW_TOKENS
 
@@ -27,6 +28,7 @@ class Settings:
         stop: texts that end an answer.
         history: logits processors that look at the row's own tokens (repetition penalty ...).
         warpers: logits processors of sampling (temperature, top-p ...), in Transformers' order.
+        schema: JSON schema that an answer is held to, or None.
     """
 
     max_new_tokens: int
@@ -38,6 +40,7 @@ class Settings:
     values: dict[str, Any]
     history: tuple[Any, ...] = ()
     warpers: tuple[Any, ...] = ()
+    schema: str | None = None
 
 
 @dataclass
@@ -45,7 +48,7 @@ class Row:
     """One question in work: `prompt` and `tokens` are ids, `limit` the most new tokens it may get.
 
     `cut` says that the prompt was shortened to fit the context; `tools` are those on offer, `earlier` the calls already
-    made in the conversation.
+    made in the conversation; `new_guide` makes what holds the answer to a schema.
     """
 
     id: str
@@ -58,12 +61,15 @@ class Row:
     finish: FinishReason | None = None
     seconds: float = 0.0
     random: torch.Generator | None = None
+    new_guide: Callable[[], Guide] | None = None
+    guide: Guide | None = None
 
     def restart(self, seed: int) -> None:
-        """Forget what was answered and set the row's own random numbers back to their beginning."""
+        """Forget what was answered and set the row's own random numbers and guide back to their beginning."""
         digest = hashlib.sha256(repr((seed, self.prompt)).encode()).digest()
         self.tokens, self.finish = [], None
         self.random = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        self.guide = self.new_guide() if self.new_guide else None
 
 
 def settle(sampling: Sampling, defaults: Any, eos: frozenset[int], stop: Sequence[str]) -> Settings:
@@ -89,6 +95,7 @@ def settle(sampling: Sampling, defaults: Any, eos: frozenset[int], stop: Sequenc
         values={name: value for name, value in values.items() if value is not None},
         history=_build(_HISTORY, values),
         warpers=_build(_WARPERS, values) if do_sample else (),
+        schema=sampling.json_schema,
     )
 
 

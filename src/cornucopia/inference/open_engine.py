@@ -70,6 +70,12 @@ def _open_endpoints(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
     return engines
 
 
+def _open_vllm(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
+    from cornucopia.inference.vllm_server import open_vllm
+
+    return open_vllm(specs)
+
+
 def _local_identity(spec: EngineSpec) -> dict[str, Any]:
     """The spec's own words and every byte of the files they name; a file that is not there fails when it is opened."""
     finders = ((find_model, spec.base), (find_adapter, spec.adapter), (Path, spec.template))
@@ -91,5 +97,11 @@ KINDS: dict[str, Kind] = {
         lambda spec: "://" in spec.base,
         _open_endpoints,
         identity=lambda spec: dict(zip(("endpoint", "model"), spec.address, strict=True)),
+    ),
+    "vllm": Kind(
+        lambda spec: spec.engine == "vllm",
+        _open_vllm,
+        together=lambda spec: ("vllm", spec.base, spec.base_bits, spec.dtype, spec.revision, spec.engine_args),
+        identity=lambda spec: {**_local_identity(spec), "engine": "vllm", "engine_args": spec.engine_args},
     ),
 }

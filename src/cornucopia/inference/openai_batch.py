@@ -8,7 +8,7 @@ Format: https://platform.openai.com/docs/api-reference/batch/request-input
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from cornucopia.core.errors import ConfigError, nearest
 from cornucopia.inference.completion import tool_calls_of
 from cornucopia.inference.engine import Reply, Sampling
 from cornucopia.records.read import Reject
-from cornucopia.records.schema import Record
+from cornucopia.records.schema import Record, ToolCall
 
 KIND = "openai_batch"
 URL = "/v1/chat/completions"
@@ -68,6 +68,20 @@ def own_sampling(record: Record, common: Sampling) -> Sampling:
     body, url = body_of(record), record.extra.get("url", URL)
     if url != URL:
         raise ConfigError("只支持 /v1/chat/completions", where="url", found=str(url)[:80])
+    return sampling_of(body, common, f"custom_id {record.id}")
+
+
+def sampling_of(body: Mapping[str, Any], common: Sampling, where: str) -> Sampling:
+    """A request's own parameters laid over common ones.
+
+    Args:
+        body: its parameters by OpenAI's names, and those of ours that OpenAI lacks.
+        common: what holds where it says nothing.
+        where: the request, for the error.
+
+    Raises:
+        ConfigError: a parameter that is wrong, or asks for what is not offered.
+    """
     for name, value in body.items():
         if name not in _OURS and name not in _BESIDE and not _asks_nothing(name, value):
             close = nearest(name, [*_OURS, *_BESIDE, *_HARMLESS])
@@ -77,7 +91,7 @@ def own_sampling(record: Record, common: Sampling) -> Sampling:
     if isinstance(given.get("stop"), str):
         given["stop"] = [given["stop"]]
     kept = {name: value for name, value in common.model_dump().items() if name not in given}
-    return Sampling.build({**kept, **given}, where=f"custom_id {record.id}")
+    return Sampling.build({**kept, **given}, where=where)
 
 
 def _asks_nothing(name: str, value: Any) -> bool:
@@ -90,20 +104,31 @@ def response_line(key: str, custom_id: str, reply: Reply, model: str, created: i
     """The response line of an answered (or failed) request."""
     if reply.finish_reason == "error":
         return _line(key, custom_id, 500, _error(reply.error, "server_error"))
-    usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens,
-             "total_tokens": reply.prompt_tokens + reply.completion_tokens}  # fmt: skip
+    choice = {"index": 0, "message": message_of(reply), "finish_reason": reply.finish_reason, "logprobs": None}
+    body = {"id": f"chatcmpl-{key}", "object": "chat.completion", "created": created, "model": model,
+            "choices": [choice], "usage": usage_of([reply])}  # fmt: skip
+    return _line(key, custom_id, 200, body)
+
+
+def message_of(reply: Reply) -> dict[str, Any]:
+    """The assistant's message of a reply."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.answer}
     if reply.reasoning:
         message["reasoning_content"] = reply.reasoning
     if reply.tool_calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in reply.tool_calls
-        ]
-    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
-    body = {"id": f"chatcmpl-{key}", "object": "chat.completion", "created": created, "model": model,
-            "choices": [choice], "usage": usage}  # fmt: skip
-    return _line(key, custom_id, 200, body)
+        message["tool_calls"] = [call_dict(call) for call in reply.tool_calls]
+    return message
+
+
+def call_dict(call: ToolCall) -> dict[str, Any]:
+    """A tool call as OpenAI writes it."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def usage_of(replies: Sequence[Reply]) -> dict[str, int]:
+    """Tokens of the answers to one prompt, which counts once."""
+    asked, written = max((r.prompt_tokens for r in replies), default=0), sum(r.completion_tokens for r in replies)
+    return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 
 
 def refusal_line(key: str, custom_id: str, message: str) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class OpenAIEngine(Engine):
 
     def limits(self) -> Limits:
         """An endpoint streams and, as far as its model does, calls tools and sees images; it scores nothing."""
-        return Limits(concurrency=self.concurrency, streams=True, tools=True, images=True)
+        return Limits(concurrency=self.concurrency, streams=True, tools=True, images=True, schemas=True)
 
     def answer(self, request: Request, sampling: Sampling, stop: threading.Event, patience: Patience) -> Reply:
         """Ask once (with retries).

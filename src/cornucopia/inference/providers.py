@@ -5,6 +5,7 @@ Knows no HTTP. A server that is not listed (vLLM, llama.cpp, Ollama, `cornucopia
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ def parameters(sampling: Sampling, provider: Provider) -> dict[str, object]:
         fields[provider.length] = sampling.max_new_tokens
     if sampling.stop:
         fields["stop"] = sampling.stop
+    if sampling.json_schema:
+        schema = {"name": "answer", "schema": json.loads(sampling.json_schema)}
+        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     if provider.seed:
         fields["seed"] = sampling.seed
     return fields | {name: getattr(sampling, name) for name in provider.extras if getattr(sampling, name) is not None}

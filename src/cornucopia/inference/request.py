@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import field_validator
+
 from cornucopia.core.config import Config, option
 from cornucopia.records.schema import Record, ToolCall
 
@@ -28,10 +30,19 @@ class Sampling(Config):
     repetition_penalty: float | None = option(None, "重复惩罚，1 为不罚", gt=0)
     stop: list[str] = option([], "遇到这段文字就停；可写多次，一次一段，原样使用", split="never")
     seed: int = option(42, "随机种子；同一种子、同一行总给同一答案")
+    json_schema: str | None = option(None, "回答只能是符合这个 JSON Schema 的 JSON；写 JSON 文字", split="never")
+
+    @field_validator("json_schema")
+    @classmethod
+    def _check_schema(cls, text: str | None) -> str | None:
+        if text is not None and not _is_schema(text):
+            raise ValueError('应是 JSON 对象，如 {"type": "object"}')
+        return text
 
     def fingerprint(self) -> str:
         """See Config; of settings that came later only the given ones count, so that older files go on."""
-        values = self.model_dump(mode="json", exclude={"min_p"} if self.min_p is None else None)
+        later = {name for name in ("min_p", "json_schema") if getattr(self, name) is None}
+        values = self.model_dump(mode="json", exclude=later)
         return hashlib.sha256(json.dumps(values, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
 
     def sampling(self) -> Sampling:
@@ -156,6 +167,7 @@ class Limits:
         concurrency: most requests worked on at a time.
         scores, streams, tools, images, logprobs: whether it scores given tokens, streams as it writes, calls tools,
             sees images, gives log-probabilities of what it writes (through `live`).
+        schemas: whether it holds its answers to `Sampling.json_schema`; one that cannot refuses it.
         tokens: whether it goes on from given token ids (see Request) and tells those it writes (through `live`).
     """
 
@@ -167,3 +179,11 @@ class Limits:
     images: bool = False
     logprobs: bool = False
     tokens: bool = False
+    schemas: bool = False
+
+
+def _is_schema(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -145,6 +145,9 @@ class Batch:
         """(B, V) logits -> (B,) token ids."""
         if self._settings.history:
             scores = torch.cat([self._with_history(row, scores[i : i + 1]) for i, row in enumerate(rows)])
+        if self._settings.schema:
+            guides = [row.guide for row in rows]
+            scores = torch.cat([g.allow(scores[i : i + 1]) if g else scores[i : i + 1] for i, g in enumerate(guides)])
         if not self._settings.do_sample:
             return scores.argmax(-1)
         for warper in self._settings.warpers:
@@ -162,7 +165,8 @@ class Batch:
         return scores
 
     def _finish(self, row: Row) -> FinishReason | None:
-        if row.tokens[-1] in self._settings.eos or self._stops.reached(row.tokens):
+        whole = row.guide is not None and row.guide.take(row.tokens[-1])
+        if whole or row.tokens[-1] in self._settings.eos or self._stops.reached(row.tokens):
             return "stop"
         return "length" if len(row.tokens) >= row.limit else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from cornucopia.core.config import option
 from cornucopia.models.spec import ModelSpec
@@ -11,6 +11,10 @@ from cornucopia.models.spec import ModelSpec
 class EngineSpec(ModelSpec):
     """A model that answers: a local one by its ModelSpec, or one behind an address, `base` being https://host/v1#model."""
 
+    engine: Literal["auto", "transformers", "vllm"] = option(
+        "auto", "本地模型用哪一种引擎：auto 按模型的写法选；vllm 起一个 vLLM 来答（另装，见 docs/infer.md）"
+    )
+    engine_args: str = option("", "vLLM：原样传给 vllm serve 的选项，如 '--tensor-parallel-size 2'")
     key_env: str | None = option(None, "接口：存放密钥的环境变量名；常见平台不必写")
     requests_per_minute: float = option(0, "接口：每分钟最多请求数，0 为不限", ge=0)
     max_retries: int = option(5, "接口：一题失败后最多重试几次", ge=0, le=20)

@@ -7,15 +7,17 @@ the terminal are unknown here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import CornucopiaError
+from cornucopia.core.errors import CornucopiaError, UsageError
 from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
 from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.grammar import Grammars, Guide
 from cornucopia.inference.growing_cache import growing_cache
 from cornucopia.inference.running_batch import Batch, run
 from cornucopia.inference.scoring import answer_span, score_spans
@@ -131,7 +133,8 @@ class TransformersEngine(Engine):
 
     def limits(self) -> Limits:
         """A local model scores and streams, and calls tools where its template shows them; pictures it is not shown."""
-        return Limits(self.context(), self._most(), scores=True, streams=True, tools=self.template.calls is not None)
+        calls = self.template.calls is not None
+        return Limits(self.context(), self._most(), scores=True, streams=True, tools=calls, schemas=True)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -154,6 +157,7 @@ class TransformersEngine(Engine):
             "seed": settings.seed,
             "stop": list(settings.stop),
             **settings.values,
+            **({"json_schema": settings.schema} if settings.schema else {}),
         }
         return {**self.identity, "sampling": decided}
 
@@ -193,12 +197,32 @@ class TransformersEngine(Engine):
         }
         if context is None:
             prompt = encode_prompt(record, self.template, self.tokenizer)
-            return Row(request.id, prompt, settings.max_new_tokens, **offer)
+            return Row(request.id, prompt, settings.max_new_tokens, new_guide=self._guide(prompt, settings), **offer)
         most = context - _reserve(settings, context)
         whole = encode_prompt(record, self.template, self.tokenizer)
         prompt = whole if len(whole) <= most else encode_prompt(record, self.template, self.tokenizer, most)
         limit = min(settings.max_new_tokens, context - len(prompt))
-        return Row(request.id, prompt, limit, cut=len(prompt) < len(whole), **offer)
+        guide = self._guide(prompt, settings)
+        return Row(request.id, prompt, limit, cut=len(prompt) < len(whole), new_guide=guide, **offer)
+
+    def _guide(self, prompt: list[int], settings: Settings) -> Callable[[], Guide] | None:
+        """What holds an answer to the settings' schema.
+
+        Raises:
+            UsageError: the schema is wrong, or these settings cannot hold to one.
+        """
+        schema = settings.schema
+        if schema is None:
+            return None
+        if not self._steps(settings):
+            raise UsageError("束搜索和这个模型的写法不能按 JSON Schema 约束回答", where="json_schema")
+        thinking = opens_block(self.tokenizer.decode(prompt[-8:]))
+        self._grammars.guide(schema, thinking=thinking)  # a wrong one is told here, where it harms no other row
+        return lambda: self._grammars.guide(schema, thinking=thinking)
+
+    @cached_property
+    def _grammars(self) -> Grammars:
+        return Grammars(self.tokenizer, self.shared.base.config.get_text_config().vocab_size)
 
     def _answer(self, rows: list[Row], settings: Settings, most: int) -> Iterator[Reply]:
         """Answer one group. Rows at work when something fails (most often memory) are tried in halves, down to one."""

@@ -1,0 +1,164 @@
+"""POST /v1/chat/completions: whole answers, and streams of `chat.completion.chunk`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cornucopia.inference.openai_batch import call_dict, message_of, usage_of
+from cornucopia.inference.request import Reply, Token
+from cornucopia.records.schema import ToolCall
+from cornucopia.serving.answering import Answering, Piece
+from cornucopia.serving.ask import Ask, read_chat
+from cornucopia.serving.event_response import DONE, EventResponse, event, while_there
+from cornucopia.serving.house import House, id_of
+from cornucopia.serving.json_response import json_response
+from cornucopia.serving.problems import Problem
+
+
+async def chat(house: House, request: Request) -> Response:
+    """Answer a conversation.
+
+    Raises:
+        Problem: it cannot be answered.
+    """
+    body = await house.body(request)
+    served, lease = await while_there(request, house.lease(body.get("model"), request))
+    try:
+        ask = read_chat(body, served.model.own_sampling(), served.engine.limits())
+    except BaseException:
+        await lease.aclose()
+        raise
+    answering = Answering(id_of(request), served, ask, timeout=house.settings.timeout, lease=lease)
+    if ask.stream:
+        return await _streamed(house, request, answering)
+    async with answering:
+        await while_there(request, _all(answering))
+        house.over(request, answering)
+        return json_response(_whole(answering))
+
+
+async def _all(answering: Answering) -> list[Piece]:
+    return [piece async for pieces in answering.pieces() for piece in pieces]
+
+
+async def _streamed(house: House, request: Request, answering: Answering) -> Response:
+    """The stream, once its first piece is there: what fails before has a status of its own."""
+    await answering.__aenter__()
+    pieces = answering.pieces()
+    try:
+        first = await while_there(request, anext(pieces))
+    except BaseException:
+        await answering.__aexit__()
+        raise
+    return EventResponse(_chunks(house, request, answering, first, pieces), house.settings.timeout)
+
+
+async def _chunks(
+    house: House, request: Request, answering: Answering, first: list[Piece], pieces: AsyncIterator[list[Piece]]
+) -> AsyncIterator[str]:
+    stream = ChatStream(answering)
+    try:
+        async with aclosing(pieces):  # type: ignore[type-var]
+            yield stream.begin() + stream.feed(first)
+            async for new in pieces:
+                yield stream.feed(new)
+            yield stream.end()
+            house.over(request, answering)
+    except Problem as problem:
+        yield event(problem.body())
+    finally:
+        await answering.__aexit__()
+
+
+class ChatStream:
+    """Pieces of answers as chunks."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._ask, self._replies = answering.ask, answering.replies
+        self._head = {
+            "id": f"chatcmpl-{answering.id}", "object": "chat.completion.chunk", "created": int(time.time()),
+            "model": answering.served.name,
+        }  # fmt: skip
+
+    def begin(self) -> str:
+        """Who speaks."""
+        return "".join(self._chunk(index, {"role": "assistant", "content": ""}) for index in range(self._ask.n))
+
+    def feed(self, pieces: Sequence[Piece]) -> str:
+        """Chunks of what is new."""
+        return "".join(part for piece in pieces for part in self._of(piece))
+
+    def _of(self, piece: Piece) -> list[str]:
+        told: dict[str, Any] = {"logprobs": {"content": likely(piece.tokens)}} if self._ask.logprobs is not None else {}
+        delta = {"reasoning_content" if piece.thought else "content": piece.text} if piece.text else {}
+        if self._ask.forced:
+            delta = {}  # the call is told whole, when it is whole
+        parts = [self._chunk(piece.index, delta, **told)] if delta or (piece.tokens and told) else []
+        if piece.reply is not None:
+            reply = called(self._ask, piece.reply)
+            calls = [{"index": number, **call_dict(call)} for number, call in enumerate(reply.tool_calls)]
+            parts += [self._chunk(piece.index, {"tool_calls": calls})] if calls else []
+            parts.append(self._chunk(piece.index, {}, reply.finish_reason))
+        return parts
+
+    def end(self) -> str:
+        """What stands behind the last answer."""
+        usage = {**self._head, "choices": [], "usage": usage_of(list(self._replies.values()))}
+        return (event(usage) if self._ask.usage else "") + DONE
+
+    def _chunk(self, index: int, delta: dict[str, Any], finish: str | None = None, **beside: Any) -> str:
+        choice = {"index": index, "delta": delta, "logprobs": None, **beside, "finish_reason": finish}
+        return event({**self._head, "choices": [choice]})
+
+
+def _whole(answering: Answering) -> dict[str, Any]:
+    tokens = answering.tokens if answering.ask.logprobs is not None else {}
+    replies = {index: called(answering.ask, reply) for index, reply in sorted(answering.replies.items())}
+    choices = [
+        {
+            "index": index,
+            "message": message_of(reply) | {"refusal": None},
+            "logprobs": {"content": likely(tokens[index]), "refusal": None} if index in tokens else None,
+            "finish_reason": reply.finish_reason,
+        }
+        for index, reply in replies.items()
+    ]
+    return {
+        "id": f"chatcmpl-{answering.id}", "object": "chat.completion", "created": int(time.time()),
+        "model": answering.served.name, "choices": choices, "usage": usage_of(list(replies.values())),
+    }  # fmt: skip
+
+
+def called(ask: Ask, reply: Reply) -> Reply:
+    """The reply, its text taken for the call that it had to be.
+
+    Raises:
+        Problem: it was cut off before the call was whole.
+    """
+    if not ask.forced:
+        return reply
+    try:
+        call = json.loads(reply.answer)
+        arguments = json.dumps(call["arguments"], ensure_ascii=False)
+        made = ToolCall(str(call["name"]), arguments, f"call_{reply.id[-24:]}")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Problem(500, "到了长度上限，工具调用没有写完；调大 max_tokens", param="max_tokens") from None
+    return replace(reply, answer="", finish_reason="tool_calls", tool_calls=(made,))
+
+
+def likely(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    """Tokens with their log-probabilities, as OpenAI writes them."""
+    return [{**_token(token), "top_logprobs": [_token(other) for other in token.top]} for token in tokens]
+
+
+def _token(token: Token) -> dict[str, Any]:
+    text = token.text
+    return {"token": text, "logprob": token.logprob, "bytes": None if "\ufffd" in text else list(text.encode())}
