@@ -71,17 +71,28 @@ def converse(
         ]
         for reply in ask(asked):
             reply = _together(spent.get(reply.id), reply)
-            known = reply.tool_calls and all(call.name in tools or not _offers(waiting[reply.id], call.name)
-                                             for call in reply.tool_calls)  # fmt: skip
-            turn = Message("assistant", reply.answer, reply.reasoning, reply.tool_calls)
-            if reply.finish_reason == "error" or not known or not left:
-                told = () if reply.finish_reason == "error" else (turn,)
-                yield Conversation(waiting.pop(reply.id), said[reply.id] + told, reply)
+            turns = carried_out(waiting[reply.id].record, reply, tools) if left else ()
+            if turns:
+                said[reply.id] += turns
+                spent[reply.id] = reply
                 continue
-            said[reply.id] += (turn, *_results(turn, tools))
-            spent[reply.id] = reply
+            final = () if reply.finish_reason == "error" else (_turn(reply),)
+            yield Conversation(waiting.pop(reply.id), said[reply.id] + final, reply)
         if not waiting:
             return
+
+
+def carried_out(record: Record, reply: Reply, tools: Mapping[str, Runnable]) -> tuple[Message, ...]:
+    """The call's turn and its results; nothing where the reply calls no tool, or one on offer that is not among these:
+    then it is for the caller. A tool that nobody offers gets an error as its result."""
+    on_offer = {str(tool.get("function", tool).get("name")) for tool in record.tools}
+    if not reply.tool_calls or any(call.name in on_offer and call.name not in tools for call in reply.tool_calls):
+        return ()
+    return (_turn(reply), *_results(_turn(reply), tools))
+
+
+def _turn(reply: Reply) -> Message:
+    return Message("assistant", reply.answer, reply.reasoning, reply.tool_calls)
 
 
 def _results(turn: Message, tools: Mapping[str, Runnable]) -> Iterator[Message]:
@@ -92,10 +103,6 @@ def _results(turn: Message, tools: Mapping[str, Runnable]) -> Iterator[Message]:
             close = nearest(call.name, tools)
             text = f"错误：没有工具 {call.name}" + (f"，最接近的是 {close}" if close else "")
         yield Message("tool", text, tool_call_id=call.id, name=call.name)
-
-
-def _offers(request: Request, name: str) -> bool:
-    return any(tool.get("function", tool).get("name") == name for tool in request.record.tools)
 
 
 def _together(before: Reply | None, reply: Reply) -> Reply:

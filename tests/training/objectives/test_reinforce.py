@@ -159,13 +159,18 @@ def test_only_what_the_model_wrote_counts_and_padding_changes_nothing(small):
 
 @pytest.mark.parametrize("objective", ["grpo", "rloo"])
 def test_the_reward_rises_and_is_told(objective, run, tmp_path):
-    train(
-        run("out", objective=objective, max_steps=12, batch_size=8, group_size=8, kl_beta=0.001, learning_rate=3e-2),
-        Rollouts,
-    )
+    settings = {
+        "method": "full",
+        "max_steps": 10,
+        "batch_size": 8,
+        "group_size": 8,
+        "kl_beta": 0.001,
+        "learning_rate": 3e-2,
+    }
+    train(run("out", objective=objective, **settings), Rollouts)
     rows = [row for row in read_jsonl(tmp_path / "out/log.jsonl") if "loss" in row]
     rewards = [row["rollout_reward"] for row in rows]
-    assert sum(rewards[-3:]) > sum(rewards[:3]) + 0.3
+    assert sum(rewards[-2:]) > sum(rewards[:2]) + 0.3
     assert rows[0]["rollout_chinese"] == rows[0]["rollout_reward"] and 0 <= rows[0]["rollout_flat_groups"] <= 1
     assert 0 < rows[0]["rollout_tokens"] <= 8
 
