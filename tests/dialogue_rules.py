@@ -45,7 +45,8 @@ _TIP = re.compile(
 )
 _DENIED = re.compile("不|别|没|非|勿|违规|违法|骗")
 _OF_A_LAW = re.compile("(?:》|法|条例|办法|规定|解释)(?:（[^（）]*）)?$")
-_YEAR = re.compile(r"((?:19|20)\d\d)年")
+_MONTH_ALONE = re.compile(r"1?\d月")
+_COUNT = re.compile("[一两二三四五六七八九十]份")  # of papers
 _CONSTANTS = "100%；12个月；360天；365天"  # for sums
 _CLAUSES = re.compile("[^，。！？；\n]+")
 _ASKS = re.compile("[^。！；\n]*？")
@@ -212,11 +213,13 @@ def numbers(record: Record, texts: Texts) -> Iterator[str]:
 
 
 def _is_told(fact: Fact, answer: str, known: str) -> bool:
-    """Whether a fact that stands nowhere is a fault: an article of a law, not of a list; a year that nobody names."""
+    """Whether a fact that stands nowhere is a fault: an article of a law, not of a list; a date that is
+    no part of one that is known; no count of papers."""
     if fact.kind == "条款":
         return bool(_OF_A_LAW.search(answer[: fact.start]))
-    year = _YEAR.fullmatch(fact.text)
-    return fact.kind != "引语" and not (year and year[1] in known)
+    if fact.kind == "日期" or _MONTH_ALONE.fullmatch(fact.text):
+        return not re.search(rf"(?<!\d){re.escape(fact.text)}", known)
+    return fact.kind != "引语" and not _COUNT.fullmatch(fact.text)
 
 
 def _worked(record: Record) -> str:

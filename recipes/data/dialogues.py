@@ -106,7 +106,8 @@ class Draft:
             ]
             self._values.append({})
             return SEARCH_NAME, {"query": call["search"]}, hits(found)
-        name, arguments = call.popitem()
+        name, given = call.popitem()
+        arguments = {"on" if key is True else key: value for key, value in given.items()}  # YAML reads on as yes
         result = find_tool(name).call(json.dumps(arguments, ensure_ascii=False, default=str))
         self._values.append(dict(result.values))
         return name, arguments, result.text

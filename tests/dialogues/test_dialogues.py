@@ -10,11 +10,11 @@ import pytest
 from cornucopia.records.overlap import near_duplicates, overlap
 from cornucopia.records.read import read_records
 from cornucopia.sources.handbook import articles
-from dialogue_rules import DOMAINS, RULES, answers, asked_alone, edges
+from dialogue_rules import DOMAINS, KINDS, RULES, VOICES, answers, asked_alone, edges
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "instruction_data" / "dialogues"
-LEAST, LEAST_CALLS = 8, 3
+LEAST, LEAST_CALLS = 62, 26
 FILES = [HOME / f"{name}.jsonl" for name in DOMAINS if (HOME / f"{name}.jsonl").exists()]
 ASKED_BEFORE = 0.5  # likeness of two questions from which one gives the other away
 
@@ -67,6 +67,12 @@ def test_ids_are_unique_and_there_are_enough(dialogues):
     assert [name for name, count in counts.items() if count > 1] == []
     assert len(dialogues) >= LEAST
     assert sum(bool(record.tools) for record in dialogues) >= LEAST_CALLS
+
+
+def test_every_kind_and_voice_and_domain_is_there(dialogues):
+    assert {record.kind for record in dialogues} == KINDS
+    assert {record.extra["voice"] for record in dialogues} == VOICES
+    assert {record.domain for record in dialogues} == set(DOMAINS.values())
 
 
 def test_no_dialogue_is_told_twice(dialogues):

@@ -20,7 +20,7 @@ from cornucopia.inference.spec import EngineSpec
 from cornucopia.inference.text import Thought, decode
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode_prompt
-from tiny_models import open_engines
+from tiny_models import make_adapter, make_model, open_engines
 
 FAKE = Path(__file__).parent.parent / "fake_vllm.py"
 QUESTION = Record(messages=(Message("user", "定投多久看一次？"),))
@@ -153,13 +153,16 @@ input()
 
 
 @pytest.mark.skipif("CORNUCOPIA_VLLM" not in os.environ, reason="no vLLM: name its command in CORNUCOPIA_VLLM")
-def test_the_real_one_answers_as_our_engine_does(tiny, adapter):
+def test_the_real_one_answers_as_our_engine_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    base = make_model(tmp_path / "model", width=256)  # heads of 64: vLLM has no narrower ones on a CPU
+    adapter = make_adapter(base, tmp_path / "lora")
     texts = ("定投多久看一次？", "费率", "什么是国债逆回购")
     requests = [Request(text, Record(messages=(Message("user", text),))) for text in texts]
     sampling = Sampling(max_new_tokens=16)
-    specs = [spec(tiny), spec(tiny, adapter=str(adapter))]
+    specs = [spec(base, engine_args="--enforce-eager"), spec(base, adapter=str(adapter))]
     served = kind_of(specs[0]).open(specs)
-    ours = open_engines(tiny, [None, adapter], dtype="float32", template="alpaca")
+    ours = open_engines(base, [None, adapter], dtype="float32", template="alpaca")
     for one, other in zip(served, ours, strict=True):
         told = [{reply.id: reply.answer for reply in engine.generate(requests, sampling)} for engine in (one, other)]
         assert told[0] == told[1]

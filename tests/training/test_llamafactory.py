@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -105,7 +106,12 @@ def test_columns_of_another_name(write):
         ({"neftune_noise_alpha": 5}, "neftune_noise_alpha"),
         ({"stage": "ppo"}, "ppo"),
         ({"stage": "dpo", "pref_loss": "hinge"}, "hinge"),
-        ({"trust_remote_code": True}, "trust_remote_code"),
+        ({"use_galore": True, "galore_rank": 128}, "galore_rank、use_galore（这种优化器没有"),
+        ({"image_max_pixels": 262144}, "看图"),
+        ({"quantization_bit": 4, "quantization_method": "hqq"}, "hqq"),
+        ({"ref_model": "other"}, "ref_model"),
+        ({"adam_beta1": 0.8}, "adam_beta1"),
+        ({"finetuning_type": "oft"}, "oft"),
         ({"dataset": "answer"}, "answers"),
         ({"dataset": "far"}, "someone/far"),
         ({"dataset": "answers,own"}, "列名不同"),
@@ -113,8 +119,38 @@ def test_columns_of_another_name(write):
     ],
 )
 def test_what_is_not_supported_is_named(changes, told, write):
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=re.escape(told)):
         TrainRecipe.load(write(**changes))
+
+
+def test_what_decides_speed_only_is_told(write, capsys):
+    many = {
+        "trust_remote_code": True,
+        "deepspeed": "ds_z3.json",
+        "tokenized_path": "saves/tokens",
+        "save_strategy": "epoch",
+    }
+    recipe = TrainRecipe.load(write(**many, streaming=False, use_galore=False, image_max_pixels=None))
+    told = capsys.readouterr()
+    assert all(f"{key}" in told.out + told.err for key in many) and recipe.objective == "sft"
+
+
+@pytest.mark.parametrize(
+    "values,command",
+    [
+        (
+            {"model_name_or_path": "m", "adapter_name_or_path": "a", "export_dir": "d", "template": "qwen"},
+            "cornucopia export",
+        ),
+        ({"model_name_or_path": "m", "template": "qwen", "infer_backend": "vllm"}, "cornucopia chat --model m"),
+        ({"model_name_or_path": "m", "stage": "sft", "do_predict": True, "eval_dataset": "x"}, "cornucopia infer"),
+        ({"model": "m", "peft_config": {"name": "lora"}, "train_dataset": "x"}, "docs/migrate.md"),
+    ],
+)
+def test_recipes_that_do_not_train_name_the_command_that_is_meant(values, command, tmp_path):
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match=command):
+        TrainRecipe.load(tmp_path / "x.yaml")
 
 
 def test_it_runs(write, small, tmp_path):

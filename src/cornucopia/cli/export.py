@@ -18,7 +18,8 @@ EXAMPLES = """  cornucopia export --base-model nano --adapter runs/quickstart/ad
 def run(argv: list[str]) -> int:
     """Run `cornucopia export`."""
     options, _ = parse(
-        ExportOptions, argv, prog="cornucopia export", examples=EXAMPLES,
+        ExportOptions, argv, prog="cornucopia export", examples=EXAMPLES, positional="recipe",
+        positional_help="YAML：选项写在里面；LLaMA-Factory 的导出配方也行",
         summary="把适配器按次序合并进基座，写成一个完整的模型目录：别的程序直接打开，回答与基座加适配器相同。\n"
         "写完从磁盘读回来比较 logits；不相同、什么也没有改变、权重不是数，都不留下任何文件。\n"
         "--gguf 写成 llama.cpp、Ollama 用的一个文件，用 llama.cpp 打开核对。",

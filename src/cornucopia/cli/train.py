@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any, Self
 
 from cornucopia.core.console import say
 from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
 from cornucopia.training.methods import METHODS
 from cornucopia.training.recipe import TrainRecipe
+from cornucopia.training.swift import from_swift
 
 SUMMARY = """训练：在任何 decoder-only 基座上做指令微调或继续预训练（--objective），
 训适配器、几个块或全部参数（--method）。
 先打印计划（配方、数据、内存、磁盘），再训练；Ctrl-C 会保存，--resume 接着练。"""
 EXAMPLES = """  cornucopia train recipes/quickstart.yaml
   cornucopia train recipes/llama-7b-24g.yaml --data-path 我的数据.json --output-dir runs/mine
-  cornucopia train --base_model base_models/llama-7b-hf --data_path a.json --lora_r 16 --dry-run"""
+  cornucopia train --base_model base_models/llama-7b-hf --data_path a.json --lora_r 16 --dry-run
+  cornucopia train --from-swift "swift sft --model base_models/Qwen2.5-7B --dataset a.jsonl --lora_rank 8"
+                                               LLaMA-Factory 的 YAML 直接当配方给"""
+SWIFT = "--from-swift"
 
 
 def run(argv: list[str]) -> int:
@@ -30,9 +36,10 @@ def run(argv: list[str]) -> int:
             where="cornucopia train",
             fix="cornucopia train recipes/quickstart.yaml，或 cornucopia train --data-path 我的数据.json；见 --help",
         )
+    kind, words = _from_swift(argv)
     recipe, _ = parse(
-        TrainRecipe,
-        argv,
+        kind,
+        words,
         prog="cornucopia train",
         summary=SUMMARY,
         positional="recipe",
@@ -57,3 +64,32 @@ def run(argv: list[str]) -> int:
     else:
         say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base} --adapter {recipe.output_dir}")
     return 0
+
+
+def _from_swift(argv: list[str]) -> tuple[type[TrainRecipe], list[str]]:
+    """The recipe's class, and the words that are left when an ms-swift command was among them.
+
+    Raises:
+        UsageError: no command follows the flag.
+    """
+    at = next((place for place, word in enumerate(argv) if word.partition("=")[0].replace("_", "-") == SWIFT), None)
+    if at is None:
+        return TrainRecipe, argv
+    inside = argv[at].partition("=")[2]
+    if not inside and at + 1 == len(argv):
+        raise UsageError("--from-swift 后面没有命令", where="cornucopia train", fix=f'{SWIFT} "swift sft --model ..."')
+    command = inside or argv[at + 1]
+
+    class SwiftRecipe(TrainRecipe):
+        """The command's settings, which the words beside it override."""
+
+        @classmethod
+        def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
+            if path:
+                raise UsageError("--from-swift 和配方只能给一个", found=str(path), where="cornucopia train")
+            made, notes = from_swift(command)
+            for note in notes:
+                say(note)
+            return cls.build(made | (overrides or {}), where=SWIFT)
+
+    return SwiftRecipe, argv[:at] + argv[at + (1 if inside else 2) :]

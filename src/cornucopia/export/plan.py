@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from cornucopia.core.config import Config, option
+from cornucopia.core.config import Config, option, read_yaml
 from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ModelError
 from cornucopia.core.hub import human
 from cornucopia.export.folder import check_output, check_room
+from cornucopia.export.llamafactory import is_export, translate
 from cornucopia.export.merge import check_mergeable
 from cornucopia.models.families import read_config
 from cornucopia.models.find import find_adapter
@@ -57,6 +58,17 @@ class ExportOptions(Config):
         "", "写成 llama.cpp 的一个 GGUF 文件（--out 是文件名），这是权重的类型；不写则写成目录", aliases=("outtype",)
     )
     safe_shard_size: str = option("4GB", "每个权重文件最大多少，如 4GB、500MB", aliases=("max_shard_size",))
+
+    @classmethod
+    def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
+        """See Config; a LLaMA-Factory export YAML is read too."""
+        values = read_yaml(path) if path else {}
+        if not path or not is_export(values):
+            return super().load(path, overrides)
+        made, notes = translate(values)
+        for note in notes:
+            say(note)
+        return cls.build(made | (overrides or {}), where=str(path))
 
     @field_validator("safe_shard_size")
     @classmethod

@@ -7,6 +7,7 @@ ends: a process that was killed outright closes its pipes all the same.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -25,7 +26,8 @@ from cornucopia.core.errors import ModelError, first_line
 WAIT = 1800  # seconds until it answers: a large model is read from disk, compiled and warmed up
 GRACE = 20  # seconds to end by itself
 _TELL = 15  # seconds between two lines while it starts
-_TELLING = ("error", "错误", "not supported", "no such", "insufficient", "too large", "out of memory")
+_CAUSE = re.compile(r"\b\w*(Error|Exception): .")
+_TELLING = ("error", "no such", "insufficient", "out of memory")
 
 
 class ChildServer:
@@ -113,8 +115,10 @@ class ChildServer:
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - 2**16))
         lines = [line.strip() for line in self._log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        causes = [line[found.start() :] for line in lines if (found := _CAUSE.search(line))]
         telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
-        return (telling or lines or ["没有说明"])[-1].replace(self._key, "***")[-400:]
+        words = causes[0] if causes else (telling or lines or ["没有说明"])[-1]  # what follows a cause comes of it
+        return words.replace(self._key, "***")[:400]
 
     def close(self) -> None:
         """End it; nothing happens where it has ended."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from cornucopia.core.errors import ConfigError, nearest
 from cornucopia.core.lists import split_words
+from cornucopia.training.foreign_keys import is_off, refuse_unknown
 
 INFO = "dataset_info.json"
 _SURE = {"finetuning_type", "stage", "do_train", "dataset_dir", "model_name_or_path"}
@@ -38,6 +39,7 @@ _SAME = {
     "kto_chosen_weight": "kto_good_weight", "kto_rejected_weight": "kto_bad_weight",
     "freeze_trainable_layers": "freeze_trainable_layers", "freeze_trainable_modules": "freeze_trainable_modules",
     "freeze_extra_modules": "freeze_extra_modules", "model_revision": "revision", "group_by_length": "group_by_length",
+    "gradient_checkpointing": "gradient_checkpointing",
 }  # fmt: skip
 # What has no meaning here, or holds here anyway.
 _IDLE = {
@@ -45,10 +47,12 @@ _IDLE = {
     "ddp_timeout", "flash_attn", "save_only_model", "per_device_eval_batch_size", "eval_strategy", "save_strategy",
     "evaluation_strategy", "disable_gradient_checkpointing", "cache_dir", "use_fast_tokenizer", "low_cpu_mem_usage",
     "enable_liger_kernel", "use_unsloth", "include_num_input_tokens_seen", "packing", "neat_packing",
-    "upcast_layernorm", "logging_strategy", "logging_first_step", "tokenized_path", "print_param_status",
-    "quantization_method", "double_quantization", "quantization_type", "bf16", "fp16", "pure_bf16", "dataset",
+    "upcast_layernorm", "logging_strategy", "logging_first_step", "print_param_status",
+    "double_quantization", "quantization_type", "bf16", "fp16", "pure_bf16", "dataset",
     "dataset_dir", "eval_dataset", "template", "stage", "pref_loss", "per_device_train_batch_size",
-    "gradient_accumulation_steps", "lora_target", "trust_remote_code", "pissa_init", "pissa_iter",
+    "gradient_accumulation_steps", "lora_target", "pissa_init", "pissa_iter",
+    "quantization_method", "pissa_convert", "gradient_checkpointing_kwargs", "use_reentrant_gc", "tf32", 
+    "remove_unused_columns", "dataloader_pin_memory", "dataloader_drop_last", "ignore_data_skip", "push_to_hub",
 }  # fmt: skip
 _LOSSES = {"sigmoid": "dpo", "ipo": "ipo", "simpo": "simpo", "orpo": "orpo"}
 _STAGES = {"sft": "sft", "pt": "pretrain", "dpo": "dpo", "kto": "kto"}
@@ -56,9 +60,47 @@ _TEMPLATES = {"alpaca": "alpaca", "default": "chat"}
 _COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
 
 
+# What decides speed or place, not what is learnt: told, and passed over.
+_TOLD = {
+    "trust_remote_code": "不运行模型目录里的代码，Transformers 认得的模型不需要它",
+    "deepspeed": "几张卡用 torchrun 起，见 docs/train.md",
+    "fsdp": "几张卡用 torchrun 起，见 docs/train.md",
+    "fsdp_transformer_layer_cls_to_wrap": "同上",
+    "ray_num_workers": "几台机器用 torchrun 起，见 docs/train.md",
+    "tokenized_path": "分词的结果自动缓存",
+    "use_v1_kernels": "用本项目自己的快速层",
+}
+_BY_EPOCH = ("save_strategy", "eval_strategy", "evaluation_strategy")
+# A key with its one value that needs nothing here.
+_ONE = {
+    "adam_beta1": 0.9, "adam_epsilon": 1e-8, "mask_history": False, "split_special_tokens": False, "streaming": False,
+    "create_new_adapter": False, "lora_dtype": "auto", "upcast_lmhead_output": False,
+}  # fmt: skip
+
+
 def is_llamafactory(values: Mapping[str, Any]) -> bool:
     """Whether a recipe is written for LLaMA-Factory: it names its stage or way of tuning as only that does."""
-    return "dataset" in values and len(_SURE & values.keys()) >= 2
+    told = len(_SURE & values.keys())
+    return ("dataset" in values and told >= 2) or other_command(values) != "" or _is_v1(values)
+
+
+def other_command(values: Mapping[str, Any]) -> str:
+    """The command for one of LLaMA-Factory's YAMLs that does not train; '' for one that does, or is not theirs."""
+    base, adapter = values.get("model_name_or_path"), values.get("adapter_name_or_path")
+    model = f"--model {base}" + (f" --adapter {adapter}" if adapter else "")
+    if not base or values.get("do_train"):
+        return ""
+    if values.get("export_dir"):
+        return "cornucopia export 这个文件.yaml"
+    if values.get("do_predict") or (values.get("eval_dataset") and "dataset" not in values):
+        return f"cornucopia infer 数据文件 {model}，再用 cornucopia compare 打分"
+    return f"cornucopia chat {model}" if values.get("infer_backend") else ""
+
+
+def _is_v1(values: Mapping[str, Any]) -> bool:
+    """Whether it is a YAML of LLaMA-Factory's second generation (examples/v1)."""
+    kinds = {"peft_config", "kernel_config", "dist_config", "model_class", "quant_config", "init_config"}
+    return "model" in values and bool(kinds & values.keys())
 
 
 def translate(values: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -71,15 +113,14 @@ def translate(values: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], 
     Raises:
         ConfigError: a key or value that cannot be honoured, a data set that is not there.
     """
-    unknown = [key for key in values if key not in _SAME and key not in _IDLE]
-    if unknown:
-        close = nearest(unknown[0], [*_SAME, *_IDLE])
-        fix = f"最接近的是 {close}" if close else "去掉它，或改写成 cornucopia 的配方（recipes/）"
-        raise ConfigError("LLaMA-Factory 的这一项还不支持", found="、".join(unknown), fix=fix)
-    if values.get("trust_remote_code"):
-        raise ConfigError(
-            "不运行模型目录里的代码", found="trust_remote_code: true", fix="去掉这一行；Transformers 认得的模型不需要它"
-        )
+    if command := other_command(values):
+        raise ConfigError("这份 LLaMA-Factory 的配方不是训练用的", fix=command)
+    if _is_v1(values):
+        found = "、".join(sorted(key for key in values if key.endswith("_config") or key == "model_class"))
+        fix = "照 docs/migrate.md 改写，或用它旧的写法（stage、finetuning_type、dataset）"
+        raise ConfigError("LLaMA-Factory 第二代（examples/v1）的配方还读不了", found=found, fix=fix)
+    refuse_unknown(values, [*_SAME, *_IDLE, *_ONE, *_TOLD], "LLaMA-Factory")
+    _check_choices(values)
     full = {**_DEFAULTS, **values}
     made = {ours: full[theirs] for theirs, ours in _SAME.items() if full.get(theirs) not in (None, "")}
     made["objective"] = _objective(full)
@@ -96,6 +137,21 @@ def translate(values: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], 
             )
         made["val_data"] = held[0]
     return made, _notes(values, made)
+
+
+def _check_choices(values: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        ConfigError: a known key with a value that is not honoured.
+    """
+    wrong = [f"{key}: {values[key]}" for key, only in _ONE.items() if values.get(key, only) not in (only, None)]
+    method = values.get("quantization_method", "bnb")
+    if values.get("quantization_bit") and str(method).lower() not in ("bnb", "bitsandbytes"):
+        wrong.append(f"quantization_method: {method}（4 位只有 bitsandbytes）")
+    if values.get("ref_model"):
+        wrong.append("ref_model（参照就是训练开始时的模型）")
+    if wrong:
+        raise ConfigError("LLaMA-Factory 的这个值还不支持", found="、".join(wrong), fix="去掉它")
 
 
 def _objective(full: Mapping[str, Any]) -> str:
@@ -193,6 +249,12 @@ def _renamed(entry: Mapping[str, Any]) -> dict[str, str]:
 
 def _notes(values: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     notes = ["按 LLaMA-Factory 的配方读"]
+    notes += [f"{key} 不起作用：{why}" for key, why in _TOLD.items() if not is_off(values.get(key))]
+    notes += [
+        f"{key}: {values[key]} 不起作用：检查点和验证按步数（save_steps、eval_steps）"
+        for key in _BY_EPOCH
+        if values.get(key) not in (None, "steps", "no")
+    ]
     template = str(values.get("template", ""))
     if template and template not in _TEMPLATES:
         notes.append(f"模板 {template}：用模型自带的聊天模板；要别的就加 --template")

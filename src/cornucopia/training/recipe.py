@@ -23,9 +23,11 @@ TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 # Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
 _FREE = {
     "base", "adapter", "template", "revision", "data_path", "data_weights", "max_samples", "val_data", "val_set_size",
-    "prompt_column", "response_column", "reasoning_column", "cutoff_len", "train_on_inputs", "cache", "strict",
+    "prompt_column", "response_column", "reasoning_column", "system", "cutoff_len", "train_on_inputs", "cache",
+    "strict",
     "output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
-    "logging_steps", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
+    "logging_steps", "shard", "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model",
+    "save_dtype",
 }  # fmt: skip
 _KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
 _ChoiceSettings: Any = type("_ChoiceSettings", tuple(kind for kind in _KINDS if kind is not Config) or (Config,), {})
@@ -83,6 +85,14 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     )
     optim: str = option("adamw_torch", "优化器名（Hugging Face 的名字），如 paged_adamw_32bit")
 
+    shard: Literal["none", "fsdp2"] = option(
+        "none",
+        "多个进程（torchrun）时模型怎样放：none 每个进程一整份（DDP）；fsdp2 权重、梯度、优化器分到各进程",
+    )
+    shard_offload: bool = option(
+        False, "shard fsdp2 时分开的部分放在内存里，用到才上显卡：更省显存，慢", aliases=("cpu_offload",)
+    )
+
     save_steps: int = option(32, "每多少步存一个检查点", gt=0)
     eval_steps: int = option(32, "每多少步验证一次", gt=0)
     logging_steps: int = option(8, "每多少步记一次损失", gt=0)
@@ -135,6 +145,10 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
         if self.base_bits and not METHODS[self.method].quantised:
             able = "、".join(name for name, kind in METHODS.items() if kind.quantised)
             raise ValueError(f"method {self.method} 不能用量化的基座：去掉 bits，或改用 method {able}")
+        if self.shard == "fsdp2" and self.base_bits:
+            raise ValueError("shard fsdp2 不能用量化的基座：去掉 bits，或用 shard: none（每张卡一份量化的基座）")
+        if self.shard_offload and self.shard == "none":
+            raise ValueError("shard_offload 要和 shard: fsdp2 一起用")
         if self.gradient_checkpointing and not METHODS[self.method].recomputes:
             raise ValueError(f"method {self.method} 不能重算激活：去掉 gradient_checkpointing，改小 micro_batch_size")
         if OBJECTIVES[self.objective].refers and not METHODS[self.method].refers:

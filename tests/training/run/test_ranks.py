@@ -1,8 +1,12 @@
-"""Two processes of one run (torchrun, gloo): the losses and weights of one process, one folder written once."""
+"""Two processes of one run (torchrun, gloo): the losses and weights of one process, one folder written once.
+
+All runs of two processes are made in one start of them, as importing PyTorch takes longer than these runs.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,29 +17,97 @@ import torch
 from safetensors.torch import load_file
 
 from cornucopia.core.errors import ConfigError
-from cornucopia.core.jsonl import read_jsonl
+from cornucopia.core.jsonl import read_jsonl, write_jsonl
 from cornucopia.training.data.batches import EpochSampler, Filled
 from cornucopia.training.data.store import TokenStore
+from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import planner
 from cornucopia.training.run.loop import train
+from cornucopia.training.run.save import as_yaml
 
-WEIGHTS = "adapter_model.safetensors"
 SRC = str(Path(__file__).resolve().parents[3] / "src")
+needs_ranks = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
+KINDS = {
+    "lora": {"group_by_length": True, "lora_r": 4},
+    "padded": {"packing": False},
+    "full": {"method": "full"},
+    "freeze": {"method": "freeze", "freeze_trainable_layers": 1},
+    "prefix": {"method": "prefix", "pre_seq_len": 4},
+    "dpo": {"objective": "dpo"},
+    "kto": {"objective": "kto"},
+}
+SHARED_OUT = ("lora", "full", "dpo", "prefix")
+RANKS = """
+import os, signal, sys
+from cornucopia.cli.main import main
+from cornucopia.training.run.callbacks import LogCallback
+def die(self, args, state, control, **_):
+    if state.global_step == 3 and os.environ["RANK"] == "1" and args.output_dir.endswith("killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
+LogCallback.on_step_end = die
+sys.exit(max([main(["train", path]) for path in sys.argv[1:]]))
+"""
 
 
-def torchrun(recipe, tmp_path, processes=2):
-    """`cornucopia train` in so many processes; returns the finished command."""
-    from cornucopia.training.run.save import as_yaml
-
-    path = tmp_path / "recipe.yaml"
-    path.write_text(as_yaml(recipe), encoding="utf-8")
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m", "cornucopia"]
-    paths = os.pathsep.join([SRC, os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""}
+def torchrun(folder, recipes):
+    """The recipes in two processes, one after another; returns the finished command."""
+    script = folder / "ranks.py"
+    script.write_text(RANKS, encoding="utf-8")
+    paths = []
+    for number, recipe in enumerate(recipes):
+        paths.append(folder / f"{number}.yaml")
+        paths[-1].write_text(as_yaml(recipe), encoding="utf-8")
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), *map(str, paths)]
+    path = os.pathsep.join([SRC, os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [sys.executable, *words, "train", str(path)],
-        capture_output=True, encoding="utf-8", timeout=240, env=environment, check=False,
-    )  # fmt: skip
+        [sys.executable, *words], capture_output=True, encoding="utf-8", timeout=400, env=environment, check=False
+    )
+
+
+def cut(folder, step=2):
+    """A finished run as if it had been killed after that step's checkpoint."""
+    (folder / "train_result.json").unlink()
+    for checkpoint in folder.glob("checkpoint-*"):
+        if int(checkpoint.name.removeprefix("checkpoint-")) > step:
+            shutil.rmtree(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def runs(small, questions, tmp_path_factory):
+    """Every kind in one process ("one"), in two ("ddp", "fsdp2"), begun in one and ended in two ("on"); and in two a
+    run that is refused ("mine") and one that loses a process ("killed").
+
+    Updates of 8 of 21 documents, so that the last of an epoch is short and leaves one process with less.
+    """
+    home = tmp_path_factory.mktemp("ranks")
+    pairs = [
+        {"prompt": row["instruction"] + row["input"], "chosen": row["output"], "rejected": row["output"][::-1]}
+        for row in read_jsonl(questions)
+    ]
+    write_jsonl(home / "pairs.jsonl", pairs)
+
+    def make(kind, way, **more):
+        data = home / "pairs.jsonl" if kind in ("dpo", "kto") else questions
+        values = {
+            "base_model": str(small), "data_path": [str(data)], "output_dir": str(home / f"{kind}-{way}"),
+            "dtype": "float32", "device": "cpu", "save_steps": 2, "eval_steps": 2, "logging_steps": 1, "report_to": [],
+            "batch_size": 8, "micro_batch_size": 2, "num_epochs": 2, "max_steps": 4, "lora_dropout": 0.0,
+            "val_set_size": 3, "learning_rate": 1e-3, "cache": False,
+        }  # fmt: skip
+        return TrainRecipe.build(values | KINDS[kind] | more)
+
+    for kind in KINDS:
+        train(make(kind, "one"))
+    recipes = [make(kind, "ddp") for kind in KINDS] + [make(kind, "fsdp2", shard="fsdp2") for kind in SHARED_OUT]
+    for kind, way in (("lora", "none"), ("full", "fsdp2")):
+        shutil.copytree(home / f"{kind}-one", home / f"{kind}-on")
+        cut(home / f"{kind}-on")
+        recipes.append(make(kind, "on", shard=way, resume=True))
+    (home / "lora-mine").mkdir()
+    (home / "lora-mine" / "notes.txt").write_text("mine")
+    done = torchrun(home, [*recipes, make("lora", "mine"), make("lora", "killed")])
+    return home, make, done
 
 
 def rows(folder):
@@ -43,35 +115,71 @@ def rows(folder):
     return [{key: row[key] for key in kept if key in row} for row in read_jsonl(folder / "log.jsonl")]
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
-@pytest.mark.parametrize("packing", [True, False])
-def test_two_processes_train_what_one_trains(packing, short_run, tmp_path):
-    """Updates of 8 of 21 documents, so that the last of an epoch is short and leaves one process with nothing."""
-    settings = {
-        "num_epochs": 2, "batch_size": 8, "lora_dropout": 0.0, "val_set_size": 3, "eval_steps": 2, "packing": packing,
-        "learning_rate": 1e-3, "group_by_length": True,
-    }  # fmt: skip
-    train(short_run("one", **settings, micro_batch_size=2))
-    done = torchrun(short_run("two", **settings, micro_batch_size=2), tmp_path)
-    assert done.returncode == 0, done.stderr
-    one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
-    assert [row["step"] for row in one] == [row["step"] for row in two]
-    for first, second in zip(one, two, strict=True):
+def weights(folder):
+    return load_file(next(folder.glob("*.safetensors")))
+
+
+def check_same(one, two):
+    """The same curve, the same weights, the same files."""
+    for first, second in zip(rows(one), rows(two), strict=True):
         assert second == pytest.approx(first, rel=1e-4)
-    whole, shared = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    whole, shared = weights(one), weights(two)
+    assert whole.keys() == shared.keys()
     assert all(torch.allclose(whole[name], shared[name], atol=2e-5) for name in whole)
-    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
-    assert names[0] == names[1]
-    assert done.stderr.count("训练完成") == 1 and done.stdout.count("内存估计") == 1
+    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in two.iterdir())
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
-def test_what_the_first_process_refuses_ends_all_of_them(short_run, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "notes.txt").write_text("mine")
-    done = torchrun(short_run("out", max_steps=1, batch_size=4), tmp_path)
-    assert done.returncode != 0 and "notes.txt" in done.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+@needs_ranks
+@pytest.mark.parametrize(("kind", "way"), [(kind, "ddp") for kind in KINDS] + [(kind, "fsdp2") for kind in SHARED_OUT])
+def test_two_processes_train_what_one_trains(kind, way, runs):
+    home, _, done = runs
+    assert (home / f"{kind}-{way}" / "train_result.json").is_file(), done.stderr[-3000:]
+    check_same(home / f"{kind}-one", home / f"{kind}-{way}")
+
+
+@needs_ranks
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_run_of_one_process_ends_in_two(kind, runs):
+    home, _, done = runs
+    assert (home / f"{kind}-on" / "train_result.json").is_file(), done.stderr[-3000:]
+    check_same(home / f"{kind}-one", home / f"{kind}-on")
+
+
+@needs_ranks
+@pytest.mark.parametrize(("kind", "way"), [("lora", "ddp"), ("full", "fsdp2"), ("dpo", "fsdp2")])
+def test_a_run_of_two_processes_ends_in_one(kind, way, runs, tmp_path):
+    home, make, _ = runs
+    folder = shutil.copytree(home / f"{kind}-{way}", tmp_path / "copy")
+    cut(folder)
+    train(make(kind, way, resume=True, output_dir=str(folder)))
+    check_same(home / f"{kind}-one", folder)
+
+
+@needs_ranks
+def test_the_first_process_alone_speaks_and_the_fast_step_is_on(runs):
+    _, _, done = runs
+    finished = len(KINDS) + len(SHARED_OUT) + 2
+    plans = finished + 1  # the killed run has a plan too
+    assert done.stderr.count("训练完成") == finished and done.stdout.count("内存估计") == plans
+    assert done.stderr.count("LoRA 与冻结权重合并计算") >= 5
+
+
+@needs_ranks
+def test_what_the_first_process_refuses_ends_all_of_them(runs):
+    home, _, done = runs
+    assert done.returncode == 1 and "notes.txt" in done.stderr
+    assert [path.name for path in (home / "lora-mine").iterdir()] == ["notes.txt"]
+
+
+@needs_ranks
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_process_ends_all_and_the_run_goes_on(runs, tmp_path):
+    home, make, done = runs
+    assert "另一个进程没了" in done.stderr and "--resume" in done.stderr
+    assert "[rank0]" not in done.stderr and "loop.py" not in done.stderr  # torchrun's own traceback is its own
+    folder = shutil.copytree(home / "lora-killed", tmp_path / "copy")
+    train(make("lora", "killed", resume=True, output_dir=str(folder)))
+    check_same(home / "lora-one", folder)
 
 
 def test_it_trains_off_the_main_thread(short_run):
@@ -82,15 +190,31 @@ def test_it_trains_off_the_main_thread(short_run):
     assert results and results[0]["finished"]
 
 
-@pytest.mark.parametrize(("count", "together"), [(21, 4), (20, 4), (3, 8), (1, 2)])
-def test_what_fills_up_is_trained_nowhere_and_every_example_comes_once(count, together):
+def store_of(lengths):
     from cornucopia.tokens.render import Example
 
-    store = Filled(TokenStore.of([Example([n, n + 1, n + 2], [-100, n + 1, n + 2]) for n in range(count)]))
+    return TokenStore.of([Example([n] * size, [-100, *[n] * (size - 1)]) for n, size in enumerate(lengths)])
+
+
+@pytest.mark.parametrize(("count", "together"), [(21, 4), (20, 4), (3, 8), (1, 2)])
+def test_what_fills_up_is_trained_nowhere_and_every_example_comes_once(count, together):
+    store = Filled(store_of([3] * count))
     order = list(EpochSampler(store.lengths, 7, 8, multiple_of=together))
     assert len(order) % together == 0 and sorted(order)[:count] == list(range(count))
     assert order[:count] == list(EpochSampler(store.lengths, 7, 8))
     assert sum(store[index].supervised for index in order) == 2 * count
+
+
+def test_passes_have_about_equally_many_tokens_and_updates_the_same_documents():
+    lengths = [2 + (37 * n) % 200 for n in range(70)]
+    plain = list(EpochSampler(lengths, 7, 16))
+    shared = list(EpochSampler(lengths, 7, 16, micro=4))
+    for start in range(0, 64, 16):
+        update = shared[start : start + 16]
+        assert sorted(update) == sorted(plain[start : start + 16])
+        sums = [sum(lengths[n] for n in update[place : place + 4]) for place in range(0, 16, 4)]
+        assert max(sums) - min(sums) <= max(lengths[n] for n in update) / 2
+    assert shared[64:] == plain[64:]
 
 
 def test_an_update_that_cannot_be_shared_out_is_refused(short_run, monkeypatch):
@@ -99,3 +223,10 @@ def test_an_update_that_cannot_be_shared_out_is_refused(short_run, monkeypatch):
         planner.divided(short_run("out", batch_size=5))
     assert planner.divided(short_run("out", batch_size=12)).micro == 6
     assert planner.divided(short_run("out", batch_size=12, micro_batch_size=4)).micro == 3
+
+
+def test_settings_that_do_not_go_with_sharing_out_are_refused(short_run):
+    with pytest.raises(ConfigError, match="量化"):
+        short_run("out", shard="fsdp2", bits=8)
+    with pytest.raises(ConfigError, match="shard_offload"):
+        short_run("out", shard_offload=True)

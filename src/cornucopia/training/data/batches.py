@@ -63,13 +63,22 @@ class EpochSampler(Sampler[int]):
         seed: the run's seed.
         batch_size: examples of one update; with `group` the examples of an update are alike in length.
         group: sort by length within 50 updates, updates in random order.
+        micro: examples of one pass: an update is shared out among its passes so that these have about equally many
+            tokens, whatever the number of processes that take them in turn; 0: as they come.
         multiple_of: so many are taken together; the numbers after the last example fill up the last of them.
     """
 
     def __init__(
-        self, lengths: Sequence[int], seed: int, batch_size: int, group: bool = False, multiple_of: int = 1
+        self,
+        lengths: Sequence[int],
+        seed: int,
+        batch_size: int,
+        group: bool = False,
+        micro: int = 0,
+        multiple_of: int = 1,
     ) -> None:
         self.lengths, self.seed, self.batch_size, self.group, self.epoch = lengths, seed, batch_size, group, 0
+        self.passes = batch_size // micro if micro else 1
         self.fill = -len(lengths) % multiple_of
 
     def set_epoch(self, epoch: int) -> None:
@@ -83,9 +92,8 @@ class EpochSampler(Sampler[int]):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator)
         count = len(self.lengths)
-        return chain(
-            map(int, self._grouped(order, generator) if self.group else order.numpy()), range(count, count + self.fill)
-        )
+        chosen = self._grouped(order, generator) if self.group else order.numpy()
+        return chain(map(int, self._shared_out(chosen)), range(count, count + self.fill))
 
     def _grouped(self, order: torch.Tensor, generator: torch.Generator) -> np.ndarray:
         """The order with the examples of an update alike in length; arrays, as there may be millions."""
@@ -95,3 +103,23 @@ class EpochSampler(Sampler[int]):
         full = torch.cat(parts)[:whole].view(-1, size)
         shuffled = full[torch.randperm(len(full), generator=generator)]
         return torch.cat([shuffled.flatten(), torch.cat(parts)[whole:]]).numpy()
+
+    def _shared_out(self, order: np.ndarray) -> np.ndarray:
+        """The order with the examples of each whole update in passes of about equally many tokens.
+
+        The longest first, as many at once as there are passes, each to the pass that has least so far.
+        """
+        whole = len(order) // self.batch_size * self.batch_size
+        if self.passes == 1 or not whole:
+            return order
+        updates = order[:whole].reshape(-1, self.batch_size)
+        sizes = np.asarray(self.lengths)[updates]
+        longest = np.argsort(-sizes, axis=1, kind="stable")
+        rounds = np.take_along_axis(updates, longest, 1).reshape(len(updates), -1, self.passes)
+        sizes = np.take_along_axis(sizes, longest, 1).reshape(rounds.shape)
+        shared, totals = np.empty_like(rounds), np.zeros((len(updates), self.passes), np.int64)
+        for number in range(rounds.shape[1]):
+            least = np.argsort(totals, axis=1, kind="stable")
+            np.put_along_axis(shared[:, number], least, rounds[:, number], 1)
+            np.put_along_axis(totals, least, np.take_along_axis(totals, least, 1) + sizes[:, number], 1)
+        return np.concatenate([shared.transpose(0, 2, 1).reshape(-1), order[whole:]])

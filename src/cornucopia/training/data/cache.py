@@ -36,7 +36,7 @@ _PARTS = ("train", "validation")
 _REST = ("domains", "rejects", "notes", "truncated", "fingerprint")
 _SETTINGS = (
     "data_path", "data_weights", "max_samples", "val_data", "val_set_size", "prompt_column", "response_column",
-    "reasoning_column",
+    "reasoning_column", "system",
     "cutoff_len", "train_on_inputs", "strict", "seed",
 )  # fmt: skip
 FORMAT = 2  # of what is kept; a change of this file that old folders do not fit raises it

@@ -10,7 +10,7 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.read import tell
-from cornucopia.records.schema import Record
+from cornucopia.records.schema import Message, Record
 from cornucopia.records.split import KEY_BYTES, held_out, split_key
 from cornucopia.records.stream import RecordStream
 from cornucopia.training.data.settings import DataSettings
@@ -62,11 +62,13 @@ class Part:
         open_stream: reads the file or folder from its beginning.
         held: (R,) which are for validation.
         order: (N,) int64 numbers of those that are trained on, in the order of training, each as often as it is used.
+        system: what a conversation without a system text begins with; '' for nothing.
     """
 
     open_stream: Callable[[], RecordStream]
     held: NDArray[np.bool_]
     order: NDArray[np.int64]
+    system: str = ""
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -86,11 +88,17 @@ class Part:
         for record in stream:
             if isinstance(record, Record):
                 if count < len(used) and used[count]:
-                    yield count, record
+                    yield count, _begun(record, self.system)
                 count += 1
         if count != len(used):
             found = f"先是 {len(used)} 条，后来是 {count} 条"
             raise DataError("数据文件在读的时候变了", where=str(stream.path), found=found, fix="等它写完再训练")
+
+
+def _begun(record: Record, system: str) -> Record:
+    if not system or not record.messages or record.messages[0].role != "user":
+        return record
+    return replace(record, messages=(Message("system", system), *record.messages))
 
 
 @dataclass
@@ -135,11 +143,11 @@ def mix(settings: DataSettings, rows: str) -> Mixture:
         order = _repeated(np.flatnonzero(~used), weight, settings.seed)
         held = np.concatenate([used, np.zeros(len(domains) - len(used), bool)])
         domains.count(order, mixture.domains)
-        mixture.parts.append(Part(stream, held, order))
+        mixture.parts.append(Part(stream, held, order, settings.system))
     if settings.val_data:
         stream = _opener(settings.val_data, settings, rows)
         domains, _ = _look_through(stream, None, mixture)
-        mixture.parts.append(Part(stream, np.ones(len(domains), bool), np.empty(0, np.int64)))
+        mixture.parts.append(Part(stream, np.ones(len(domains), bool), np.empty(0, np.int64), settings.system))
     return mixture
 
 

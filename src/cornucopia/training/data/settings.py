@@ -27,6 +27,7 @@ class DataSettings(Config):
     prompt_column: str | None = option(None, "问题所在的列名（自有格式时用）")
     response_column: str | None = option(None, "回答所在的列名（自有格式时用）")
     reasoning_column: str | None = option(None, "思考过程所在的列名；训练成回答前面的 <think> 段")
+    system: str = option("", "对话没有系统提示的，加上这一段；问的时候也要带上它", aliases=("default_system",))
     cutoff_len: int = option(
         512, "每条最多多少词元，超出按规则截短并计数", aliases=("max_seq_length", "max_length"), gt=8
     )

@@ -120,12 +120,11 @@ class MethodBase:
 
     def reference(self, model: Any) -> Callable[[], AbstractContextManager[None]]:
         """A copy of what changes is kept, and put in its place."""
-        trained = list(self.trained(model).values())
-        kept = [parameter.detach().clone() for parameter in trained]
+        kept = [parameter.detach().clone() for parameter in self.trained(model).values()]
 
         @contextmanager
         def at_the_start() -> Iterator[None]:
-            training = model.training
+            training, trained = model.training, list(self.trained(model).values())
             exchange(trained, kept)
             model.eval()
             try:
@@ -142,6 +141,19 @@ class MethodBase:
 
 
 def exchange(parameters: list[Any], values: list[Any]) -> None:
-    """Swap the parameters' values for others, without a copy."""
-    for place, parameter in enumerate(parameters):
-        parameter.data, values[place] = values[place], parameter.data
+    """Swap the parameters' values for others: without a copy, but where each process holds only its part of them."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    for place, (parameter, value) in enumerate(zip(parameters, values, strict=True)):
+        if not isinstance(parameter, DTensor):
+            parameter.data, values[place] = value, parameter.data
+            continue
+        if not isinstance(value, DTensor):
+            value = values[place] = distribute_tensor(
+                value, parameter.device_mesh, parameter.placements, src_data_rank=None
+            )
+        local: Any = parameter.detach()
+        own, other = local.to_local(), value.to_local()
+        before = own.clone()
+        own.copy_(other)
+        other.copy_(before)

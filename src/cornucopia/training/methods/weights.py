@@ -44,7 +44,10 @@ class WeightsMethod(MethodBase):
 
     def finish(self, model: Any, folder: Path, base: Base) -> None:
         """The model in the type the recipe wants it stored in."""
-        model.to(self.stored_dtype()).save_pretrained(str(folder))
+        dtype = self.stored_dtype()
+        for tensor in (*model.parameters(), *model.buffers()):  # not model.to: a model that was shared out has its own
+            tensor.data = tensor.data.to(dtype) if tensor.is_floating_point() else tensor.data
+        model.save_pretrained(str(folder))
 
     def stored_dtype(self) -> Any:
         """save_dtype, or else dtype as a CPU would have it."""

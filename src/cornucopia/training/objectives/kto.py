@@ -59,9 +59,10 @@ class Kto(NextToken):
         import torch
 
         batch = super().collate(examples, packed)
-        others = [
-            _crossed(one, two, self.recipe.cutoff_len) for one, two in zip(examples, _turned(examples), strict=True)
-        ]
+        real = [example for example in examples if any(label >= 0 for label in example.labels)]
+        fill = examples[len(real) :]  # what fills up a process's share stands last, and is nobody's other answer
+        pairs = zip([*real, *fill], [*_turned(real), *fill], strict=True)
+        others = [_crossed(one, two, self.recipe.cutoff_len) for one, two in pairs]
         batch["good"] = torch.tensor([example.labels[0] == GOOD for example in examples])
         return batch | {_OTHER + name: value for name, value in super().collate(others, packed).items()}
 
@@ -110,7 +111,7 @@ class Kto(NextToken):
 
 
 def _turned(examples: Sequence[Example]) -> list[Example]:
-    return [*examples[1:], examples[0]]
+    return [*examples[1:], *examples[:1]]
 
 
 def _crossed(one: Example, two: Example, cutoff_len: int) -> Example:

@@ -16,6 +16,7 @@ from cornucopia.core.device import choose_device, choose_dtype
 from cornucopia.models.find import find_model
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
+from cornucopia.models.spec import ModelSpec
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.data.store import TokenStore
 from cornucopia.training.methods.method import Method
@@ -24,6 +25,12 @@ from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import ranks
 from cornucopia.training.run.plan import total_steps
 from cornucopia.training.run.trackers import tracker_names
+
+
+def spec_to_load(recipe: TrainRecipe) -> ModelSpec:
+    """Where the base is loaded to: one that is shared out comes to the cards in parts."""
+    spec = recipe.spec()
+    return spec.model_copy(update={"device": "cpu"}) if recipe.shard == "fsdp2" else spec
 
 
 def trainable(recipe: TrainRecipe, base: Base, method: Method) -> Any:
@@ -47,9 +54,12 @@ def make_trainer(
     """The Trainer, on the fast step where model and objective can take it."""
     from transformers import PrinterCallback
 
+    from cornucopia.training.run.sharded import shard
     from cornucopia.training.run.trainer import ObjectiveTrainer
 
     packed = recipe.packing and _speed_up(recipe, output, plan, model, objective, method)
+    if recipe.shard == "fsdp2":
+        model = shard(model, choose_device(recipe.device), recipe.shard_offload)
     _point_trackers(recipe, output)
     trainer = ObjectiveTrainer(
         objective=objective,
@@ -105,7 +115,7 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
 
     world = ranks.world()
     steps = total_steps(recipe, len(plan.train))
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
         report_to=(tracker_names(recipe) if ranks.is_first() else []) or "none",
@@ -139,6 +149,16 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         **_precision(recipe),
         **_validation(recipe, steps, validate=bool(plan.validation)),
     )
+    _one_card(arguments)
+    return arguments
+
+
+def _one_card(arguments: Any) -> None:
+    """Keep the Trainer from splitting batches over all cards of one process, which packed rows do not survive."""
+    cards = arguments.n_gpu
+    if cards > 1:
+        arguments._n_gpu = 1
+        say(f"看得见 {cards} 张卡，一个进程只用一张；全用：torchrun --nproc-per-node {cards} -m cornucopia train 配方")
 
 
 def _precision(recipe: TrainRecipe) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
-from cornucopia.training.run.build import make_trainer, trainable
+from cornucopia.training.run.build import make_trainer, spec_to_load, trainable
 from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
@@ -62,6 +62,10 @@ def train(recipe: TrainRecipe, rollouts: Callable[..., Any] | None = None) -> di
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
         return _train(recipe, resolved, claims, rollouts)
+    except RuntimeError as error:
+        if ranks.is_lost(error):
+            raise ranks.lost(error, recipe.output_dir) from None
+        raise
     finally:
         for claim in claims:
             folder.unlock(claim)
@@ -184,7 +188,7 @@ def _fit_once(
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(resolve(recipe.spec()))
+    base = load_base(resolve(spec_to_load(recipe)))
     method = METHODS[recipe.method](recipe)
     model = trainable(recipe, base, method)
     if objective.refers:
@@ -207,10 +211,11 @@ def _fit_once(
         interrupt.remove()
         log.close()
     result = summary(trainer, time.monotonic() - began, plan) | {"finished": not interrupt.stopped}
-    if ranks.is_first():
-        save(output, trainer.model, method, base, meta, card(recipe, meta, plan, result))
-        write_json(output / ck.RESULT, result)
-        plot_loss(output / "log.jsonl", output / "loss.png")
+    with trainer.whole():
+        if ranks.is_first():
+            save(output, trainer.model, method, base, meta, card(recipe, meta, plan, result))
+            write_json(output / ck.RESULT, result)
+            plot_loss(output / "log.jsonl", output / "loss.png")
     ranks.wait()
     if interrupt.stopped:
         raise Interrupted(

@@ -126,7 +126,7 @@ def check_disk(disk: Disk, output: Path) -> None:
 def _largest_pass(recipe: TrainRecipe, plan: DataPlan) -> tuple[int, int]:
     """Tokens and trained tokens of the run's largest micro-batch, in the order training will take."""
     lengths = plan.train.lengths
-    sampler = EpochSampler(lengths, recipe.seed, recipe.batch_size, recipe.group_by_length)
+    sampler = EpochSampler(lengths, recipe.seed, recipe.batch_size, recipe.group_by_length, recipe.micro)
     epochs = min(-(-recipe.num_epochs // 1), max(_LOOKED_AT // len(lengths), 1))
     best: tuple[int, list[int]] = (0, [])
     for epoch in range(int(epochs)):
@@ -168,7 +168,10 @@ def fit(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: int, f
 
 
 def too_small(recipe: TrainRecipe, found: str) -> ConfigError:
-    """The error when the smallest portions do not fit either."""
+    """The error when the smallest portions do not fit either, or one of several processes cannot go on alone."""
+    if ranks.world() > 1 and recipe.micro > 1:
+        fix = f"调小 --micro-batch-size（这次每次前向 {recipe.micro} 条；每次更新的条数不变），加 --resume 接着练"
+        return ConfigError("内存不够", where=f"{recipe.device}，第 {ranks.rank()} 个进程", found=found, fix=fix)
     quantise = "" if recipe.base_bits == 4 or not METHODS[recipe.method].quantised else "--bits 4（量化基座）、"
     return ConfigError(
         f"内存不够：每次只算一条{'、并重算激活' if METHODS[recipe.method].recomputes else ''}，也放不下",

@@ -6,7 +6,13 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from cornucopia.core.errors import CornucopiaError, first_line
+
 T = TypeVar("T")
+_BROKEN = (  # as gloo tells that a process at the other end is gone, or does not answer
+    "Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused", "Timed out waiting",
+    "pair closure", "Socket closed",
+)  # fmt: skip
 
 
 def world() -> int:
@@ -14,9 +20,14 @@ def world() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def rank() -> int:
+    """This process's number."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return rank() == 0
 
 
 def join(device: str) -> None:
@@ -67,3 +78,27 @@ def any_of(value: bool) -> bool:
     flag = torch.tensor(int(value), device=PartialState().device)
     torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
     return bool(flag)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says that another process is gone: killed, out of memory, or ended by an error of its own."""
+    if world() == 1 or not isinstance(error, RuntimeError):
+        return False
+    import torch
+
+    return isinstance(error, torch.distributed.DistError) or any(words in str(error) for words in _BROKEN)
+
+
+def lost(error: BaseException, where: str) -> CornucopiaError:
+    """The error of a process that is left behind.
+
+    Args:
+        error: that `is_lost` has accepted.
+        where: the output folder.
+    """
+    return CornucopiaError(
+        f"另一个进程没了（被杀、内存耗尽或它自己报错），第 {rank()} 个进程（从 0 数，共 {world()} 个）也停下",
+        where=where,
+        found=first_line(error, 100),
+        fix="先看上面各进程的报错；再用同样的命令加 --resume，从最后一个完整的检查点接着练，进程数可以不同",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.ranks import any_of
+from cornucopia.training.run.sharded import gathered, is_shared_out, own_part, shared_state, whole_state
 
 MOST_LEFT_OUT = 25  # updates running that float16's loss scale may leave out; halved so often it is below 1
 
@@ -31,16 +33,27 @@ class ObjectiveTrainer(Trainer):
     def __init__(
         self, *, objective: Objective, method: Method, sampler_settings: tuple[int, int, bool], **arguments: Any
     ) -> None:
+        self._shared_out = is_shared_out(arguments["model"])
         super().__init__(**arguments)
         self._objective, self._method, self._sampler_settings = objective, method, sampler_settings
         self._update_loss: Any = 0.0
         self._left_out = 0
         self.model_accepts_loss_kwargs = True  # the loss divides by the update's items itself
 
+    def _autocast(self) -> AbstractContextManager[Any]:
+        """Of a model that accelerate has not prepared; else it is around the model's own forward pass."""
+        return self.accelerator.autocast() if self._shared_out else nullcontext()
+
+    def _move_model_to_device(self, model: Any, device: Any) -> None:
+        """Parts are where they belong."""
+        if not self._shared_out:
+            super()._move_model_to_device(model, device)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
         seed, batch_size, group = self._sampler_settings
-        return EpochSampler(examples.lengths, seed, batch_size, group, multiple_of=self._at_once)
+        micro = self.args.train_batch_size
+        return EpochSampler(examples.lengths, seed, batch_size, group, micro, multiple_of=self._at_once)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         return range(-(-len(eval_dataset) // self._at_once) * self._at_once)
@@ -78,7 +91,8 @@ class ObjectiveTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The objective's; times the processes, over which gradients are averaged."""
-        loss = self._objective.loss(model, inputs, num_items_in_batch) * self.args.world_size
+        with self._autocast():
+            loss = self._objective.loss(model, inputs, num_items_in_batch) * self.args.world_size
         return (loss, {}) if return_outputs else loss
 
     def _run_epoch(self, *arguments: Any, **named: Any) -> None:
@@ -118,7 +132,7 @@ class ObjectiveTrainer(Trainer):
         sums: dict[str, Any] = {}
         model: Any = self.model
         model.eval()
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with torch.no_grad(), self._autocast():
             for batch in self.get_eval_dataloader(eval_dataset):
                 for name, value in self._objective.sums(model, self._prepare_inputs(batch)).items():
                     sums[name] = sums.get(name, 0.0) + value.double()
@@ -137,16 +151,28 @@ class ObjectiveTrainer(Trainer):
         Raises:
             Diverged: some are not.
         """
+        broken: dict[str, float] = {}
         for name, parameter in self._method.trained(self.model).items():
-            if not bool(torch.isfinite(parameter.detach()).all()):
-                raise Diverged(self.state.global_step, {f"权重 {name} 的最大值": float(parameter.detach().abs().max())})
+            own = own_part(parameter.detach())
+            if not broken and not bool(torch.isfinite(own).all()):
+                broken = {f"权重 {name} 的最大值": float(own.abs().max())}
+        if any_of(bool(broken)):
+            raise Diverged(self.state.global_step, broken or {"别的进程上的权重": math.nan})
+
+    def whole(self, write: bool = False) -> AbstractContextManager[None]:
+        """Within it the model is one that the method can save, or, to be written, load; see `sharded.gathered`."""
+        return gathered(self.model, self._method.leaves == "model", write)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """A checkpoint's weights, as one process would write them."""
+        with self.whole():
+            self._save(output_dir)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.check_weights()
         super()._save_checkpoint(model, trial)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """A checkpoint's weights."""
         if not self.args.should_save:
             return
         folder = Path(str(output_dir or self.args.output_dir))
@@ -154,7 +180,30 @@ class ObjectiveTrainer(Trainer):
         self._method.save(self.model, folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self._method.load(model or self.model, Path(resume_from_checkpoint))
+        with self.whole(write=True):
+            self._method.load(model or self.model, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
-        self._method.load(self.model, Path(str(self.state.best_model_checkpoint)))
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Gathered where it is shared out, so that another number of processes can go on."""
+        if not self._shared_out:
+            return super()._save_optimizer_and_scheduler(output_dir)
+        optimizer, rates = self._stepped()
+        state = whole_state(optimizer)
+        if self.args.should_save:
+            torch.save(state, Path(output_dir, "optimizer.pt"))
+            torch.save(rates.state_dict(), Path(output_dir, "scheduler.pt"))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if not self._shared_out or checkpoint is None:
+            return super()._load_optimizer_and_scheduler(checkpoint)
+        optimizer, rates = self._stepped()
+        for name, target in (("optimizer", optimizer), ("scheduler", rates)):
+            kept = torch.load(Path(checkpoint, f"{name}.pt"), map_location="cpu", weights_only=True)
+            target.load_state_dict(shared_state(kept, target) if target is optimizer else kept)
+
+    def _stepped(self) -> tuple[Any, Any]:
+        """Optimizer and learning-rate schedule, which are there once training has begun."""
+        return self.optimizer, self.lr_scheduler
