@@ -245,3 +245,21 @@ def test_tools_are_run_and_their_results_are_not_learnt(small, tokenizer, monkey
     assert isinstance(episode.said[0].tool_calls[0], ToolCall) and "5307.27" in episode.said[1].content
     assert episode.answer == "每月还5307.27元。" and len(episode.turns) == 2
     assert "5307.27" in tokenizer.decode(episode.turns[1].prompt) and episode.finish == "stop"
+
+
+@pytest.mark.parametrize("name", ["grpo", "rloo"])
+def test_its_recipe_runs(name, small, tmp_path):
+    from pathlib import Path
+
+    from cornucopia.training.recipe import TrainRecipe
+
+    root = Path(__file__).resolve().parents[3]
+    rows = json.loads((root / "instruction_data/fin_data.json").read_text("utf-8"))
+    some = [row for row in rows if row["kind"] == "calc"][:4] + [row for row in rows if row["kind"] == "conduct"][:4]
+    (tmp_path / "some.json").write_text(json.dumps(some, ensure_ascii=False), "utf-8")
+    tiny = {"base": str(small), "data_path": [str(tmp_path / "some.json")], "output_dir": str(tmp_path / "out"),
+            "max_steps": 1, "batch_size": 2, "micro_batch_size": 2, "group_size": 2, "max_new_tokens": 4,
+            "dtype": "float32", "device": "cpu"}  # fmt: skip
+    result = train(TrainRecipe.load(root / f"recipes/{name}.yaml", tiny), Rollouts)
+    (row,) = [row for row in read_jsonl(tmp_path / "out/log.jsonl") if "loss" in row]
+    assert result["steps"] == 1 and {"rollout_numbers", "rollout_format", "rollout_conduct"} <= set(row)
