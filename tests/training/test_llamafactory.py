@@ -106,6 +106,7 @@ def test_columns_of_another_name(write):
         ({"neftune_noise_alpha": 5}, "neftune_noise_alpha"),
         ({"stage": "ppo"}, "ppo"),
         ({"stage": "dpo", "pref_loss": "hinge"}, "hinge"),
+        ({"stage": "rlhf"}, "rm"),
         ({"use_galore": True, "galore_rank": 128}, "galore_rank、use_galore（这种优化器没有"),
         ({"image_max_pixels": 262144}, "看图"),
         ({"quantization_bit": 4, "quantization_method": "hqq"}, "hqq"),

@@ -18,8 +18,10 @@ from cornucopia.models.find import find_adapter
 from cornucopia.models.fingerprint import DIGITS
 from cornucopia.models.load import Base, check_finite
 from cornucopia.models.meta import ModelMeta, read_meta
+from cornucopia.models.scorer import HEAD, is_scorer
 
 _RAW = re.compile(r"\.(lora_(?:A|B|embedding_A|embedding_B|magnitude_vector))\.(?!weight$)([^.]+)(\.weight)?$")
+_SCORES = "SEQ_CLS"  # PEFT's name of what a reward model does
 _WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
 
 
@@ -127,6 +129,7 @@ def attach(model: Any, base: Base, adapter_dir: str | Path, name: str) -> Any:
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError("adapter_config.json 有误", where=str(folder), found=str(error)[:200]) from None
     _tell_unknown(folder, config)
+    _settle_task(config, base, weights, folder)
     config.inference_mode = True
     beside = isinstance(model, PeftModel)
     try:
@@ -142,6 +145,32 @@ def attach(model: Any, base: Base, adapter_dir: str | Path, name: str) -> Any:
     model.set_adapter(name)
     model.requires_grad_(False)
     return model.eval()
+
+
+def scores(folder: Path) -> bool:
+    """Whether an adapter is a reward model's: it has a head, and gives scores."""
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("task_type") == _SCORES
+
+
+def _settle_task(config: Any, base: Base, weights: dict[str, Any], folder: Path) -> None:
+    """An adapter that answers may begin a reward model, whose head is then new; the reverse is refused.
+
+    Raises:
+        ModelError: a reward model's adapter on a base that answers, or one without its head.
+    """
+    if is_scorer(base.model):
+        if not any(key.endswith(f".{HEAD}.weight") for key in weights):
+            if config.task_type == _SCORES:
+                raise ModelError("奖励模型的适配器里没有打分的那一层", where=str(folder), found=f"缺 {HEAD}.weight")
+            weights[f"base_model.model.{HEAD}.weight"] = getattr(base.model, HEAD).weight.detach()
+        config.task_type = _SCORES
+    elif config.task_type == _SCORES:
+        fix = f"cornucopia data reward 回答.jsonl --model 基座 --adapter {folder}"
+        raise ModelError("这是奖励模型的适配器：只会给回答打分，不会回答", where=str(folder), fix=fix)
 
 
 def _take_off(model: Any, base: Base, name: str, beside: bool) -> None:

@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("cornucopia.cli.train", "微调：LoRA 指令微调，或继续预训练"),
     "infer": ("cornucopia.cli.infer", "批量推理：一个文件进，JSONL 出，可续跑"),
     "chat": ("cornucopia.cli.chat", "在终端里对话"),
+    "serve": ("cornucopia.cli.serve", "HTTP 服务：OpenAI 兼容的接口，多个模型和适配器"),
     "compare": ("cornucopia.cli.compare", "多个模型并排比较，生成网页报告"),
     "vocab": ("cornucopia.cli.vocab", "扩词表：给基座加上你的文本里常见的中文词，旧编号不变"),
     "export": ("cornucopia.cli.export", "导出：适配器合并进基座，写成能上传、能部署的模型目录"),

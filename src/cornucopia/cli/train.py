@@ -10,6 +10,7 @@ from cornucopia.core.console import say
 from cornucopia.core.errors import UsageError
 from cornucopia.core.options import parse
 from cornucopia.training.methods import METHODS
+from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.swift import from_swift
 
@@ -59,10 +60,12 @@ def run(argv: list[str]) -> int:
     first, last = result.get("loss_first"), result.get("loss_last")
     losses = f"，损失 {first:.3f} → {last:.3f}" if first is not None and last is not None else ""
     say(f"训练完成：{result['steps']} 步，{result['seconds']:.0f} 秒{losses}")
+    scores = OBJECTIVES[recipe.objective].scores
+    then = "cornucopia data reward 回答.jsonl --out 分数.jsonl" if scores else "cornucopia chat"
     if METHODS[recipe.method].leaves == "model":
-        say(f"模型在 {recipe.output_dir}；接着：cornucopia chat --model {recipe.output_dir}")
+        say(f"模型在 {recipe.output_dir}；接着：{then} --model {recipe.output_dir}")
     else:
-        say(f"适配器在 {recipe.output_dir}；接着：cornucopia chat -m {recipe.base} --adapter {recipe.output_dir}")
+        say(f"适配器在 {recipe.output_dir}；接着：{then} -m {recipe.base} --adapter {recipe.output_dir}")
     return 0
 
 

@@ -56,9 +56,19 @@ def _stated_licence(path: Path) -> str:
     return value if isinstance(value, str) else ""
 
 
-def model_card(
-    name: str, base: Origin, adapters: Sequence[Path], report: dict[str, Any], stop: Sequence[str], prompt: str
-) -> str:
+SCORING = """## 怎样用
+
+奖励模型：给一问一答打一个分，同一个问题的回答里，分数高的更好；不会回答问题。
+
+```bash
+cornucopia data reward 回答.jsonl --model 这个目录 --out 分数.jsonl
+```
+
+在 Transformers 里是 `AutoModelForSequenceClassification`，一个类别，分数是 `logits[0, 0]`；
+输入是聊天模板写出的整段对话，含结尾的结束符。"""
+
+
+def model_card(name: str, base: Origin, adapters: Sequence[Path], report: dict[str, Any], use: str) -> str:
     """The card's text.
 
     Args:
@@ -66,16 +76,16 @@ def model_card(
         base: what was merged into.
         adapters: folders of the adapters, in order.
         report: as in export.json.
-        stop: texts at which an answer ends besides the end of sequence.
-        prompt: an example question as the model reads it.
+        use: how it is used, from `answering`, or SCORING.
     """
-    parts = [_head(base, adapters), f"# {name}", _made_of(base, adapters, report), _use(stop, prompt)]
+    tag = "text-classification" if use is SCORING else "text-generation"
+    parts = [_head(base, adapters, tag), f"# {name}", _made_of(base, adapters, report), use]
     figures = [_figures(folder) for folder in adapters]
     return "\n\n".join(part for part in (*parts, *figures, _end(base)) if part) + "\n"
 
 
-def _head(base: Origin, adapters: Sequence[Path]) -> str:
-    values: dict[str, Any] = {"language": ["zh"], "library_name": "transformers", "pipeline_tag": "text-generation"}
+def _head(base: Origin, adapters: Sequence[Path], tag: str) -> str:
+    values: dict[str, Any] = {"language": ["zh"], "library_name": "transformers", "pipeline_tag": tag}
     if base.repo:
         values |= {"base_model": base.repo, "base_model_relation": "merge" if len(adapters) > 1 else "finetune"}
     return f"---\n{yaml.safe_dump(values, allow_unicode=True, sort_keys=False)}---"
@@ -93,7 +103,13 @@ def _made_of(base: Origin, adapters: Sequence[Path], report: dict[str, Any]) -> 
     return "\n".join([f"{does}，用 `cornucopia export` 导出。", "", "| | |", "| --- | --- |", *rows])
 
 
-def _use(stop: Sequence[str], prompt: str) -> str:
+def answering(stop: Sequence[str], prompt: str) -> str:
+    """How a model that answers is used.
+
+    Args:
+        stop: texts at which an answer ends besides the end of sequence.
+        prompt: an example question as the model reads it.
+    """
     stops = f", stop_strings={json.dumps(list(stop), ensure_ascii=False)}, tokenizer=tokenizer" if stop else ""
     served = f'\n  "stop": {json.dumps(list(stop), ensure_ascii=False)},' if stop else ""
     return f"""## 怎样用

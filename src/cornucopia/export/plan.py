@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from cornucopia.adapters.load import scores
 from cornucopia.core.config import Config, option, read_yaml
 from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ModelError
@@ -20,6 +21,7 @@ from cornucopia.models.families import read_config
 from cornucopia.models.find import find_adapter
 from cornucopia.models.local import read_model
 from cornucopia.models.meta import read_meta
+from cornucopia.models.scorer import holds_scorer
 from cornucopia.models.spec import ModelSpec, ResolvedModel, resolve
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.tokens.render import encode_prompt
@@ -57,6 +59,9 @@ class ExportOptions(Config):
     gguf: Literal["", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"] = option(
         "", "写成 llama.cpp 的一个 GGUF 文件（--out 是文件名），这是权重的类型；不写则写成目录", aliases=("outtype",)
     )
+    lora_modules: bool = option(
+        False, "不合并：把一个适配器改写成 vLLM 的 --lora-modules 收的普通 LoRA（rsLoRA、PiSSA 都行；DoRA 不行）"
+    )
     safe_shard_size: str = option("4GB", "每个权重文件最大多少，如 4GB、500MB", aliases=("max_shard_size",))
 
     @classmethod
@@ -79,6 +84,8 @@ class ExportOptions(Config):
 
     @model_validator(mode="after")
     def _check_gguf(self) -> ExportOptions:
+        if self.lora_modules and (self.gguf or self.dtype != "auto" or len(self.adapter) != 1):
+            raise ValueError("lora_modules 要正好一个 adapter，不与 gguf、dtype 同用")
         if self.gguf and self.dtype != "auto":
             raise ValueError("写 GGUF 时权重的类型由 --gguf 定，不写 --dtype")
         return self
@@ -93,6 +100,7 @@ class Plan:
     target: Path
     dtype: str
     shard: str
+    scores: bool  # a reward model
 
 
 def make_plan(options: ExportOptions) -> Plan:
@@ -113,7 +121,20 @@ def make_plan(options: ExportOptions) -> Plan:
     parameters = read_model(resolved.folder).parameters or resolved.shape.parameters
     check_room(target, parameters * (_GGUF_BYTES.get(options.gguf, 2) if options.gguf else _BYTES[dtype]))
     _check_memory(parameters)
-    return Plan(resolved, adapters, target, dtype, options.safe_shard_size)
+    return Plan(resolved, adapters, target, dtype, options.safe_shard_size, _scores(config, adapters, options))
+
+
+def _scores(config: dict[str, Any], adapters: list[Path], options: ExportOptions) -> bool:
+    """Whether what is exported is a reward model.
+
+    Raises:
+        ModelError: it is, and GGUF is asked for.
+    """
+    found = holds_scorer(config) or any(scores(folder) for folder in adapters)
+    if found and options.gguf:
+        fix = "去掉 --gguf，写成目录"
+        raise ModelError("GGUF 只装会回答的模型，这是奖励模型", where=(options.adapter or [options.base])[-1], fix=fix)
+    return found
 
 
 def _tell(folder: Path, resolved: ResolvedModel) -> None:

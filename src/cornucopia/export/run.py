@@ -9,7 +9,7 @@ from typing import Any
 from cornucopia.core.console import warn
 from cornucopia.core.errors import ModelError
 from cornucopia.core.jsonl import write_json, write_text
-from cornucopia.export.card import model_card, origin
+from cornucopia.export.card import SCORING, answering, model_card, origin
 from cornucopia.export.chat_template import chat_template
 from cornucopia.export.files import copy_licences, set_generation, write_tokenizer
 from cornucopia.export.folder import written_whole
@@ -22,6 +22,7 @@ from cornucopia.models.spec import ModelSpec, ResolvedModel, resolve
 from cornucopia.tokens.template import PromptTemplate
 
 REPORT = "export.json"
+_MODELSCOPE = {"framework": "pytorch", "task": "text-generation"}  # what ModelScope wants beside the files
 
 
 def export(options: ExportOptions) -> dict[str, Any]:
@@ -39,9 +40,13 @@ def export(options: ExportOptions) -> dict[str, Any]:
 
         return export_gguf(options)
     plan = make_plan(options)
+    if options.lora_modules:
+        from cornucopia.export.lora import export_lora
+
+        return export_lora(plan)
     resolved = plan.resolved
     prompts = [probe(record, resolved) for record in PROBES]
-    base = load_base(resolved)
+    base = load_base(resolved, scores=plan.scores)
     merged = merge(base, plan.adapters, prompts)
     template = chat_template(resolved.template, resolved.tokenizer)
     with written_whole(plan.target) as folder:
@@ -51,9 +56,11 @@ def export(options: ExportOptions) -> dict[str, Any]:
         write_meta(folder, _meta(plan))
         report = _checked(folder, plan, merged, prompts)
         write_json(folder / REPORT, report)
+        write_json(folder / "configuration.json", _MODELSCOPE)
         prompt = resolved.tokenizer.decode(prompts[0])
         stop = resolved.template.stop_strings
-        card = model_card(plan.target.name, origin(resolved.folder), plan.adapters, report, stop, prompt)
+        use = SCORING if plan.scores else answering(stop, prompt)
+        card = model_card(plan.target.name, origin(resolved.folder), plan.adapters, report, use)
         write_text(folder / "README.md", card)
     return report
 
@@ -69,7 +76,8 @@ def _write_weights(folder: Path, plan: Plan, base: Base) -> None:
     except ModelError as error:
         what, fix = f"有的权重大到 {plan.dtype} 存不下", "加 --dtype bfloat16 或 float32"
         raise ModelError(what, where=str(plan.target), found=error.found, fix=fix) from None
-    set_generation(model, plan.resolved.tokenizer)
+    if not plan.scores:
+        set_generation(model, plan.resolved.tokenizer)
     model.config.use_cache = True
     model.save_pretrained(str(folder), max_shard_size=plan.shard)
     for path in folder.glob("*.safetensors"):  # written for their owner alone; a server may run as somebody else
@@ -83,9 +91,16 @@ def _meta(plan: Plan) -> ModelMeta:
         template_text=template.text if isinstance(template, PromptTemplate) else None,
         base=plan.resolved.folder.resolve().name,
         base_fingerprint=plan.resolved.weights_fingerprint,
+        recipe=_scoring(plan) if plan.scores else {},
         vocab_size=plan.resolved.shape.vocabulary,
         versions=library_versions(),
     )
+
+
+def _scoring(plan: Plan) -> dict[str, Any]:
+    """What of its training a reward model needs to score as it did."""
+    recipe = plan.resolved.adapter_meta.recipe or plan.resolved.base_meta.recipe
+    return {name: recipe[name] for name in ("objective", "cutoff_len") if name in recipe}
 
 
 def _checked(folder: Path, plan: Plan, merged: Merged, prompts: Sequence[list[int]]) -> dict[str, Any]:
@@ -96,7 +111,7 @@ def _checked(folder: Path, plan: Plan, merged: Merged, prompts: Sequence[list[in
     """
     import torch
 
-    written = load_base(resolve(ModelSpec(base=str(folder), dtype="float32", device="cpu")))
+    written = load_base(resolve(ModelSpec(base=str(folder), dtype="float32", device="cpu")), scores=plan.scores)
     difference = max(merged.difference, greatest_difference(logits_of(written.model, prompts), merged.logits))
     allowed = ROUNDINGS[plan.dtype] * torch.finfo(getattr(torch, plan.dtype)).eps * merged.greatest
     found = f"最大偏差 {difference:.3g}，{plan.dtype} 的舍入最多解释 {allowed:.3g}"
@@ -115,6 +130,7 @@ def _checked(folder: Path, plan: Plan, merged: Merged, prompts: Sequence[list[in
         "adapters": [_described(adapter) for adapter in plan.adapters],
         "fingerprint": written.fingerprint,
         "dtype": plan.dtype,
+        "scores": plan.scores,
         "greatest_difference": difference,
         "allowed_difference": allowed,
         "adapter_effect": merged.effect,

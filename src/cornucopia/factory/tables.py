@@ -16,6 +16,7 @@ STAGES: dict[str, str] = {
     "ground": "cornucopia.records.ground:Ground",
     "score": "cornucopia.records.quality.stage:Score",
     "perplexity": "cornucopia.factory.perplexity:Perplexity",
+    "reward": "cornucopia.factory.reward:RewardScore",
     "select": "cornucopia.records.mix.select:Select",
     "split": "cornucopia.records.mix.split:Split",
     "mix": "cornucopia.records.mix.mix:Mix",

@@ -82,5 +82,8 @@ def _scores(forward: Callable[..., Any], batch: list[TokenSpan], device: Any) ->
         wanted = ids[row, offset + span.begin : offset + span.end]
         scores = logits[row, first : first + len(wanted)].float()
         nats = float(torch.nn.functional.cross_entropy(scores, wanted, reduction="sum"))
-        result.append(Score(nats, len(wanted), tuple((scores.argmax(-1) == wanted).tolist())))
+        logs = scores.log_softmax(-1)
+        own, (best, likeliest) = logs.gather(1, wanted[:, None])[:, 0], logs.max(-1)
+        each = tuple(zip(own.tolist(), likeliest.tolist(), best.tolist(), strict=True))
+        result.append(Score(nats, len(wanted), tuple((likeliest == wanted).tolist()), each))
     return result

@@ -10,6 +10,8 @@ from typing import Any
 from cornucopia.core.console import say, warn
 from cornucopia.core.device import cpu_has_fast_bfloat16
 from cornucopia.core.errors import ModelError, first_line
+from cornucopia.models.families import read_config
+from cornucopia.models.scorer import HEAD, check_config, ready, scorer_class
 from cornucopia.models.spec import ResolvedModel
 
 DEFAULT_NEW_TOKENS = 512  # of an answer, when neither the command nor the model's generation_config says
@@ -20,7 +22,7 @@ class Base:
     """A loaded base model.
 
     Args:
-        model: a Transformers causal language model in eval mode.
+        model: a Transformers causal language model in eval mode, or a reward model (models.scorer).
         tokenizer: its fast tokenizer (left padding).
         path: its folder.
         fingerprint: of architecture and weights, which adapters are bound to (models.fingerprint).
@@ -32,21 +34,23 @@ class Base:
     fingerprint: str
 
 
-def load_base(resolved: ResolvedModel) -> Base:
-    """Load a causal language model.
+def load_base(resolved: ResolvedModel, *, scores: bool = False) -> Base:
+    """Load a causal language model, or a reward model.
 
     Args:
         resolved: from `models.spec.resolve`. 8 bits quantise by rows (models.eight_bit), 4 with bitsandbytes (NF4,
             double quantisation; QLoRA, arXiv:2305.14314).
+        scores: load it as a reward model (models.scorer); a language model gets a new head, drawn by chance.
 
     Raises:
-        ModelError: unsupported or damaged model; bitsandbytes missing.
+        ModelError: unsupported or damaged model; bitsandbytes missing; a reward model where none is wanted.
     """
     folder, bits = resolved.folder, resolved.spec.base_bits
+    check_config(read_config(folder), folder, scores)
     if resolved.device == "cpu" and resolved.dtype.itemsize == 2 and not bits and not cpu_has_fast_bfloat16():
         warn("这颗 CPU 没有 16 位浮点的矩阵指令，这样算会慢几十倍；内存放得下就用 --dtype float32")
     quantisation = _quantisation(bits, resolved.spec.quant_type, resolved.dtype)
-    model = _load_weights(folder, quantisation, resolved.dtype, resolved.device)
+    model = _load_weights(folder, quantisation, resolved.dtype, resolved.device, scores)
     check_finite(_numbers(model, folder, bits), folder)
     tokenizer = resolved.tokenizer
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
@@ -55,7 +59,10 @@ def load_base(resolved: ResolvedModel) -> Base:
             where=str(folder),
             found=f"分词器 {len(tokenizer)}，模型 {model.get_input_embeddings().weight.shape[0]}",
         )
-    _repair_special_ids(model, tokenizer)
+    if scores:
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id  # plain Transformers looks for it
+    else:
+        _repair_special_ids(model, tokenizer)
     return Base(model.eval(), tokenizer, folder, resolved.weights_fingerprint)
 
 
@@ -101,7 +108,7 @@ def _numbers(model: Any, folder: Path, bits: int) -> Iterator[tuple[str, Any]]:
                 yield from ((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118 - not a dict
 
 
-def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> Any:
+def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str, scores: bool) -> Any:
     import pickle
 
     import transformers
@@ -118,10 +125,12 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
     }
     if quantisation:
         arguments["quantization_config"] = quantisation
+    kind: Any = transformers.AutoModelForCausalLM
     try:
-        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-            str(folder), output_loading_info=True, **arguments
-        )
+        if scores:
+            kind = scorer_class(transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True))
+            arguments["num_labels"] = 1
+        loaded: Any = kind.from_pretrained(str(folder), output_loading_info=True, **arguments)
     except (
         OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError, EOFError, SafetensorError,
         pickle.UnpicklingError,
@@ -133,8 +142,8 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
             fix="cornucopia doctor 查环境；文件损坏时用 cornucopia models pull 重新下载",
         ) from None
     model, report = loaded
-    if report["missing_keys"]:  # Transformers would fill them with random numbers
-        names = sorted(report["missing_keys"])
+    names = sorted(name for name in report["missing_keys"] if not (scores and name == f"{HEAD}.weight"))
+    if names:  # Transformers would fill them with random numbers
         raise ModelError(
             "权重文件不全",
             where=str(folder),
@@ -143,6 +152,8 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str) -> A
         )
     if quantisation and not any(type(m).__name__ in ("Linear8bit", "Linear4bit") for m in model.modules()):
         raise ModelError("量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
+    if scores:
+        ready(model)
     if spare_uneven(model):
         say("有的层大小不合 bitsandbytes 在这颗 CPU 上的 4 位快速乘法，这些层用普通的（结果一样，慢一些）")
     return model

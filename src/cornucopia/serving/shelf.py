@@ -139,7 +139,7 @@ class Shelf:
         for name, engine in zip(group.names, engines, strict=True):
             worker = next((one for one in workers if one.serves(engine)), None)
             if worker is None:
-                worker = await asyncio.to_thread(Worker, engine.live, loop)
+                worker = await asyncio.to_thread(Worker, engine, loop)
                 workers.append(worker)
             group.served[name] = Served(name, self.table[name], engine, worker)
         say(f"已载入 {names}，用了 {time.monotonic() - begun:.1f} 秒")

@@ -27,12 +27,12 @@ def encode_pairs(record: Record, template: Template, tokenizer: Any, cutoff_len:
     """
     if not record.answer or not record.rejected:
         raise DataError("偏好训练要 chosen 和 rejected", where=record.origin)
-    chosen, made = _compared(record, template, tokenizer, cutoff_len), []
+    chosen, made = encode_compared(record, template, tokenizer, cutoff_len), []
     for turns in record.rejected:
         other = replace(record, messages=(*record.messages[:-1], *turns))
         if [(turn.content, turn.tool_calls, turn.reasoning) for turn in turns] == [_said(record.messages[-1])]:
             raise DataError("chosen 与 rejected 相同", where=record.origin, found=record.golden[:40])
-        made.append(_joined(chosen, _compared(other, template, tokenizer, cutoff_len), cutoff_len, record.origin))
+        made.append(_joined(chosen, encode_compared(other, template, tokenizer, cutoff_len), cutoff_len, record.origin))
     return made
 
 
@@ -46,8 +46,28 @@ def encode_marked(record: Record, template: Template, tokenizer: Any, cutoff_len
         raise DataError("没有 label（KTO 要标明回答是好是坏），也没有 chosen 和 rejected", where=record.origin)
     marked = [(record, GOOD if record.label is not False else BAD)]
     marked += [(replace(record, messages=(*record.messages[:-1], *turns)), BAD) for turns in record.rejected]
-    examples = [(_compared(one, template, tokenizer, cutoff_len), mark) for one, mark in marked]
+    examples = [(encode_compared(one, template, tokenizer, cutoff_len), mark) for one, mark in marked]
     return [replace(example, labels=[mark, *example.labels[1:]]) for example, mark in examples]
+
+
+def encode_compared(record: Record, template: Template, tokenizer: Any, cutoff_len: int) -> Example:
+    """The conversation with nothing but its last answer trained; turns after the last user's all belong to it.
+
+    Args:
+        record: must end with the assistant's turn, and begin with a user's.
+        template, tokenizer, cutoff_len: as of `encode`.
+
+    Raises:
+        DataError: no question, no answer, or one of which nothing fits.
+    """
+    last = max((index for index, turn in enumerate(record.messages) if turn.role == "user"), default=-1)
+    if last < 0:
+        raise DataError("没有问题", where=record.origin)
+    turns = [
+        replace(turn, learnt=False) if turn.role == "assistant" and index < last else turn
+        for index, turn in enumerate(record.messages)
+    ]
+    return encode(replace(record, messages=tuple(turns)), template, tokenizer, cutoff_len)
 
 
 def prompt_length(example: Example) -> int:
@@ -57,16 +77,6 @@ def prompt_length(example: Example) -> int:
 
 def _said(turn: Message) -> tuple[Any, ...]:
     return turn.content, turn.tool_calls, turn.reasoning
-
-
-def _compared(record: Record, template: Template, tokenizer: Any, cutoff_len: int) -> Example:
-    """The conversation with nothing but its last answer trained; turns after the last user's all belong to it."""
-    last = max(index for index, turn in enumerate(record.messages) if turn.role == "user")
-    turns = [
-        replace(turn, learnt=False) if turn.role == "assistant" and index < last else turn
-        for index, turn in enumerate(record.messages)
-    ]
-    return encode(replace(record, messages=tuple(turns)), template, tokenizer, cutoff_len)
 
 
 def _joined(chosen: Example, rejected: Example, cutoff_len: int, origin: str) -> Example:

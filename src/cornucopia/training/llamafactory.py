@@ -55,7 +55,7 @@ _IDLE = {
     "remove_unused_columns", "dataloader_pin_memory", "dataloader_drop_last", "ignore_data_skip", "push_to_hub",
 }  # fmt: skip
 _LOSSES = {"sigmoid": "dpo", "ipo": "ipo", "simpo": "simpo", "orpo": "orpo"}
-_STAGES = {"sft": "sft", "pt": "pretrain", "dpo": "dpo", "kto": "kto"}
+_STAGES = {"sft": "sft", "pt": "pretrain", "dpo": "dpo", "kto": "kto", "rm": "reward"}
 _TEMPLATES = {"alpaca": "alpaca", "default": "chat"}
 _COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cornucopia.adapters.load import attach, read_weights
 from cornucopia.models.load import Base
+from cornucopia.models.scorer import is_scorer
 from cornucopia.training.methods.method import MethodBase
 
 
@@ -14,6 +15,11 @@ def public_name(base: str) -> str:
     """A base as the user named it; of a path that holds on this machine alone, its last part."""
     path = Path(base)
     return path.name if path.is_absolute() or ".." in path.parts else base
+
+
+def task_of(model: Any) -> str:
+    """PEFT's name of what the model does; a reward model's head is trained and saved with the adapter."""
+    return "SEQ_CLS" if is_scorer(model) else "CAUSAL_LM"
 
 
 class AdapterMethod(MethodBase):

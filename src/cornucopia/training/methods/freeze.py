@@ -15,6 +15,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError, nearest
 from cornucopia.models.load import Base
 from cornucopia.models.memory import MemoryEstimate, Shape, Step, estimate
+from cornucopia.models.scorer import HEAD
 from cornucopia.training.methods.weights import WeightsMethod
 
 _BLOCK = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")  # as the families of Transformers name their blocks
@@ -109,7 +110,8 @@ class Freeze(WeightsMethod):
             name for name, parts in inside.items()
             if block_of[name] in wanted and (modules == ["all"] or set(modules) & set(parts))
         }  # fmt: skip
-        return chosen | {name for name, parts in outside.items() if set(extra) & set(parts)}
+        head = {HEAD, *extra}  # a reward model's head is new, and always trained
+        return chosen | {name for name, parts in outside.items() if head & set(parts)}
 
 
 def _check(wanted: list[str], parts: dict[str, list[str]], setting: str, else_: str) -> None:

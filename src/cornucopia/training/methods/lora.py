@@ -18,10 +18,11 @@ from cornucopia.models.families import lora_targets
 from cornucopia.models.load import Base
 from cornucopia.models.memory import LLAMA_MAPS, MemoryEstimate, Shape, Step, estimate, lora_parameters, map_sizes
 from cornucopia.training.methods import lora_start
-from cornucopia.training.methods.adapter import AdapterMethod
+from cornucopia.training.methods.adapter import AdapterMethod, task_of
 from cornucopia.training.methods.lora_settings import LoraSettings, starts_from_weights
 from cornucopia.training.methods.whole_modules import check_whole, in_float32
 
+_HEADS = ("classifier", "score")  # which PEFT itself adds to a reward model's modules_to_save
 _KEPT = {  # settings: PEFT's name of what a finished adapter decides
     "lora_r": "r", "lora_alpha": "lora_alpha", "lora_dropout": "lora_dropout", "use_rslora": "use_rslora",
     "use_dora": "use_dora", "rank_pattern": "rank_pattern", "alpha_pattern": "alpha_pattern",
@@ -60,6 +61,7 @@ class Lora(AdapterMethod):
             for name, key in _KEPT.items()
             if key in config
         }
+        own["modules_to_save"] = [name for name in own.get("modules_to_save", []) if name not in _HEADS]
         places = sorted([targets] if isinstance(targets, str) else targets)
         return own | {"lora_init": "true", "lora_target_modules": places}
 
@@ -77,7 +79,7 @@ class Lora(AdapterMethod):
             lora_alpha=recipe.lora_alpha,
             lora_dropout=recipe.lora_dropout,
             bias="none",
-            task_type="CAUSAL_LM",
+            task_type=task_of(model),
             target_modules=self._places(model),
             use_rslora=recipe.use_rslora,
             use_dora=recipe.use_dora,

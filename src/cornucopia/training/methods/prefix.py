@@ -15,7 +15,8 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError
 from cornucopia.models.load import Base
 from cornucopia.models.memory import MemoryEstimate, Shape, Step, estimate
-from cornucopia.training.methods.adapter import AdapterMethod
+from cornucopia.models.scorer import HEAD, is_scorer
+from cornucopia.training.methods.adapter import AdapterMethod, task_of
 
 ENCODER = "prefix_encoder.safetensors"  # of a checkpoint: what makes the prefix, which the adapter alone does not tell
 
@@ -55,7 +56,7 @@ class Prefix(AdapterMethod):
 
         recipe = self.recipe
         config = PrefixTuningConfig(
-            task_type="CAUSAL_LM",
+            task_type=task_of(model),
             num_virtual_tokens=recipe.pre_seq_len,
             prefix_projection=recipe.prefix_projection,
             encoder_hidden_size=recipe.prefix_hidden or model.config.get_text_config().hidden_size,
@@ -69,13 +70,17 @@ class Prefix(AdapterMethod):
         from safetensors.torch import save_file
 
         super().save(model, folder)
-        save_file(dict(model.prompt_encoder["default"].state_dict()), str(folder / ENCODER))
+        save_file({name: value.contiguous() for name, value in _made_of(model).items()}, str(folder / ENCODER))
 
     def load(self, model: Any, folder: Path) -> None:
         """What makes the prefix."""
+        import torch
         from safetensors.torch import load_file
 
-        model.prompt_encoder["default"].load_state_dict(load_file(str(folder / ENCODER)))
+        places = _made_of(model)
+        with torch.no_grad():
+            for name, value in load_file(str(folder / ENCODER)).items():
+                places[name].copy_(value)
 
     def finish(self, model: Any, folder: Path, base: Base) -> None:
         """The prefix alone."""
@@ -96,3 +101,11 @@ class Prefix(AdapterMethod):
             optimizer=8 * trained,
             activations=plain.activations + 2 * recipe.micro * recipe.pre_seq_len * made * step.compute_bytes,
         )
+
+
+def _made_of(model: Any) -> dict[str, Any]:
+    """All that is trained: what makes the prefix, and of a reward model the head."""
+    parts = dict(model.prompt_encoder["default"].state_dict())
+    if is_scorer(model):
+        parts["head"] = next(p for p in getattr(model.get_base_model(), HEAD).parameters() if p.requires_grad)
+    return parts

@@ -8,6 +8,7 @@ from cornucopia.training.objectives.kto import Kto
 from cornucopia.training.objectives.preference import Dpo, Ipo, Orpo, SimPo
 from cornucopia.training.objectives.pretrain import Pretraining
 from cornucopia.training.objectives.reinforce import Grpo, Rloo
+from cornucopia.training.objectives.reward import Reward
 from cornucopia.training.objectives.sft import InstructionTuning
 
 OBJECTIVES: dict[str, Any] = {
@@ -20,4 +21,5 @@ OBJECTIVES: dict[str, Any] = {
     "kto": Kto,
     "grpo": Grpo,
     "rloo": Rloo,
+    "reward": Reward,
 }

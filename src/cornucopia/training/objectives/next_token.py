@@ -68,6 +68,17 @@ def sequence_losses(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.T
     return losses.new_zeros(number).index_add(0, owner, losses), tokens
 
 
+def trained_tokens(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(N,) int64: how many tokens of each sequence are trained."""
+    import torch
+
+    if "cu_seq_lens_q" not in batch:
+        return (batch["labels"][:, 1:] >= 0).sum(1)
+    ends = batch["cu_seq_lens_q"][1:].long()
+    trained = (batch["labels"][0] >= 0).nonzero()[:, 0]  # a sequence's first label is never trained
+    return torch.bincount(torch.searchsorted(ends, trained, right=True), minlength=len(ends))
+
+
 class NextToken:
     """An `Objective` but for `examples`.
 
@@ -83,6 +94,7 @@ class NextToken:
     packs = True
     refers = False
     samples = False
+    scores = False
 
     def __init__(self, recipe: DataSettings, template: Template, tokenizer: Any) -> None:
         self.recipe, self.template, self.tokenizer = recipe, template, tokenizer

@@ -26,6 +26,7 @@ class Objective(Protocol):
             function that returns a context within which the model is what it was.
         samples: it learns from what the model answers itself: `begin` is called with the model before the first step,
             `sampled` before each update with its batches.
+        scores: the model gives a score (models.scorer) and not the next token.
     """
 
     about: str
@@ -35,6 +36,7 @@ class Objective(Protocol):
     packs: bool
     refers: bool
     samples: bool
+    scores: bool
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:
         """The examples of each record, in order; an error for one that cannot be used."""

@@ -16,7 +16,7 @@ from cornucopia.core.errors import DataError
 from cornucopia.records.schema import Record
 from cornucopia.tokens.pairs import encode_pairs
 from cornucopia.tokens.render import Example
-from cornucopia.training.objectives.next_token import NextToken, sequence_losses
+from cornucopia.training.objectives.next_token import NextToken, sequence_losses, trained_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -75,6 +75,12 @@ class Pairs:
         return self.chosen / self.chosen_tokens, self.rejected / self.rejected_tokens
 
 
+def pair_rows(examples: Sequence[Example]) -> list[Example]:
+    """The 2B sequences of B pairs, each chosen one before its rejected; an example of one sequence is a pair of it."""
+    pairs = [example.sequences() for example in examples]
+    return [sequence for pair in pairs for sequence in (pair[0], pair[-1])]
+
+
 class Preference(NextToken):
     """An `Objective` but for `losses` and `margin`.
 
@@ -111,12 +117,11 @@ class Preference(NextToken):
 
     def collate(self, examples: Sequence[Example], packed: bool) -> dict[str, torch.Tensor]:
         """The 2B sequences, each chosen one before its rejected; what fills up a process's share counts as a pair."""
-        pairs = [example.sequences() for example in examples]
-        return super().collate([sequence for pair in pairs for sequence in (pair[0], pair[-1])], packed)
+        return super().collate(pair_rows(examples), packed)
 
     def items(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Pairs, those that only fill up left out."""
-        return (_trained(batch)[::2] > 0).sum()
+        return (trained_tokens(batch)[::2] > 0).sum()
 
     def loss(self, model: Any, batch: dict[str, torch.Tensor], items: Any) -> torch.Tensor:
         """Of all pairs, divided by `items`."""
@@ -218,13 +223,3 @@ class Orpo(Preference):
 
         chosen, rejected = (mean.clamp(max=-1e-6) for mean in pairs.means)  # p = 1 has no odds
         return chosen - rejected - torch.log(-torch.expm1(chosen)) + torch.log(-torch.expm1(rejected))
-
-
-def _trained(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """(N,) trained tokens of each sequence."""
-    import torch
-
-    if "targets" not in batch:
-        return (batch["labels"][:, 1:] >= 0).sum(1)
-    ends = batch["cu_seq_lens_q"][1:].long()
-    return torch.bincount(torch.searchsorted(ends, batch["logits_to_keep"], right=True), minlength=len(ends))

@@ -13,6 +13,7 @@ from cornucopia.models.meta import ModelMeta
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
 from cornucopia.training.methods.adapter import public_name
+from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.recipe import TrainRecipe
 
 _TEMPLATE = """---
@@ -59,9 +60,12 @@ def card(recipe: TrainRecipe, meta: ModelMeta, plan: DataPlan, result: dict[str,
     """
     method, base = METHODS[recipe.method], public_name(recipe.base)
     entry = find(base)
-    adapter = method.leaves == "adapter"
-    command = f"cornucopia chat --model {base} --adapter 本目录" if adapter else "cornucopia chat --model 本目录"
-    other = "`PeftModel.from_pretrained(基座, 本目录)`" if adapter else "`AutoModelForCausalLM.from_pretrained(本目录)`"
+    adapter, scores = method.leaves == "adapter", OBJECTIVES[recipe.objective].scores
+    command = "cornucopia data reward 回答.jsonl --out 分数.jsonl" if scores else "cornucopia chat"
+    command += f" --model {base} --adapter 本目录" if adapter else " --model 本目录"
+    kind = "AutoModelForSequenceClassification" if scores else "AutoModelForCausalLM"
+    plain = f"{kind}.from_pretrained(基座, num_labels=1)" if scores else "基座"
+    other = f"`PeftModel.from_pretrained({plain}, 本目录)`" if adapter else f"`{kind}.from_pretrained(本目录)`"
     return _TEMPLATE.format(
         base=base,
         library="peft" if adapter else "transformers",

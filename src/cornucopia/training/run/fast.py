@@ -25,6 +25,7 @@ from cornucopia.kernels.lora_linear import patch_lora
 from cornucopia.kernels.rms_norm import patch_norm
 from cornucopia.kernels.swiglu import patch_mlp
 from cornucopia.kernels.trained_rows import patch_last_layer, select_rows
+from cornucopia.models.scorer import is_scorer
 from cornucopia.training.run.probe import Probe, probing
 
 REFUSALS = (TypeError, ValueError, RuntimeError, KeyError, IndexError, AttributeError)
@@ -49,7 +50,7 @@ def speed_up(model: Any, *, compiled: bool = False, blocks: packed_attention.Blo
     """Use the fast step when it gives what separate, padded documents give.
 
     Args:
-        model: a causal language model, or a PEFT model around one.
+        model: a causal language model or reward model, or a PEFT model around one.
         compiled: compile the element-by-element work too (kernels.fusion): twenty seconds, 30 MB, and a C++
             compiler on CPU. Where that fails the part stays off.
         blocks: by which backward pass attention is computed on a CPU; see kernels.packed_attention.use.
@@ -169,6 +170,8 @@ def _patch_attention(base: Any, blocks: packed_attention.Blocks = ()) -> Undo:
 
 def _patch_packed(base: Any, blocks: packed_attention.Blocks) -> Undo:
     attention = _patch_attention(base, blocks)
+    if is_scorer(base):  # takes packed rows as it is
+        return attention
 
     def undo() -> None:
         attention()
@@ -205,7 +208,22 @@ def _is_mlp(module: Any) -> bool:
 
 
 def _patch_rows(base: Any) -> Undo:
-    return patch_last_layer(base.get_decoder().layers[-1])
+    layer = base.base_model.layers[-1]
+    undo = patch_last_layer(layer)
+    if not is_scorer(base):
+        return undo
+
+    def last_tokens(_: Any, __: Any, given: dict[str, Any]) -> None:
+        ends = given.get("cu_seq_lens_q")
+        layer.rows = None if ends is None else ends[1:].long() - 1
+
+    hook = base.register_forward_pre_hook(last_tokens, with_kwargs=True)
+
+    def undo_both() -> None:
+        hook.remove()
+        undo()
+
+    return undo_both
 
 
 def _patch_compiled(base: Any) -> Undo:

@@ -188,7 +188,7 @@ def _fit_once(
 
     transformers.set_seed(recipe.seed)
     random.seed(recipe.seed)
-    base = load_base(resolve(spec_to_load(recipe)))
+    base = load_base(resolve(spec_to_load(recipe)), scores=objective.scores)
     method = METHODS[recipe.method](recipe)
     model = trainable(recipe, base, method)
     if objective.refers:

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
+from cornucopia.models.scorer import is_scorer, scores_of
 from cornucopia.tokens.collate import collate
 from cornucopia.tokens.render import IGNORE, Example
 from cornucopia.training.data.batches import pack_row
-from cornucopia.training.objectives.next_token import answer_loss
+from cornucopia.training.objectives.next_token import answer_loss, trained_tokens
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}  # relative, of the summed loss and of the gradient
 ROUGH = 2e-2  # bfloat16 and float16 sums of a dozen terms differ by less
@@ -28,7 +29,7 @@ class Probe:
     """What the plain step gives.
 
     Args:
-        model: a causal language model, or a PEFT model around one.
+        model: a causal language model or reward model, or a PEFT model around one.
         documents: short ones.
         loss: summed over the documents, each alone.
         gradient: of the smallest trained tensors, as one vector.
@@ -73,7 +74,7 @@ class Probe:
 
     def _loss(self, batch: dict[str, torch.Tensor]) -> float:
         with torch.no_grad():
-            return float(answer_loss(self.model, _on_device(self.model, batch), 1))
+            return float(_measure(self.model, _on_device(self.model, batch)))
 
 
 @contextmanager
@@ -110,11 +111,18 @@ def _loss_and_gradient(model: Any, batch: dict[str, torch.Tensor]) -> tuple[floa
     """Loss, and the gradient of the smallest trained parameters (PROBED of them at most) as one vector."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     probed = sorted(trained, key=lambda parameter: parameter.numel())[:PROBED]
-    loss = answer_loss(model, _on_device(model, batch), 1)
+    loss = _measure(model, _on_device(model, batch))
     gradients = torch.autograd.grad(loss, probed, allow_unused=True)
     return float(loss.detach()), torch.cat(
         [(torch.zeros_like(p) if g is None else g).float().flatten() for p, g in zip(probed, gradients, strict=True)]
     )
+
+
+def _measure(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The documents' loss, or of a reward model their scores, summed; silent documents count nothing."""
+    if not is_scorer(model):
+        return answer_loss(model, batch, 1)
+    return (scores_of(model, batch) * (trained_tokens(batch) > 0)).sum()
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from cornucopia.core.console import warn
 from cornucopia.core.errors import ModelError
 from cornucopia.core.paths import bundled_model
 from cornucopia.models.catalogue import find
+from cornucopia.models.scorer import scorer_class
 from cornucopia.models.spec import ResolvedModel, resolve
 from cornucopia.models.tokenizer import load_tokenizer
 from cornucopia.training.methods import METHODS
+from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.recipe import TrainRecipe
 
 _VOCABULARY = 151_936  # of the catalogue's models, roughly
@@ -54,6 +56,7 @@ def trained_parameters(recipe: TrainRecipe, folder: Path) -> tuple[int, int] | N
 
     Raises:
         ConfigError: a setting of the method names what the model does not have.
+        ModelError: the objective needs a reward model, which this family has not.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -61,7 +64,11 @@ def trained_parameters(recipe: TrainRecipe, folder: Path) -> tuple[int, int] | N
     try:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            if OBJECTIVES[recipe.objective].scores:
+                config.num_labels = 1
+                model = scorer_class(config).from_config(config, trust_remote_code=False)
+            else:
+                model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except (ValueError, KeyError, OSError, RuntimeError, ImportError, TypeError, AttributeError, NotImplementedError):
         return None  # loading it tells why
     every = sum(parameter.numel() for parameter in model.parameters())
