@@ -28,6 +28,7 @@ from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
+from cornucopia.training.run.best import best_metric, larger_is_better
 from cornucopia.training.run.build import make_trainer, spec_to_load, trainable
 from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
@@ -85,6 +86,7 @@ def _train(
     if objective.samples:
         objective.open_rollouts = rollouts
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
+    best_metric(recipe, objective, plan)  # before anything is loaded, as it may not be there
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
@@ -183,7 +185,7 @@ def _fit_once(
 ) -> dict[str, Any]:
     import transformers
 
-    from cornucopia.training.run.callbacks import CheckpointCallback, InterruptCallback, LogCallback
+    from cornucopia.training.run.callbacks import CheckpointCallback, EarlyStop, InterruptCallback, LogCallback
     from cornucopia.training.run.plot import plot_loss
 
     transformers.set_seed(recipe.seed)
@@ -198,6 +200,9 @@ def _fit_once(
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
     callbacks = [log, CheckpointCallback(meta), interrupt]
+    if recipe.early_stopping:
+        best = best_metric(recipe, objective, plan)
+        callbacks.append(EarlyStop(recipe.early_stopping, best, larger_is_better(best)))
     trainer = make_trainer(recipe, output, plan, model, objective, method, callbacks)
     began = time.monotonic()
     interrupt.install()
