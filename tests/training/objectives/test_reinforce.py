@@ -254,9 +254,9 @@ def test_its_recipe_runs(name, small, tmp_path):
     from cornucopia.training.recipe import TrainRecipe
 
     root = Path(__file__).resolve().parents[3]
-    rows = json.loads((root / "instruction_data/fin_data.json").read_text("utf-8"))
+    rows = list(read_jsonl(root / "instruction_data/fin_data.json"))
     some = [row for row in rows if row["kind"] == "calc"][:4] + [row for row in rows if row["kind"] == "conduct"][:4]
-    (tmp_path / "some.json").write_text(json.dumps(some, ensure_ascii=False), "utf-8")
+    (tmp_path / "some.json").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in some), "utf-8")
     tiny = {"base": str(small), "data_path": [str(tmp_path / "some.json")], "output_dir": str(tmp_path / "out"),
             "max_steps": 1, "batch_size": 2, "micro_batch_size": 2, "group_size": 2, "max_new_tokens": 4,
             "dtype": "float32", "device": "cpu"}  # fmt: skip
