@@ -120,7 +120,11 @@ class TransformersEngine(Engine):
         spans = [self._span(item) if isinstance(item, Record) else item for item in items]
         vocabulary = self.shared.base.config.get_text_config().vocab_size
         budget = self.batch_tokens if model_pads(self.shared.base) else 1
-        return score_spans(self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device)
+        shares = model_pads(self.shared.base) and self.shared.cache_name and not self.shared.learns_prompt(self.adapter)
+        return score_spans(
+            self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device,
+            new_cache=(lambda: growing_cache(self.shared.base.config)) if shares else None,
+        )  # fmt: skip
 
     def embed(self, items: Sequence[Sequence[int]]) -> list[list[float]]:
         """For each list of token ids the mean of the last hidden states, of length 1."""
