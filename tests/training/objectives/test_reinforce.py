@@ -167,7 +167,7 @@ def test_the_reward_rises_and_is_told(objective, run, tmp_path):
         "kl_beta": 0.001,
         "learning_rate": 3e-2,
     }
-    train(run("out", objective=objective, **settings), Rollouts)
+    train(run("out", objective=objective, **settings), rollouts=Rollouts)
     rows = [row for row in read_jsonl(tmp_path / "out/log.jsonl") if "loss" in row]
     rewards = [row["rollout_reward"] for row in rows]
     assert sum(rewards[-2:]) > sum(rewards[:2]) + 0.3
@@ -181,7 +181,7 @@ def test_broken_off_and_resumed_it_ends_with_the_same_bits(objective, method, ru
 
     rate = {"learning_rate": 1e-2 if method == "lora" else 1e-3}
     settings = {"objective": objective, "method": method, "kl_beta": 0.05, "micro_batch_size": 2, **rate}
-    train(run("whole", **settings), Rollouts)
+    train(run("whole", **settings), rollouts=Rollouts)
 
     class Stop(Exception):
         pass
@@ -192,8 +192,8 @@ def test_broken_off_and_resumed_it_ends_with_the_same_bits(objective, method, ru
 
     with monkeypatch.context() as patch, pytest.raises(Stop):
         patch.setattr(callbacks.InterruptCallback, "on_step_end", stop)
-        train(run("cut", **settings), Rollouts)
-    train(run("cut", **settings, resume=True), Rollouts)
+        train(run("cut", **settings), rollouts=Rollouts)
+    train(run("cut", **settings, resume=True), rollouts=Rollouts)
     name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
     assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
     whole, cut = (list(read_jsonl(tmp_path / f / "log.jsonl")) for f in ("whole", "cut"))
@@ -201,7 +201,7 @@ def test_broken_off_and_resumed_it_ends_with_the_same_bits(objective, method, ru
 
 
 def test_validation_is_by_greedy_answers(run, tmp_path, data):
-    train(run("out", max_steps=2, eval_steps=1, val_set_size=0, val_data=str(data)), Rollouts)
+    train(run("out", max_steps=2, eval_steps=1, val_set_size=0, val_data=str(data)), rollouts=Rollouts)
     rows = [row for row in read_jsonl(tmp_path / "out/log.jsonl") if "eval_reward" in row]
     assert rows and all(abs(row["eval_loss"] + row["eval_reward"] - 1) < 1e-6 for row in rows)
 
@@ -210,13 +210,13 @@ def test_bad_input_is_told(run, tmp_path, short_run, data):
     with pytest.raises(CornucopiaError, match="group_size"):
         run("out", group_size=1)
     with pytest.raises(ConfigError, match="calculator"):
-        train(run("out", rewards=["calculater"]), Rollouts)
+        train(run("out", rewards=["calculater"]), rollouts=Rollouts)
     with pytest.raises(UsageError, match="cornucopia train"):
         train(run("out"))
     plain = tmp_path / "plain.jsonl"
     plain.write_text('{"instruction": "什么是保险？", "output": "一种安排。"}\n', "utf-8")
     with pytest.raises(CornucopiaError, match="没有可核对的东西"):
-        train(run("none", data_path=[str(plain)], rewards=["calculator", "format"]), Rollouts)
+        train(run("none", data_path=[str(plain)], rewards=["calculator", "format"]), rollouts=Rollouts)
 
 
 def test_tools_are_run_and_their_results_are_not_learnt(small, tokenizer, monkeypatch):
@@ -260,6 +260,6 @@ def test_its_recipe_runs(name, small, tmp_path):
     tiny = {"base": str(small), "data_path": [str(tmp_path / "some.json")], "output_dir": str(tmp_path / "out"),
             "max_steps": 1, "batch_size": 2, "micro_batch_size": 2, "group_size": 2, "max_new_tokens": 4,
             "dtype": "float32", "device": "cpu"}  # fmt: skip
-    result = train(TrainRecipe.load(root / f"recipes/{name}.yaml", tiny), Rollouts)
+    result = train(TrainRecipe.load(root / f"recipes/{name}.yaml", tiny), rollouts=Rollouts)
     (row,) = [row for row in read_jsonl(tmp_path / "out/log.jsonl") if "loss" in row]
     assert result["steps"] == 1 and {"rollout_numbers", "rollout_format", "rollout_conduct"} <= set(row)
