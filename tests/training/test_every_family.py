@@ -1,7 +1,7 @@
 """Every family with every method: it learns, exactly the right tensors change, and what it leaves is what it was.
 
-Tiny random models; the table of families is `families.EXTRA`. What a family cannot do stands in the tables here, so that
-it is noticed when that changes.
+Tiny random models; the table of families is `families.EXTRA`. What a family cannot do stands in the tables here, so
+that it is noticed when that changes.
 """
 
 from __future__ import annotations
@@ -29,19 +29,11 @@ from tiny_models import make_tokenizer, open_engines
 FAMILIES = list(EXTRA)
 DOCUMENTS = [[1, *range(n, n + length), 2] for n, length in ((70, 9), (90, 4), (120, 13))]
 PADDED = {"bloom": "损失不同", "gemma2": "soft-capping", "minicpm3": "损失不同"}  # families that keep padded batches
-REFUSED = {
-    (family, "prefix"): "接不上前缀" for family in ("deepseek_v2", "deepseek_v3", "minicpm3")
-}  # latent attention
+LATENT = ("deepseek_v2", "deepseek_v3", "minicpm3")  # attention with keys and values of two shapes
+REFUSED = {(family, "prefix"): "接不上前缀" for family in LATENT}
 FUSED = {
-    "qwen2_moe",
-    "qwen3_moe",
-    "glm4_moe",
-    "mixtral",
-    "deepseek_v2",
-    "deepseek_v3",
-    "ernie4_5_moe",
-    "hunyuan_v1_moe",
-}
+    "qwen2_moe", "qwen3_moe", "glm4_moe", "mixtral", "deepseek_v2", "deepseek_v3", "ernie4_5_moe", "hunyuan_v1_moe",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,9 @@ NOT_NATIVE = {
     "baichuan": "Baichuan 需要运行仓库自带代码；改用 Qwen2.5 等原生支持的模型，或部署成 OpenAI 兼容服务",
     "moss": "MOSS 需要运行仓库自带代码；部署成 OpenAI 兼容服务后可用于 compare",
     "qwen": "Qwen 第一代需要运行仓库自带代码；改用 Qwen2.5 或 Qwen3",
+    "internlm": "InternLM 第一代需要运行仓库自带代码；改用 InternLM3",
     "internlm2": "InternLM2 需要运行仓库自带代码；改用 InternLM3",
+    "minicpm": "MiniCPM 1 和 2 需要运行仓库自带代码；改用 MiniCPM3 或 Qwen3",
 }
 
 

@@ -196,9 +196,7 @@ def _tell_experts(model: Any) -> None:
     if found:
         share = sum(found.values()) / sum(parameter.numel() for parameter in model.parameters())
         names = "、".join(sorted(found))
-        say(
-            f"专家的权重是几个专家合成的一个张量，不加 LoRA，保持不变：{names}（占 {share:.0%}）；要训它们用 full 或 freeze"
-        )
+        say(f"几个专家的权重合成一个张量，不加 LoRA，保持不变：{names}（占 {share:.0%}）；要训它们用 full 或 freeze")
 
 
 def _check_patterns(recipe: Any, model: Any) -> None:
