@@ -12,12 +12,13 @@ from cornucopia.comparison.recipe import CompareRecipe, check
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.factory.recipe import DataRecipe
 from cornucopia.models.catalogue import find
+from cornucopia.serving.settings import ServeSettings
 from cornucopia.tokens.template import resolve_template
 from cornucopia.training.recipe import TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "recipes").rglob("*.y*ml"))
-CONFIGS = {"train": TrainRecipe, "compare": CompareRecipe, "data build": DataRecipe}
+CONFIGS = {"train": TrainRecipe, "compare": CompareRecipe, "data build": DataRecipe, "serve": ServeSettings}
 COMMAND = re.compile(r"# 运行：cornucopia (data \w+|\w+) (recipes/[\w./-]+)")
 SHARED = "../shared/"  # public data beside the checkout, which need not be there
 PROMISED = {"finance-20k", "quickstart", "quickstart-compare", "compare", "llama-7b-24g", "qwen-7b-24g", "cpu-laptop"}
@@ -63,6 +64,9 @@ def test_a_wrong_key_in_it_is_refused(path, tmp_path):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_what_it_names_exists(path):
     recipe = CONFIGS[command_of(path)].load(path)
+    if isinstance(recipe, ServeSettings):
+        assert all(model.base == "nano" for model in recipe.table().values())
+        return
     assert made_by_running(recipe.output_dir)
     if isinstance(recipe, DataRecipe):
         assert not [name for name in paths_of(recipe) if not name.startswith(SHARED) and not (ROOT / name).exists()]

@@ -44,6 +44,9 @@ def test_defaults_are_theirs_where_nothing_is_said(questions):
     assert (made.learning_rate, made.weight_decay, made.adam_beta2, made.num_epochs) == (1e-4, 0.1, 0.95, 3)
     assert (made.batch_size, made.lora_dropout, made.lora_target_modules) == (16, 0.05, ["all-linear"])
     assert recipe(f"swift sft --model nano --tuner_type full --dataset {questions}").learning_rate == 1e-5
+    assert (
+        recipe(f"swift sft --model nano --loss_scale ignore_empty_think --dataset {questions}").empty_thought == "read"
+    )
     assert recipe(f"swift pt --model nano --dataset {questions}").objective == "pretrain"
 
 
@@ -69,6 +72,8 @@ def test_preference_objectives(flags, objective, questions):
         ("swift sft --model nano --quant_bits 4 --quant_method hqq", "hqq"),
         ("swift rlhf --rlhf_type grpo --model nano", "grpo"),
         ("swift sft --model nano --gradient_accumulation_steps $(expr 16 / 2)", "先换成数字"),
+        ("swift sft --model nano --loss_type dft", "--loss_type dft"),
+        ("swift sft --model nano --loss_scale hermes", "--loss_scale hermes"),
         ("swift sft --model nano --truncation_strategy left", "truncation_strategy"),
     ],
 )

@@ -12,7 +12,8 @@ from cornucopia.export.run import ExportOptions, export
 EXAMPLES = """  cornucopia export --base-model nano --adapter runs/quickstart/adapter --out runs/quickstart/merged
   cornucopia export --base-model base_models/Qwen2.5-7B --adapter runs/甲 --adapter runs/乙 --out 合并 --dtype bfloat16
   cornucopia export --base-model runs/全参数调优 --out 上传      只整理，不合并
-  cornucopia export --base-model nano --adapter runs/quickstart/adapter --gguf q8_0 --out runs/nano.q8_0.gguf"""
+  cornucopia export --base-model nano --adapter runs/quickstart/adapter --gguf q8_0 --out runs/nano.q8_0.gguf
+  cornucopia export --base-model nano --adapter runs/quickstart/adapter --lora-modules --out runs/nano-lora   给 vLLM"""
 
 
 def run(argv: list[str]) -> int:
@@ -29,6 +30,9 @@ def run(argv: list[str]) -> int:
         _show_gguf(report)
         say(f"{options.out}：用 llama.cpp 打开，如 llama-server -m {options.out}")
         return 0
+    if options.lora_modules:
+        _show_lora(report, options)
+        return 0
     rows = [
         ("数据类型", report["dtype"]), ("改变的张量", report["changed_tensors"]),
         ("适配器使 logits 最多变", f"{report['adapter_effect']:.3g}"),
@@ -39,6 +43,20 @@ def run(argv: list[str]) -> int:
     then = "打分 cornucopia data reward 回答.jsonl --out 分数.jsonl" if report["scores"] else "试问 cornucopia chat"
     say(f"{options.out}：{then} --model {options.out}")
     return 0
+
+
+def _show_lora(report: dict[str, Any], options: ExportOptions) -> None:
+    rows = [
+        ("秩", report["rank"]), ("适配器使 logits 最多变", f"{report['adapter_effect']:.3g}"),
+        ("改写前后最多差", f"{report['greatest_difference']:.3g}"),
+        ("float32 的舍入最多解释", f"{report['allowed_difference']:.3g}"),
+    ]  # fmt: skip
+    show_table("改写适配器", ("项", "值"), rows)
+    name, out = report["adapter"], options.out
+    say(
+        f"{out}：vllm serve {options.base} --enable-lora --max-lora-rank {report['max_lora_rank']} "
+        f"--lora-modules {name}={out} --chat-template {out}/chat_template.jinja"
+    )
 
 
 def _show_gguf(report: dict[str, Any]) -> None:

@@ -7,67 +7,14 @@ sums. So a mean (denominator 1), perplexity (nats over tokens) and speed (tokens
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cornucopia.core.text_scores import character_f1, rouge_l
 from cornucopia.finance.score import NumberScore, score_numbers
 
 Pair = tuple[float, float]
-
-
-def normalise(text: str) -> str:
-    """The characters that count when two answers are compared.
-
-    Full-width forms become half-width (NFKC), letters lower case; white space and punctuation go, as in SQuAD's
-    `normalize_answer` (Rajpurkar et al. 2016) and CMRC 2018's `remove_punctuation` (Cui et al. 2019). Two things stay,
-    because in finance they change the meaning: the percent sign, and a point between two digits (3.5% is not 35%).
-    """
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for place, char in enumerate(text) if _counts(text, place))
-
-
-def _counts(text: str, place: int) -> bool:
-    char = text[place]
-    if char == ".":
-        return text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
-    return char == "%" or not (char.isspace() or unicodedata.category(char)[0] in "PZC")
-
-
-def character_f1(answer: str, golden: str) -> float:
-    """F1 of the two multisets of characters: SQuAD's token F1 (Rajpurkar et al. 2016, arXiv:1606.05250) with a
-    character as the unit, as is usual for Chinese. (CMRC 2018 counts a longest common substring instead.)
-
-    Two empty texts are equal (1); one empty text shares nothing (0).
-    """
-    answer, golden = normalise(answer), normalise(golden)
-    if not answer or not golden:
-        return float(answer == golden)
-    common = sum((Counter(answer) & Counter(golden)).values())
-    return 2 * common / (len(answer) + len(golden))
-
-
-def rouge_l(answer: str, golden: str) -> float:
-    """ROUGE-L (Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", 3.1) on characters, with beta 1."""
-    answer, golden = normalise(answer), normalise(golden)
-    if not answer or not golden:
-        return float(answer == golden)
-    return 2 * lcs_length(answer, golden) / (len(answer) + len(golden))
-
-
-def lcs_length(left: str, right: str) -> int:
-    """Length of the longest common subsequence, one big-integer step a character (Hyyrö 2004, bit-parallel LCS)."""
-    places: dict[str, int] = {}
-    for index, char in enumerate(left):
-        places[char] = places.get(char, 0) | 1 << index
-    full = (1 << len(left)) - 1
-    row = full
-    for char in right:
-        matched = row & places.get(char, 0)
-        row = ((row + matched) | (row - matched)) & full
-    return len(left) - row.bit_count()
 
 
 def repetition(text: str, size: int = 4) -> float:

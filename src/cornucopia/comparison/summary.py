@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from cornucopia.comparison.cells import Cell, Comparison
 from cornucopia.comparison.interval import FEW, Estimate, difference, estimate
-from cornucopia.comparison.metrics import METRICS, Metric, Pair, normalise
+from cornucopia.comparison.metrics import METRICS, Metric, Pair
 from cornucopia.comparison.recipe import Contestant
+from cornucopia.core.text_scores import normalise
 
 COST = ("tokens", "seconds", "speed")  # what an answer costs: hangs on machine, service and vocabulary
 GROUPED = ("f1", "numbers")  # the metrics also shown by domain and by kind

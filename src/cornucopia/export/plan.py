@@ -59,6 +59,9 @@ class ExportOptions(Config):
     gguf: Literal["", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"] = option(
         "", "写成 llama.cpp 的一个 GGUF 文件（--out 是文件名），这是权重的类型；不写则写成目录", aliases=("outtype",)
     )
+    lora_modules: bool = option(
+        False, "不合并：把一个适配器改写成 vLLM 的 --lora-modules 收的普通 LoRA（rsLoRA、PiSSA 都行；DoRA 不行）"
+    )
     safe_shard_size: str = option("4GB", "每个权重文件最大多少，如 4GB、500MB", aliases=("max_shard_size",))
 
     @classmethod
@@ -81,6 +84,8 @@ class ExportOptions(Config):
 
     @model_validator(mode="after")
     def _check_gguf(self) -> ExportOptions:
+        if self.lora_modules and (self.gguf or self.dtype != "auto" or len(self.adapter) != 1):
+            raise ValueError("lora_modules 要正好一个 adapter，不与 gguf、dtype 同用")
         if self.gguf and self.dtype != "auto":
             raise ValueError("写 GGUF 时权重的类型由 --gguf 定，不写 --dtype")
         return self

@@ -22,6 +22,7 @@ from cornucopia.models.spec import ModelSpec, ResolvedModel, resolve
 from cornucopia.tokens.template import PromptTemplate
 
 REPORT = "export.json"
+_MODELSCOPE = {"framework": "pytorch", "task": "text-generation"}  # what ModelScope wants beside the files
 
 
 def export(options: ExportOptions) -> dict[str, Any]:
@@ -39,6 +40,10 @@ def export(options: ExportOptions) -> dict[str, Any]:
 
         return export_gguf(options)
     plan = make_plan(options)
+    if options.lora_modules:
+        from cornucopia.export.lora import export_lora
+
+        return export_lora(plan)
     resolved = plan.resolved
     prompts = [probe(record, resolved) for record in PROBES]
     base = load_base(resolved, scores=plan.scores)
@@ -51,6 +56,7 @@ def export(options: ExportOptions) -> dict[str, Any]:
         write_meta(folder, _meta(plan))
         report = _checked(folder, plan, merged, prompts)
         write_json(folder / REPORT, report)
+        write_json(folder / "configuration.json", _MODELSCOPE)
         prompt = resolved.tokenizer.decode(prompts[0])
         stop = resolved.template.stop_strings
         use = SCORING if plan.scores else answering(stop, prompt)

@@ -111,9 +111,10 @@ def cash_advance(draw: CashAdvance) -> Result:
     _check_daily(draw.daily)
     fee = max(draw.amount * draw.fee_rate, draw.fee_minimum)
     interest = draw.amount * draw.daily * draw.days
+    lowest = f"、最低{yuan(draw.fee_minimum)}" if draw.fee_minimum else ""
     steps = [
         f"取现没有免息期，利息={yuan(draw.amount)}×{percent(draw.daily)}×{draw.days}天={yuan(interest)}",
-        f"手续费按{percent(draw.fee_rate)}、最低{yuan(draw.fee_minimum)}收{yuan(fee)}",
+        f"手续费按{percent(draw.fee_rate)}{lowest}收{yuan(fee)}",
         f"成本合计{yuan(interest + fee)}，连本金共还{yuan(draw.amount + interest + fee)}",
     ]
     values = {"利息": money(interest), "手续费": money(fee), "成本合计": money(interest + fee)}

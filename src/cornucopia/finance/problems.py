@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -39,6 +40,7 @@ DOMAINS = {
 }
 AS_OF = "2025-06"  # the month to which the rule tables were checked
 ANSWER_LIMIT = 200
+_PATIENCE = 2000  # draws
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Phrasing:
-    """How one calculator is asked for."""
+    """How one calculator is asked for.
+
+    Args:
+        within: result -> the lowest and highest value that a customer meets; problems outside are drawn again.
+    """
 
     calculator: str
     slots: dict[str, Slot]
     asks: tuple[str, ...]
+    within: dict[str, tuple[Decimal, Decimal]]
 
 
 @cache
@@ -72,7 +79,12 @@ def phrasings() -> tuple[Phrasing, ...]:
     """Every row of phrasings.yaml."""
     rows = yaml.safe_load((Path(__file__).parent / "phrasings.yaml").read_text(encoding="utf-8"))
     return tuple(
-        Phrasing(name, {key: parse_slot(line) for key, line in row["slots"].items()}, tuple(row["asks"]))
+        Phrasing(
+            name,
+            {key: parse_slot(line) for key, line in row["slots"].items()},
+            tuple(row["asks"]),
+            {key: (Decimal(str(low)), Decimal(str(high))) for key, (low, high) in row.get("within", {}).items()},
+        )
         for name, row in rows.items()
     )
 
@@ -84,9 +96,9 @@ def generate(count: int, seed: int = 0) -> list[Problem]:
 
 
 def one_problem(phrasing: Phrasing, random: Random) -> Problem:
-    """A problem of this phrasing; inputs outside the rule's domain are drawn again."""
+    """A problem of this phrasing; inputs outside the rule's domain, or of life, are drawn again."""
     calculator = find(phrasing.calculator)
-    for _ in range(200):
+    for _ in range(_PATIENCE):
         values: dict[str, str] = {}
         spoken: dict[str, str] = {}
         for name, slot in phrasing.slots.items():
@@ -95,6 +107,8 @@ def one_problem(phrasing: Phrasing, random: Random) -> Problem:
         try:
             result = calculator.run(**inputs)
         except (CalculationError, ConfigError):
+            continue
+        if not all(low <= result.values[name].number <= high for name, (low, high) in phrasing.within.items()):
             continue
         question = random.choice(OPENINGS) + random.choice(phrasing.asks).format(**spoken) + random.choice(CLOSINGS)
         keys = {name: result.values[name] for name in calculator.keys}

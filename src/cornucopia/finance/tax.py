@@ -123,7 +123,7 @@ def settlement(year: Settlement) -> Result:
         f"综合所得收入额{yuan(year.wages + others)}"
         + (f"（工资{yuan(year.wages)}，劳务、稿酬等折算{yuan(others)}）" if others else ""),
         f"减6万元和其他扣除{yuan(deducted - basic)}，应纳税所得额{yuan(taxable)}",
-        f"全年应纳税={yuan(taxable)}×{percent(rate)}−{plain(quick)}={yuan(tax)}",
+        f"全年应纳税={yuan(taxable)}×{percent(rate)}{_less(quick)}={yuan(tax)}",
         f"已预缴{yuan(year.paid)}，{'应补税' if balance >= 0 else '可退税'}{yuan(abs(balance))}",
     ]
     values = {"应纳税额": money(tax), "应补退税": money(balance), "应纳税所得额": money(taxable)}
@@ -138,11 +138,16 @@ def _alone(bonus: Decimal) -> tuple[Decimal, Decimal, Decimal]:
     return rounded(bonus * rate - quick), rate, quick
 
 
+def _less(quick: Decimal) -> str:
+    """The quick deduction as it stands in a formula; nothing in the first bracket, which has none."""
+    return f"−{plain(quick)}" if quick else ""
+
+
 def _alone_step(bonus: Decimal) -> str:
     tax, rate, quick = _alone(bonus)
     return (
         f"单独计税：{yuan(bonus)}÷12={yuan(bonus / 12)}，税率{percent(rate)}、速算扣除数{plain(quick)}，"
-        f"税={yuan(bonus)}×{percent(rate)}−{plain(quick)}={yuan(tax)}"
+        f"税={yuan(bonus)}×{percent(rate)}{_less(quick)}={yuan(tax)}"
     )
 
 
@@ -190,7 +195,7 @@ def labour(pay: Labour) -> Result:
         f"每次收入{yuan(pay.income)}{'不超过' if small else '超过'}4000元，{minus}"
         + ("再乘70%" if pay.kind == "稿酬" else "")
         + f"，预扣应纳税所得额{yuan(base)}",
-        f"预扣税额={yuan(base)}×{percent(rate)}−{plain(quick)}={yuan(tax)}，到手{yuan(pay.income - tax)}",
+        f"预扣税额={yuan(base)}×{percent(rate)}{_less(quick)}={yuan(tax)}，到手{yuan(pay.income - tax)}",
         "这是预扣，次年并入综合所得汇算，多退少补",
     ]
     return Result(

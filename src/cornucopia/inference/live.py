@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, Protocol
 
-from cornucopia.core.errors import CornucopiaError, UsageError
+from cornucopia.core.errors import CornucopiaError, DataError, UsageError
 from cornucopia.inference.request import Event, Reply, Request, Sampling
 from cornucopia.records.schema import Record
 
@@ -144,7 +144,9 @@ class ThreadedLive(Live):
         except StopIteration as end:
             return Reply(**{**vars(end.value), "id": request.id})
         except CornucopiaError as error:
-            return Reply(request.id, "", "error", error=" ".join(str(error).split()))
+            asked = isinstance(error, UsageError | DataError)
+            told = " ".join(str(error).split())
+            return Reply(request.id, "", "error", error=told, failure="prompt" if asked else "")
         except Exception as error:  # whatever a library raises must end this request alone
             return Reply(request.id, "", "error", error=f"生成失败：{type(error).__name__}: {str(error)[:200]}")
         return Reply(request.id, "", "error", error="已取消")

@@ -70,6 +70,23 @@ def _open_endpoints(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
     return engines
 
 
+def _open_llama_cpp(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
+    from cornucopia.inference.llama_cpp_engine import open_llama_cpp
+
+    return open_llama_cpp(specs)
+
+
+def _gguf_files(spec: EngineSpec) -> list[str]:
+    """Every byte of the file and its adapter's; one that is not there fails when it is opened."""
+    from cornucopia.inference.llama_cpp_engine import find_gguf
+
+    files = []
+    for name in (spec.base, spec.adapter or ""):
+        with contextlib.suppress(ModelError, OSError, ValueError):
+            files += [files_fingerprint(find_gguf(name))] if name else []
+    return files
+
+
 def _open_vllm(specs: Sequence[EngineSpec]) -> Sequence[Engine]:
     from cornucopia.inference.vllm_server import open_vllm
 
@@ -97,6 +114,12 @@ KINDS: dict[str, Kind] = {
         lambda spec: "://" in spec.base,
         _open_endpoints,
         identity=lambda spec: dict(zip(("endpoint", "model"), spec.address, strict=True)),
+    ),
+    "llama.cpp": Kind(
+        lambda spec: spec.base.lower().endswith(".gguf") and "://" not in spec.base,
+        _open_llama_cpp,
+        together=lambda spec: ("llama.cpp", spec.base, spec.device, spec.batch_tokens),
+        identity=lambda spec: {**_local_identity(spec), "engine": "llama.cpp", "files": _gguf_files(spec)},
     ),
     "vllm": Kind(
         lambda spec: spec.engine == "vllm",

@@ -146,11 +146,13 @@ class Score:
         nats: sum of their negative log-likelihood.
         tokens: how many they are.
         greedy: for each, whether it is the most likely token at its place.
+        each: for each its log-probability, the likeliest token at its place, and that one's.
     """
 
     nats: float = 0.0
     tokens: int = 0
     greedy: tuple[bool, ...] = ()
+    each: tuple[tuple[float, int, float], ...] = ()
 
     @property
     def all_greedy(self) -> bool:

@@ -1,7 +1,8 @@
 """How likely given tokens are: their negative log-likelihood, the numerator of perplexity, and whether each is greedy.
 
 Shapes: B rows, T positions, K the last positions for which logits are made, V vocabulary.
-Rows are padded on the left, so that every span lies in the last K positions and no logits are made for prompts.
+Rows are padded on the left, so that every span lies in the last K positions and no logits are made for prompts. What
+spans begin with in common is computed once and read from the cache, see prefix_tree.py.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ import torch
 
 from cornucopia.inference.engine import Score, TokenSpan
 from cornucopia.inference.generate import pad_left
+from cornucopia.inference.growing_cache import can_join
+from cornucopia.inference.prefix_tree import Leaf, Node, prefix_tree
 from cornucopia.tokens.render import IGNORE
 
 MOST_LOGITS = 2**27  # B x K x V of one batch: 512 MiB in float32
 
 
 def score_spans(
-    forward: Callable[..., Any], spans: Sequence[TokenSpan], *, budget: int, vocabulary: int, device: Any
+    forward: Callable[..., Any],
+    spans: Sequence[TokenSpan],
+    *,
+    budget: int,
+    vocabulary: int,
+    device: Any,
+    new_cache: Callable[[], Any] | None = None,
 ) -> list[Score]:
     """Score each span; one without tokens scores nothing.
 
@@ -29,12 +38,27 @@ def score_spans(
         budget: most tokens of a padded batch; 1 for each row alone.
         vocabulary: V.
         device: where inputs go.
+        new_cache: makes an empty key/value cache; None when the model has none that rows can share.
     """
     result = [Score()] * len(spans)
-    for batch in _batches(spans, budget, vocabulary):
-        for index, score in zip(batch, _scores(forward, [spans[index] for index in batch], device), strict=True):
-            result[index] = score
+    shares = new_cache is not None and can_join(new_cache())
+    root = prefix_tree(spans) if shares else Node(leaves=_alone(spans))
+    waiting: list[tuple[Node, Any]] = [(root, None)]
+    while waiting:
+        node, cache = waiting.pop()
+        if node.ids:
+            assert new_cache is not None
+            cache = _read_on(forward, node, cache, new_cache, device)
+        for batch in _batches(node.leaves, budget, vocabulary):
+            for place, score in _scores(forward, batch, len(node.ids), cache, new_cache, device):
+                result[place] = score
+        waiting += [(child, cache) for child in reversed(node.children)]
     return result
+
+
+def _alone(spans: Sequence[TokenSpan]) -> list[Leaf]:
+    wanted = [(place, span) for place, span in enumerate(spans) if 0 < span.begin < span.end <= len(span.ids)]
+    return [Leaf(tuple(span.ids[: span.end - 1]), ((place, span),)) for place, span in wanted]
 
 
 def answer_span(labels: Sequence[int]) -> tuple[int, int]:
@@ -44,43 +68,76 @@ def answer_span(labels: Sequence[int]) -> tuple[int, int]:
     return begin, end
 
 
-def _kept(span: TokenSpan) -> int:
-    """Positions whose logits are needed: from the token before the span to the last."""
-    return len(span.ids) - span.begin + 1
+def _kept(leaf: Leaf) -> int:
+    """Positions whose logits are needed: from the token before the first span to the last."""
+    return len(leaf.ids) - leaf.own
 
 
-def _batches(spans: Sequence[TokenSpan], budget: int, vocabulary: int) -> list[list[int]]:
-    """Indices of the spans, longest first; neither tokens nor logits of a batch exceed their budgets."""
-    batches: list[list[int]] = []
-    wanted = [index for index, span in enumerate(spans) if 0 < span.begin < span.end <= len(span.ids)]
-    for index in sorted(wanted, key=lambda index: (-len(spans[index].ids), list(spans[index].ids), index)):
-        batch = [*batches[-1], index] if batches else []
-        kept = max((_kept(spans[i]) for i in batch), default=0)
-        width = len(spans[batch[0]].ids) if batch else 0
+def _batches(leaves: Sequence[Leaf], budget: int, vocabulary: int) -> list[list[Leaf]]:
+    """The leaves, longest first; neither tokens nor logits of a batch exceed their budgets."""
+    batches: list[list[Leaf]] = []
+    for leaf in sorted(leaves, key=lambda leaf: (-len(leaf.ids), leaf.ids)):
+        batch = [*batches[-1], leaf] if batches else []
+        kept = max(map(_kept, batch), default=0)
+        width = len(batch[0].ids) if batch else 0
         if batch and len(batch) * width <= budget and len(batch) * kept * vocabulary <= MOST_LOGITS:
-            batches[-1].append(index)
+            batches[-1].append(leaf)
         else:
-            batches.append([index])
+            batches.append([leaf])
     return batches
 
 
 @torch.inference_mode()
-def _scores(forward: Callable[..., Any], batch: list[TokenSpan], device: Any) -> list[Score]:
-    ids, mask = pad_left([span.ids for span in batch], device)  # (B, T)
-    kept = max(_kept(span) for span in batch)
-    output = forward(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-        use_cache=False,
-        logits_to_keep=kept,
-    )
-    logits = output.logits[:, -kept:, :]  # (B, K, V); position -1 predicts nothing
+def _read_on(forward: Callable[..., Any], node: Node, cache: Any, new_cache: Callable[[], Any], device: Any) -> Any:
+    """The cache of all the node's tokens, given its parent's."""
+    grown = _repeated(cache, 1, new_cache) if cache is not None else new_cache()
+    ids = torch.tensor([node.ids[node.start :]], device=device)  # (1, T)
+    mask = ids.new_ones(1, len(node.ids))
+    positions = torch.arange(node.start, len(node.ids), device=device)[None]
+    forward(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=grown, use_cache=True,
+        logits_to_keep=1,
+    )  # fmt: skip
+    return grown
+
+
+def _repeated(cache: Any, rows: int, new_cache: Callable[[], Any]) -> Any:
+    """A cache of so many rows that each hold what the one row of `cache` holds."""
+    result = new_cache()
+    for place, layer in enumerate(cache.layers):
+        keys, values = (states.expand(rows, *states.shape[1:]) for states in (layer.keys, layer.values))
+        result.update(keys, values, place)
+    return result
+
+
+@torch.inference_mode()
+def _scores(
+    forward: Callable[..., Any],
+    batch: Sequence[Leaf],
+    shared: int,
+    cache: Any,
+    new_cache: Callable[[], Any] | None,
+    device: Any,
+) -> list[tuple[int, Score]]:
+    """(place, score) of every span of the leaves, whose first `shared` tokens are in `cache`."""
+    ids, mask = pad_left([leaf.ids[shared:] for leaf in batch], device)  # (B, T)
+    positions = (mask.cumsum(1) - 1).clamp(min=0) + shared
+    extra: dict[str, Any] = {"use_cache": False}
+    if shared and new_cache is not None:
+        extra = {"use_cache": True, "past_key_values": _repeated(cache, len(batch), new_cache)}
+        mask = torch.cat([mask.new_ones(len(batch), shared), mask], dim=1)
+    kept = max(map(_kept, batch))
+    output = forward(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=kept, **extra)
+    logits = output.logits[:, -kept:, :]  # (B, K, V)
     result = []
-    for row, span in enumerate(batch):
-        first, offset = kept - _kept(span), ids.shape[1] - len(span.ids)
-        wanted = ids[row, offset + span.begin : offset + span.end]
-        scores = logits[row, first : first + len(wanted)].float()
-        nats = float(torch.nn.functional.cross_entropy(scores, wanted, reduction="sum"))
-        result.append(Score(nats, len(wanted), tuple((scores.argmax(-1) == wanted).tolist())))
+    for row, leaf in enumerate(batch):
+        for place, span in leaf.spans:
+            first = kept - (len(leaf.ids) - (span.begin - 1))
+            wanted = torch.tensor(span.ids[span.begin : span.end], device=logits.device)
+            scores = logits[row, first : first + len(wanted)].float()
+            nats = float(torch.nn.functional.cross_entropy(scores, wanted, reduction="sum"))
+            logs = scores.log_softmax(-1)
+            own, (best, likeliest) = logs.gather(1, wanted[:, None])[:, 0], logs.max(-1)
+            each = tuple(zip(own.tolist(), likeliest.tolist(), best.tolist(), strict=True))
+            result.append((place, Score(nats, len(wanted), tuple((likeliest == wanted).tolist()), each)))
     return result

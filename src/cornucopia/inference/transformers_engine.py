@@ -16,7 +16,7 @@ from typing import Any
 from cornucopia.core.console import warn
 from cornucopia.core.errors import CornucopiaError, UsageError
 from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
-from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, plan, settle
+from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, pad_left, plan, settle
 from cornucopia.inference.grammar import Grammars, Guide
 from cornucopia.inference.growing_cache import growing_cache
 from cornucopia.inference.running_batch import Batch, run
@@ -120,7 +120,23 @@ class TransformersEngine(Engine):
         spans = [self._span(item) if isinstance(item, Record) else item for item in items]
         vocabulary = self.shared.base.config.get_text_config().vocab_size
         budget = self.batch_tokens if model_pads(self.shared.base) else 1
-        return score_spans(self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device)
+        shares = model_pads(self.shared.base) and self.shared.cache_name and not self.shared.learns_prompt(self.adapter)
+        return score_spans(
+            self._forward, spans, budget=budget, vocabulary=vocabulary, device=self.shared.device,
+            new_cache=(lambda: growing_cache(self.shared.base.config)) if shares else None,
+        )  # fmt: skip
+
+    def embed(self, items: Sequence[Sequence[int]]) -> list[list[float]]:
+        """For each list of token ids the mean of the last hidden states, of length 1."""
+        import torch
+
+        ids, mask = pad_left(items, self.shared.device)
+        with torch.inference_mode(), self.shared.lock:
+            model = self.shared.use(self.adapter)
+            output = model(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
+            states, kept = output.hidden_states[-1].float(), mask[:, :, None]  # (B, T, D)
+            mean = (states * kept).sum(1) / kept.sum(1)
+        return torch.nn.functional.normalize(mean, dim=-1).tolist()
 
     def _span(self, record: Record) -> TokenSpan:
         """The final answer's tokens within the whole conversation; what is thought before it is read, not counted."""

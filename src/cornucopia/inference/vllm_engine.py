@@ -199,6 +199,9 @@ class VllmEngine(Engine):
         self.server.close()
 
     def _settled(self, sampling: Sampling) -> Settings:
+        if sampling.json_schema:
+            fix = "用本地模型、GGUF 文件，或把 vLLM 开成服务当接口用"
+            raise ConfigError("经这个引擎用 vLLM 还不能按 JSON Schema 约束回答", where="json_schema", fix=fix)
         own = self._defaults.eos_token_id
         listed = own if isinstance(own, (list, tuple)) else [] if own in (None, -1, 0) else [own]
         ends = [*listed, *([] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id])]

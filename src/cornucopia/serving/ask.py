@@ -70,12 +70,12 @@ def read_chat(body: Mapping[str, Any], common: Sampling, limits: Limits) -> Ask:
     Raises:
         Problem: something in it is wrong, or the engine cannot do it.
     """
-    likely = _integer(body, "top_logprobs", 0, 0, MOST_LIKELY)
-    logprobs = likely if _switch(body, "logprobs") else None
+    likely = integer(body, "top_logprobs", 0, 0, MOST_LIKELY)
+    logprobs = likely if switch(body, "logprobs") else None
     if likely and logprobs is None:
         raise Problem(400, "top_logprobs 要和 logprobs: true 一起用", param="top_logprobs")
     record = _conversation(body)
-    sampling = _sampling({name: value for name, value in body.items() if name not in _CHAT}, common)
+    sampling = read_sampling({name: value for name, value in body.items() if name not in _CHAT}, common)
     schema = _schema(body.get("response_format"))
     tools, choice = _tools(body)
     forced = choice not in ("auto", "none")
@@ -87,7 +87,7 @@ def read_chat(body: Mapping[str, Any], common: Sampling, limits: Limits) -> Ask:
     ask = Ask(
         replace(record, tools=() if choice == "none" else tuple(tools)),
         sampling.model_copy(update={"json_schema": schema}) if schema else sampling,
-        _integer(body, "n", 1, 1, MOST_ANSWERS), _switch(body, "stream"), wants_usage(body), logprobs, forced,
+        integer(body, "n", 1, 1, MOST_ANSWERS), switch(body, "stream"), wants_usage(body), logprobs, forced,
     )  # fmt: skip
     return _possible(ask, limits)
 
@@ -127,9 +127,16 @@ def _check(messages: list[Message]) -> None:
             raise Problem(400, "图片只收 data:image/…;base64,… 的地址", param="messages")
 
 
-def _sampling(body: Mapping[str, Any], common: Sampling) -> Sampling:
+def read_sampling(body: Mapping[str, Any], common: Sampling) -> Sampling:
+    """The sampling settings among a body's parameters; empty stop texts, which some clients send, are none.
+
+    Raises:
+        Problem: one is wrong, unknown or not offered.
+    """
+    stop = body.get("stop")
+    given = {**body, "stop": [text for text in stop if text not in ("", None)]} if isinstance(stop, list) else body
     try:
-        return sampling_of(body, common, "请求")
+        return sampling_of(given, common, "请求")
     except CornucopiaError as error:
         raise refused(error, error.where if error.where != "请求" else "") from None
 
@@ -198,10 +205,15 @@ def wants_usage(body: Mapping[str, Any]) -> bool:
         return False
     if not isinstance(options, dict):
         raise Problem(400, "stream_options 应是对象", param="stream_options")
-    return _switch(options, "include_usage")
+    return switch(options, "include_usage")
 
 
-def _integer(body: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+def integer(body: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The whole number under a name.
+
+    Raises:
+        Problem: it is none, or out of bounds.
+    """
     value = body.get(name)
     if value is None:
         return default
@@ -210,7 +222,12 @@ def _integer(body: Mapping[str, Any], name: str, default: int, least: int, most:
     return value
 
 
-def _switch(body: Mapping[str, Any], name: str) -> bool:
+def switch(body: Mapping[str, Any], name: str) -> bool:
+    """Whether something is asked for.
+
+    Raises:
+        Problem: neither true nor false stands there.
+    """
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
         raise Problem(400, f"{name} 应为 true 或 false", param=name)

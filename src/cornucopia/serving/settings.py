@@ -127,10 +127,14 @@ class ServeSettings(Config):
     def load(cls, path: str | Path | None, overrides: dict[str, Any] | None = None) -> Self:
         """See Config; a model's path that is not in the current folder is also looked for beside the file."""
         settings = super().load(path, overrides)
-        for model in settings.models:
-            for name in ("base", "adapter", "template"):
+        for model in settings.models if path else []:
+            for name, marker in (("base", "config.json"), ("adapter", "adapter_config.json"), ("template", "")):
                 given = getattr(model, name)
-                beside = Path(path).parent / given if path and given and "://" not in given else None
-                if beside is not None and not Path(given).exists() and beside.exists():
+                beside = Path(str(path)).parent / (given or "")
+                if (
+                    given
+                    and not Path(given).exists()
+                    and (beside.is_file() or (marker and (beside / marker).is_file()))
+                ):
                     setattr(model, name, str(beside))
         return settings

@@ -15,6 +15,7 @@ from typing import Any
 
 from cornucopia.core.console import warn
 from cornucopia.core.errors import CornucopiaError
+from cornucopia.inference.engine import Engine
 from cornucopia.inference.live import Live
 from cornucopia.inference.request import Event, Reply, Request, Sampling
 
@@ -22,16 +23,16 @@ Command = Callable[[], None]
 
 
 class Worker:
-    """A thread over a Live.
+    """A thread over an engine's Live; a broken one is replaced.
 
     Args:
-        make: makes the Live; called in the thread, and again when one has broken.
+        engine: the first that is served here.
         loop: where events are delivered.
     """
 
-    def __init__(self, make: Callable[[], Live], loop: asyncio.AbstractEventLoop) -> None:
-        self._make, self._loop = make, loop
-        self._live = make()
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine, self._loop = engine, loop
+        self._live: Live = engine.live()
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._sinks: dict[str, asyncio.Queue[Event]] = {}  # touched by the loop's thread alone
         self._thread = threading.Thread(target=self._run, name="cornucopia-worker", daemon=True)
@@ -52,7 +53,7 @@ class Worker:
         sampling: Sampling,
         sink: asyncio.Queue[Event],
         *,
-        engine: Any = None,
+        engine: Engine,
         logprobs: int | None = None,
         check: Callable[[], str] = lambda: "",
     ) -> None:
@@ -64,12 +65,13 @@ class Worker:
             check: why it cannot be answered, or ''; called in the thread.
         """
         self._sinks[request.id] = sink
+        other = None if engine is self._engine else engine
 
         def command() -> None:
             try:
                 why = check()
                 if not why:
-                    return self._live.submit(request, sampling, engine=engine, logprobs=logprobs)
+                    return self._live.submit(request, sampling, engine=other, logprobs=logprobs)
             except CornucopiaError as error:
                 why = "：".join(part for part in (error.what, error.found) if part)
             self._post([Event(request.id, reply=Reply(request.id, "", "error", error=why, failure="prompt"))])
@@ -120,7 +122,7 @@ class Worker:
 
     def _renew(self) -> None:
         warn("一批请求意外中断，已重新开始；正在回答的请求得到错误")
-        broken, self._live = self._live, self._make()
+        broken, self._live = self._live, self._engine.live()
         broken.close()
         self._loop.call_soon_threadsafe(self._fail_all)
 

@@ -18,16 +18,16 @@ from cornucopia.training.data.settings import DataSettings
 from cornucopia.training.llamafactory import is_llamafactory, translate
 from cornucopia.training.methods import METHODS
 from cornucopia.training.objectives import OBJECTIVES
+from cornucopia.training.settings import EvaluationSettings, ProcessSettings
 
 TRACKERS = ("tensorboard", "wandb", "swanlab", "trackio", "mlflow")
 # Settings that decide no weight, or whose part in it a fingerprint stands for: a resumed run may have others.
 _FREE = {
-    "base", "adapter", "template", "revision", "data_path", "data_weights", "max_samples", "val_data", "val_set_size",
-    "prompt_column", "response_column", "reasoning_column", "system", "cutoff_len", "train_on_inputs", "cache",
-    "strict",
-    "output_dir", "overwrite", "resume", "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit",
-    "logging_steps", "shard", "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model",
-    "save_dtype",
+    "base", "adapter", "template", "revision", "data_path", "data_weights", "data_temperature", "data_caps",
+    "max_samples", "val_data", "val_set_size", "prompt_column", "response_column", "reasoning_column", "system",
+    "cutoff_len", "train_on_inputs", "cache", "strict", "output_dir", "overwrite", "resume",
+    "resume_from_checkpoint", "dry_run", "cards", "auto", "report_to", "save_total_limit", "logging_steps", "shard",
+    "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
 }  # fmt: skip
 _KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
 _ChoiceSettings: Any = type("_ChoiceSettings", tuple(kind for kind in _KINDS if kind is not Config) or (Config,), {})
@@ -37,7 +37,7 @@ def _about(table: dict[str, Any]) -> str:
     return "，".join(f"{name} {kind.about}" for name, kind in table.items())
 
 
-class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
+class TrainRecipe(_ChoiceSettings, ProcessSettings, EvaluationSettings, DataSettings, ModelSpec):
     """All settings of `cornucopia train`. Defaults are the original project's where it had them."""
 
     objective: str = option("sft", f"学什么：{_about(OBJECTIVES)}", aliases=("stage",))
@@ -85,14 +85,6 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     )
     optim: str = option("adamw_torch", "优化器名（Hugging Face 的名字），如 paged_adamw_32bit")
 
-    shard: Literal["none", "fsdp2"] = option(
-        "none",
-        "多个进程（torchrun）时模型怎样放：none 每个进程一整份（DDP）；fsdp2 权重、梯度、优化器分到各进程",
-    )
-    shard_offload: bool = option(
-        False, "shard fsdp2 时分开的部分放在内存里，用到才上显卡：更省显存，慢", aliases=("cpu_offload",)
-    )
-
     save_steps: int = option(32, "每多少步存一个检查点", gt=0)
     eval_steps: int = option(32, "每多少步验证一次", gt=0)
     logging_steps: int = option(8, "每多少步记一次损失", gt=0)
@@ -103,6 +95,7 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
     wandb_watch: str = option("", "W&B 记录什么：false、gradients、all")
     wandb_log_model: str = option("", "W&B 是否上传模型：false、true")
 
+    cards: bool = option(False, "只看这个基座各种改法、几张多大的显卡放得下（不用下载权重），不训练")
     dry_run: bool = option(False, "只看计划（配方、数据统计、内存估计），不训练")
 
     @classmethod
@@ -147,6 +140,9 @@ class TrainRecipe(_ChoiceSettings, DataSettings, ModelSpec):
             raise ValueError(f"method {self.method} 不能用量化的基座：去掉 bits，或改用 method {able}")
         if self.shard == "fsdp2" and self.base_bits:
             raise ValueError("shard fsdp2 不能用量化的基座：去掉 bits，或用 shard: none（每张卡一份量化的基座）")
+        if self.shard == "fsdp2" and (self.deepspeed or self.eval_generate):
+            other = "deepspeed" if self.deepspeed else "eval_generate"
+            raise ValueError(f"shard fsdp2 不能和 {other} 一起用：去掉一个")
         if self.shard_offload and self.shard == "none":
             raise ValueError("shard_offload 要和 shard: fsdp2 一起用")
         if self.gradient_checkpointing and not METHODS[self.method].recomputes:

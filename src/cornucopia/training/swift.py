@@ -53,7 +53,8 @@ _TOLD = {
 }
 # A flag with its one value that needs nothing here.
 _ONE = {
-    "truncation_strategy": ("delete", "right"), "loss_scale": ("default", "last_round"), "adam_beta1": ("0.9",),
+    "truncation_strategy": ("delete", "right"), "loss_scale": ("default", "last_round", "ignore_empty_think"),
+    "adam_beta1": ("0.9",),
     "template_backend": ("jinja", "swift"), "metric_for_best_model": ("loss", "eval_loss"), "use_hf": ("true", "false"),
     "greater_is_better": ("false",), "bnb_4bit_quant_storage": (), "bias": ("none",),
 }  # fmt: skip
@@ -112,6 +113,8 @@ def from_swift(command: str) -> tuple[dict[str, Any], list[str]]:
     made["objective"] = "sft" if name == "sft" else "pretrain" if name == "pt" else _objective(values)
     made["template"] = "chat"
     made |= _batches(full) | _lora(flags, full)
+    if full.get("loss_scale") == "ignore_empty_think":
+        made["empty_thought"] = "read"
     if full.get("torch_dtype"):
         made["dtype"] = full["torch_dtype"]
     made.setdefault("learning_rate", 1e-5 if full["tuner_type"] == "full" else 1e-4)
@@ -140,6 +143,8 @@ def _check(values: Mapping[str, Any]) -> None:
         wrong.append(f"--quant_method {values['quant_method']}")
     if values.get("task_type", "causal_lm") != "causal_lm":
         wrong.append(f"--task_type {values['task_type']}")
+    if values.get("loss_type") and "rlhf_type" not in values:
+        wrong.append(f"--loss_type {values['loss_type']}")
     if isinstance(values.get("adapters"), list):
         wrong.append("--adapters（只能接着一个练）")
     if "${" in str(values) or "$(" in str(values):

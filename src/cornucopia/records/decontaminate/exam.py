@@ -85,7 +85,7 @@ def read_items(files: Sequence[Path]) -> list[Item]:
         elif stream.rejects:
             told = f"评测文件 {file.name} 有 {stream.rejects} 处读不出来，没有参加比较"
             warn(f"{told}；看原因：cornucopia data check {file}")
-    return _told_apart(items)
+    return told_apart(items)
 
 
 def _plain_item(row: Reject) -> Item | None:
@@ -119,7 +119,7 @@ def as_item(record: Record) -> Item:
     return Item(record.origin, text, stem, choices, tuple(passage.text for passage in record.passages), alone)
 
 
-def _told_apart(items: list[Item]) -> list[Item]:
+def told_apart(items: list[Item]) -> list[Item]:
     """Each question once; a stem that several have, or of hardly a character, is no question by itself."""
     whole = keys(fold(["\n".join([item.asked, *item.material]) for item in items])).tolist()
     first = {key: index for index, key in reversed(list(enumerate(whole))) if key}

@@ -42,7 +42,7 @@ class Filled(Sequence[Example]):
     Processes that take their examples in turn must have equally many; what fills them up changes no loss.
     """
 
-    def __init__(self, examples: TokenStore) -> None:
+    def __init__(self, examples: TokenStore | Stretch) -> None:
         self.examples, self.lengths = examples, examples.lengths
 
     def __len__(self) -> int:
@@ -53,6 +53,20 @@ class Filled(Sequence[Example]):
             return self.examples[index]
         ids = self.examples[0].input_ids[:2]
         return Example(ids, [IGNORE] * len(ids))
+
+
+class Stretch(Sequence[Example]):
+    """The examples of a store from `start` up to `stop`."""
+
+    def __init__(self, examples: TokenStore, start: int, stop: int) -> None:
+        self.examples, self.numbers = examples, range(start, stop)
+        self.lengths = examples.lengths[start:stop]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.examples[self.numbers[index]]
 
 
 class EpochSampler(Sampler[int]):

@@ -33,13 +33,13 @@ _BLOCK, _BLOCKS = 2**16, 256
 _QUIET = 600  # seconds without a write after which an unfinished folder is no longer being written
 _PAGE = "plan.json"
 _PARTS = ("train", "validation")
-_REST = ("domains", "rejects", "notes", "truncated", "fingerprint")
+_REST = ("domains", "rejects", "notes", "truncated", "sets", "fingerprint")
 _SETTINGS = (
-    "data_path", "data_weights", "max_samples", "val_data", "val_set_size", "prompt_column", "response_column",
-    "reasoning_column", "system",
+    "data_path", "data_weights", "data_temperature", "data_caps", "max_samples", "val_data", "val_set_size",
+    "prompt_column", "response_column", "reasoning_column", "system",
     "cutoff_len", "train_on_inputs", "strict", "seed",
 )  # fmt: skip
-FORMAT = 2  # of what is kept; a change of this file that old folders do not fit raises it
+FORMAT = 3  # of what is kept; a change of this file that old folders do not fit raises it
 _CODE = ("records/*.py", "tokens/*.py", "training/data/examples.py", "training/data/mixture.py")  # decides the tokens
 
 

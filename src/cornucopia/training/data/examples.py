@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,8 +99,11 @@ def encode_all(mixture: Mixture, settings: DataSettings, encoder: Encoder, open_
     train, validation = (TokenWriter(name, open_file) for name in ("train", "validation"))
     skipped, later, cuts = mixture.skipped, Skipped(), np.zeros(len(_CUTS), np.int64)
     orders: list[NDArray[np.int64]] = []
+    sets: list[list[Any]] = []
     for part in mixture.parts:
+        before = len(validation)
         encoded = _encode_part(part, settings, encoder, (train, validation))
+        sets += [[part.name, len(validation) - before]] if len(validation) > before else []
         held = np.flatnonzero(part.held)
         encoded.skip(part.order, skipped)
         encoded.skip(held, later)
@@ -117,6 +120,7 @@ def encode_all(mixture: Mixture, settings: DataSettings, encoder: Encoder, open_
         skipped.rows,
         [*mixture.notes, *skipped.notes()],
         Counter({name: int(count) for name, count in zip(_CUTS, cuts, strict=True) if name and count}),
+        sets,
     )
 
 

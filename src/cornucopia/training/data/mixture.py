@@ -7,11 +7,13 @@ Knows nothing of tokens.
 from __future__ import annotations
 
 import random
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,12 +61,14 @@ class Part:
     """What is done with the R records of one file.
 
     Args:
+        name: the file's, without folder and ending.
         open_stream: reads the file or folder from its beginning.
         held: (R,) which are for validation.
         order: (N,) int64 numbers of those that are trained on, in the order of training, each as often as it is used.
         system: what a conversation without a system text begins with; '' for nothing.
     """
 
+    name: str
     open_stream: Callable[[], RecordStream]
     held: NDArray[np.bool_]
     order: NDArray[np.int64]
@@ -133,21 +137,24 @@ def mix(settings: DataSettings, rows: str) -> Mixture:
     seed = settings.seed if size else None
     streams = [_opener(path, settings, rows) for path in settings.data_path]
     seen = [_look_through(stream, seed, mixture) for stream in streams]
-    weights = settings.data_weights or [1.0] * len(streams)
     most = [min(len(domains), settings.max_samples or len(domains)) for domains, _ in seen]
     if size:
         parts = _held([keys[: number * KEY_BYTES] for number, (_, keys) in zip(most, seen, strict=True)], size)
     else:
         parts = [np.zeros(number, bool) for number in most]
-    for stream, weight, (domains, _), used in zip(streams, weights, seen, parts, strict=True):
-        order = _repeated(np.flatnonzero(~used), weight, settings.seed)
+    trained = _capped([np.flatnonzero(~used) for used in parts], settings)
+    weights = _weights([len(numbers) for numbers in trained], settings)
+    shares = zip(_names(settings.data_path), streams, trained, weights, seen, parts, strict=True)
+    for name, stream, numbers, weight, (domains, _), used in shares:
+        order = _repeated(numbers, weight, settings.seed)
         held = np.concatenate([used, np.zeros(len(domains) - len(used), bool)])
         domains.count(order, mixture.domains)
-        mixture.parts.append(Part(stream, held, order, settings.system))
+        mixture.parts.append(Part(name, stream, held, order, settings.system))
     if settings.val_data:
         stream = _opener(settings.val_data, settings, rows)
         domains, _ = _look_through(stream, None, mixture)
-        mixture.parts.append(Part(stream, np.ones(len(domains), bool), np.empty(0, np.int64), settings.system))
+        name, all_held = _names([settings.val_data])[0], np.ones(len(domains), bool)
+        mixture.parts.append(Part(name, stream, all_held, np.empty(0, np.int64), settings.system))
     return mixture
 
 
@@ -210,6 +217,35 @@ def _opener(path: str, settings: DataSettings, rows: str) -> Callable[[], Record
     }
     columns = {key: value for key, value in names.items() if value} or None
     return partial(RecordStream, path, strict=settings.strict, columns=columns, objective=rows)
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """What the files are called in logs: their names without ending, numbered where two are the same."""
+    stems = [re.sub(r"\W+", "_", Path(path).stem) for path in paths]
+    return [f"{stem}_{place + 1}" if stems.count(stem) > 1 else stem for place, stem in enumerate(stems)]
+
+
+def _capped(numbers: Sequence[NDArray[np.int64]], settings: DataSettings) -> list[NDArray[np.int64]]:
+    """Of each file's records a random part, in their order, where there are more than its cap."""
+    caps = settings.data_caps or [0] * len(numbers)
+    pairs = zip(numbers, caps, strict=True)
+    return [_sample(own, cap, settings.seed) if 0 < cap < len(own) else own for own, cap in pairs]
+
+
+def _sample(numbers: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    places = random.Random(seed).sample(range(len(numbers)), count)
+    return numbers[np.array(sorted(places), np.int64)]
+
+
+def _weights(sizes: Sequence[int], settings: DataSettings) -> list[float]:
+    """How often each file is used: as given, or so that shares go with sizes to the power of 1/T.
+
+    The temperature of Arivazhagan et al. 2019, arXiv:1907.05019, section 4.2; the records of an epoch stay as many.
+    """
+    if settings.data_temperature is None:
+        return list(settings.data_weights) or [1.0] * len(sizes)
+    powers = [size ** (1 / settings.data_temperature) for size in sizes]
+    return [power / sum(powers) * sum(sizes) / size if size else 0.0 for power, size in zip(powers, sizes, strict=True)]
 
 
 def _repeated(numbers: NDArray[np.int64], weight: float, seed: int) -> NDArray[np.int64]:

@@ -19,6 +19,10 @@ class DataSettings(Config):
         split="paths",
     )
     data_weights: list[float] = option([], "各数据文件的采样倍数（2 即每轮用两遍），与 data-path 一一对应")
+    data_temperature: float | None = option(
+        None, "各数据文件按条数的 1/T 次方混合，总条数不变：1 照原样，越大各文件的份额越接近", gt=0
+    )
+    data_caps: list[int] = option([], "各数据文件每轮最多用多少条（随机取），与 data-path 一一对应；0 不限")
     max_samples: int | None = option(None, "每个数据文件只用前多少条", gt=0)
     val_data: str | None = option(
         None, "验证数据文件；不给则按 val-set-size 从训练数据里分", aliases=("validation_file", "eval_dataset")
@@ -42,4 +46,8 @@ class DataSettings(Config):
             raise ValueError(
                 f"data_weights 有 {len(self.data_weights)} 个，data_path 有 {len(self.data_path)} 个，应一一对应"
             )
+        if self.data_caps and (len(self.data_caps) != len(self.data_path) or min(self.data_caps) < 0):
+            raise ValueError(f"data_caps 应与 data_path 一一对应，共 {len(self.data_path)} 个不小于 0 的数")
+        if self.data_weights and self.data_temperature is not None:
+            raise ValueError("data_weights 和 data_temperature 只能给一个")
         return self

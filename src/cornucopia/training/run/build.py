@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import say
 from cornucopia.core.device import choose_device, choose_dtype
+from cornucopia.core.errors import ConfigError
 from cornucopia.models.find import find_model
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
 from cornucopia.models.spec import ModelSpec
 from cornucopia.training.data.plan import DataPlan
-from cornucopia.training.data.store import TokenStore
 from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import ranks
+from cornucopia.training.run.best import best_metric, larger_is_better
+from cornucopia.training.run.deepspeed_file import deepspeed_arguments
 from cornucopia.training.run.plan import total_steps
 from cornucopia.training.run.trackers import tracker_names
 
@@ -50,6 +54,7 @@ def make_trainer(
     objective: Objective,
     method: Method,
     callbacks: list[Any],
+    generated: Callable[[Any], dict[str, float]] | None = None,
 ) -> Any:
     """The Trainer, on the fast step where model and objective can take it."""
     from transformers import PrinterCallback
@@ -65,21 +70,33 @@ def make_trainer(
         objective=objective,
         method=method,
         model=model,
-        args=_arguments(recipe, output, plan, packed),
+        args=_arguments(recipe, output, plan, objective, packed),
         data_collator=partial(objective.collate, packed=packed),
         callbacks=callbacks,
         train_dataset=_dataset(plan.train),
         eval_dataset=_dataset(plan.validation) if plan.validation else None,
+        sets=_sets(plan),
+        generated=generated,
         sampler_settings=(recipe.seed, recipe.batch_size, recipe.group_by_length),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _dataset(examples: TokenStore) -> Any:
+def _dataset(examples: Any) -> Any:
     from cornucopia.training.data.batches import Filled
 
     return Filled(examples) if ranks.world() > 1 else examples
+
+
+def _sets(plan: DataPlan) -> dict[str, Any]:
+    from cornucopia.training.data.batches import Stretch
+
+    ends = list(accumulate(size for _, size in plan.sets))
+    return {
+        name: _dataset(Stretch(plan.validation, end - size, end))
+        for (name, size), end in zip(plan.sets, ends, strict=True)
+    }
 
 
 def _speed_up(
@@ -109,12 +126,13 @@ def _speed_up(
     return not reason
 
 
-def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) -> Any:
+def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, packed: bool) -> Any:
     import torch
     from transformers import TrainingArguments
 
     world = ranks.world()
     steps = total_steps(recipe, len(plan.train))
+    best = best_metric(recipe, objective, plan)
     arguments = TrainingArguments(
         output_dir=str(output),
         run_name=recipe.wandb_run_name or output.name,
@@ -146,11 +164,29 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, packed: bool) 
         ddp_backend="gloo" if world > 1 and choose_device(recipe.device) == "cpu" else None,
         ddp_find_unused_parameters=False if world > 1 else None,
         average_tokens_across_devices=world > 1,
+        **deepspeed_arguments(recipe.deepspeed, world),
         **_precision(recipe),
-        **_validation(recipe, steps, validate=bool(plan.validation)),
+        **_validation(recipe, steps, best if plan.validation else ""),
     )
     _one_card(arguments)
     return arguments
+
+
+def check_processes(recipe: TrainRecipe) -> None:
+    """Refuse, before anything is loaded, what this many processes cannot do; a plan alone may be asked of one.
+
+    Raises:
+        ConfigError: sharing out in one process, which has nobody to share with, or in float16, whose loss scale each
+            process would choose apart; a DeepSpeed configuration that cannot be used.
+    """
+    if recipe.dry_run:
+        return
+    deepspeed_arguments(recipe.deepspeed, ranks.world())
+    if recipe.shard == "fsdp2" and ranks.world() == 1:
+        fix = "torchrun --nproc-per-node 卡数 -m cornucopia train 配方；只有一个进程就去掉 shard"
+        raise ConfigError("shard fsdp2 要几个进程一起", found="1 个进程", fix=fix)
+    if recipe.shard == "fsdp2" and _precision(recipe)["fp16"]:
+        raise ConfigError("shard fsdp2 不用 float16", where="dtype", found="float16", fix="--dtype bfloat16")
 
 
 def _one_card(arguments: Any) -> None:
@@ -169,9 +205,9 @@ def _precision(recipe: TrainRecipe) -> dict[str, Any]:
     return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": device == "cpu"}
 
 
-def _validation(recipe: TrainRecipe, steps: int, validate: bool) -> dict[str, Any]:
+def _validation(recipe: TrainRecipe, steps: int, best: str) -> dict[str, Any]:
     """When to validate and save: a checkpoint can be the best only where it was validated."""
-    if not validate:
+    if not best:
         return {"save_steps": recipe.save_steps, "eval_strategy": "no"}
     every = min(recipe.eval_steps, steps)
     return {
@@ -179,8 +215,8 @@ def _validation(recipe: TrainRecipe, steps: int, validate: bool) -> dict[str, An
         "eval_strategy": "steps",
         "eval_steps": every,
         "load_best_model_at_end": True,
-        "metric_for_best_model": "eval_loss",
-        "greater_is_better": False,
+        "metric_for_best_model": best,
+        "greater_is_better": larger_is_better(best),
     }
 
 

@@ -82,6 +82,25 @@ class CheckpointCallback(TrainerCallback):
             mark_complete(folder, state.global_step)
 
 
+class EarlyStop(TrainerCallback):
+    """Ends the run when the last validations brought nothing better; the log tells, so that a resumed run does alike.
+
+    Args:
+        patience: so many of them.
+        metric: which of the logged numbers, larger ones being better where `larger`.
+    """
+
+    def __init__(self, patience: int, metric: str, larger: bool) -> None:
+        self._patience, self._metric, self._sign = patience, metric, 1 if larger else -1
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        values = [self._sign * row[self._metric] for row in state.log_history if self._metric in row]
+        since = len(values) - 1 - values.index(max(values)) if values else 0
+        if since >= self._patience:
+            say(f"验证连续 {since} 次没有更好（{self._metric}），停下")
+            control.should_training_stop = True
+
+
 class InterruptCallback(TrainerCallback):
     """Ctrl-C or SIGTERM: finish the step, save, stop. A second one stops at once."""
 

@@ -98,6 +98,10 @@ def _rows(recipe: TrainRecipe, meta: ModelMeta, plan: DataPlan, result: dict[str
         rows.append(("训练损失", f"{result['loss_first']:.3f} → {result['loss_last']:.3f}"))
     if result.get("eval_loss_best") is not None:
         rows.append(("验证损失（最好）", f"{result['eval_loss_best']:.3f}"))
+    sets = {name: value for name, value in result.get("best", {}).items() if name != "loss"}
+    if sets:
+        told = "，".join(f"{name} {value:.3f}" for name, value in sets.items())
+        rows.append((f"最好的一步（第 {result['best_step']} 步）", told))
     return [*rows, ("版本", "，".join(f"{name} {number}" for name, number in meta.versions.items()))]
 
 

@@ -16,7 +16,11 @@ def plot_loss(log: Path, target: Path) -> None:
 
     rows = list(read_jsonl(log))
     figure, axes = pyplot.subplots(figsize=(7, 4), dpi=120)
-    for key, label in (("loss", "train"), ("eval_loss", "validation")):
+    told = {key for row in rows for key in row if key.startswith("eval_") and key.endswith("_loss")}
+    sets = sorted(told - {"eval_loss"})
+    names = {key: key[5:-5] if key.isascii() else f"validation set {n + 1}" for n, key in enumerate(sets)}
+    curves = [("loss", "train"), ("eval_loss", "validation"), *((key, names[key]) for key in sets)]
+    for key, label in curves:
         points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 30 else None)

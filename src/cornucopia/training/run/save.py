@@ -73,11 +73,22 @@ def summary(trainer: Any, seconds: float, plan: DataPlan) -> dict[str, Any]:
         "loss_first": losses[0] if losses else None,
         "loss_last": losses[-1] if losses else None,
         "eval_loss_best": min(evals) if evals else None,
+        **_metrics(trainer),
         "tokens": tokens,
         "seconds": round(seconds, 2),
         "trained_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "rejects": len(plan.rejects),
     }
+
+
+def _metrics(trainer: Any) -> dict[str, Any]:
+    """Which checkpoint was the best and by what, and what the validation there found, set by set."""
+    rows = [row for row in trainer.state.log_history if "eval_loss" in row]
+    if not rows:
+        return {}
+    best = next((row for row in rows if row["step"] == trainer.state.best_global_step), rows[-1])
+    found = {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
+    return {"best_metric": trainer.args.metric_for_best_model, "best_step": best["step"], "best": found}
 
 
 def as_yaml(recipe: TrainRecipe) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -27,22 +29,38 @@ class ObjectiveTrainer(Trainer):
         objective: what is learnt.
         method: what changes.
         sampler_settings: (seed, documents of one update, group by length).
+        sets: validation sets by name, which together are `eval_dataset`; where there are several, each is told too.
+        generated: metrics of what the model writes, by name; asked at each validation.
         **arguments: the Trainer's own.
     """
 
     def __init__(
-        self, *, objective: Objective, method: Method, sampler_settings: tuple[int, int, bool], **arguments: Any
+        self,
+        *,
+        objective: Objective,
+        method: Method,
+        sampler_settings: tuple[int, int, bool],
+        sets: dict[str, Any] | None = None,
+        generated: Callable[[Any], dict[str, float]] | None = None,
+        **arguments: Any,
     ) -> None:
         self._shared_out = is_shared_out(arguments["model"])
         super().__init__(**arguments)
         self._objective, self._method, self._sampler_settings = objective, method, sampler_settings
+        self._sets, self._generated = sets or {}, generated
         self._update_loss: Any = 0.0
         self._left_out = 0
         self.model_accepts_loss_kwargs = True  # the loss divides by the update's items itself
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        """Of a model that accelerate has not prepared; else it is around the model's own forward pass."""
-        return self.accelerator.autocast() if self._shared_out else nullcontext()
+        """Of a model that accelerate has not prepared; else it is around the model's own forward pass.
+
+        Casts are not kept: those of all blocks together would be a whole model.
+        """
+        dtype = torch.bfloat16 if self.args.bf16 else None
+        if not self._shared_out or dtype is None:
+            return nullcontext()
+        return torch.autocast(self.args.device.type, dtype, cache_enabled=False)
 
     def _move_model_to_device(self, model: Any, device: Any) -> None:
         """Parts are where they belong."""
@@ -117,22 +135,35 @@ class ObjectiveTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The objective's metrics over the validation set, added up over all processes."""
+        """The objective's metrics over all validation sets, and over each of several; then what is generated."""
+        metrics: dict[str, float] = {}
+        totals: Counter[str] = Counter()
+        parts = self._sets if len(self._sets) > 1 and eval_dataset is None else {"": eval_dataset}
+        for name, part in parts.items():
+            sums = self._summed(part)
+            totals.update(sums)
+            if name:
+                metrics |= {f"{name}_{key}": value for key, value in self._objective.metrics(sums).items()}
+        metrics = self._objective.metrics(dict(totals)) | metrics
+        metrics |= self._generated(self.model) if self._generated else {}
+        told = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
+        if not all(map(math.isfinite, told.values())):
+            raise Diverged(self.state.global_step, {f"验证 {name}": value for name, value in told.items()})
+        self.log(told)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, told)
+        return told
+
+    def _summed(self, dataset: Any) -> dict[str, float]:
+        """The objective's sums over a validation set and all processes."""
         sums: dict[str, Any] = {}
         model: Any = self.model
         model.eval()
         with torch.no_grad(), self._autocast():
-            for batch in self.get_eval_dataloader(eval_dataset):
+            for batch in self.get_eval_dataloader(dataset):
                 for name, value in self._objective.sums(model, self._prepare_inputs(batch)).items():
                     sums[name] = sums.get(name, 0.0) + value.double()
         model.train()
-        totals = {name: float(self.accelerator.reduce(value, "sum")) for name, value in sums.items()}
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self._objective.metrics(totals).items()}
-        if not all(map(math.isfinite, metrics.values())):
-            raise Diverged(self.state.global_step, {f"验证 {name}": value for name, value in metrics.items()})
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        return {name: float(self.accelerator.reduce(value, "sum")) for name, value in sums.items()}
 
     def check_weights(self) -> None:
         """Refuse to keep weights that are not finite: the last update can break them without a loss that shows it.
