@@ -94,7 +94,11 @@ class Row:
     random: torch.Generator = field(default_factory=torch.Generator)
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(repr((self.settings.seed, self.prompt)).encode()).digest()
+        self.draw_from(self.settings.seed)
+
+    def draw_from(self, seed: int) -> None:
+        """Set the row's own random numbers to their beginning for a seed."""
+        digest = hashlib.sha256(repr((seed, self.prompt)).encode()).digest()
         self.random.manual_seed(int.from_bytes(digest[:7], "big"))
 
 

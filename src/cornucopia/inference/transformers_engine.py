@@ -58,7 +58,7 @@ class TransformersEngine(Engine):
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
         """Answer all requests, longest first, in groups; a request that fails gets an error reply of its own."""
         settings = self._settled(sampling)
-        rows, failed = self._rows(requests, settings)
+        rows, failed = self.rows(requests, sampling)
         yield from failed
         kind = self.batch_kind(settings)
         for group in self._groups(rows, settings):
@@ -74,7 +74,7 @@ class TransformersEngine(Engine):
         Within a group rows enter as others leave, in an order that the group alone decides.
         """
         settings, by_id = self._settled(sampling), {request.id: request for request in requests}
-        rows, failed = self._rows(requests, settings)
+        rows, failed = self.rows(requests, sampling)
         groups = self._groups(rows, settings)
         return [[by_id[row.id] for row in group] for group in groups] + [[by_id[reply.id]] for reply in failed]
 
@@ -186,7 +186,9 @@ class TransformersEngine(Engine):
         limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
         return int(limit) if limit else None
 
-    def _rows(self, requests: Sequence[Request], settings: Settings) -> tuple[list[Row], list[Reply]]:
+    def rows(self, requests: Sequence[Request], sampling: Sampling) -> tuple[list[Row], list[Reply]]:
+        """The requests as the running batch takes them, and replies of those that do not fit."""
+        settings = self._settled(sampling)
         rows, failed, cut = [], [], 0
         for request in requests:
             try:
