@@ -98,7 +98,7 @@ def runs(small, questions, tmp_path_factory):
         values = {
             "base_model": str(small), "data_path": [str(data)], "output_dir": str(home / f"{kind}-{way}"),
             "dtype": "float32", "device": "cpu", "save_steps": 2, "eval_steps": 2, "logging_steps": 1, "report_to": [],
-            "batch_size": 8, "micro_batch_size": 2, "num_epochs": 2, "max_steps": 4, "lora_dropout": 0.0,
+            "batch_size": 8, "micro_batch_size": 2, "num_epochs": 2, "max_steps": 3, "lora_dropout": 0.0,
             "val_set_size": 3, "learning_rate": 1e-3, "cache": False,
         }  # fmt: skip
         if kind == "several":
