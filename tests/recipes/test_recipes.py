@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cornucopia.cli.eval import EvalOptions
 from cornucopia.comparison.recipe import CompareRecipe, check
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.factory.recipe import DataRecipe
@@ -18,7 +19,13 @@ from cornucopia.training.recipe import TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "recipes").rglob("*.y*ml"))
-CONFIGS = {"train": TrainRecipe, "compare": CompareRecipe, "data build": DataRecipe, "serve": ServeSettings}
+CONFIGS = {
+    "eval": EvalOptions,
+    "train": TrainRecipe,
+    "compare": CompareRecipe,
+    "data build": DataRecipe,
+    "serve": ServeSettings,
+}
 COMMAND = re.compile(r"# 运行：cornucopia (data \w+|\w+) (recipes/[\w./-]+)")
 SHARED = "../shared/"  # public data beside the checkout, which need not be there
 PROMISED = {"finance-20k", "quickstart", "quickstart-compare", "compare", "llama-7b-24g", "qwen-7b-24g", "cpu-laptop"}
