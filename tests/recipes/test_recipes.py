@@ -11,6 +11,7 @@ import yaml
 from cornucopia.cli.eval import EvalOptions
 from cornucopia.comparison.recipe import CompareRecipe, check
 from cornucopia.core.errors import CornucopiaError
+from cornucopia.evaluation.run import chosen_tasks
 from cornucopia.factory.recipe import DataRecipe
 from cornucopia.models.catalogue import find
 from cornucopia.serving.settings import ServeSettings
@@ -75,6 +76,9 @@ def test_what_it_names_exists(path):
         assert all(model.base == "nano" for model in recipe.table().values())
         return
     assert made_by_running(recipe.output_dir)
+    if isinstance(recipe, EvalOptions):
+        assert recipe.base == "nano" and set(chosen_tasks(recipe.tasks, recipe.ask)) == set(recipe.tasks)
+        return
     if isinstance(recipe, DataRecipe):
         assert not [name for name in paths_of(recipe) if not name.startswith(SHARED) and not (ROOT / name).exists()]
         return
