@@ -155,7 +155,7 @@ def test_a_stutter_is_read_without_end_or_harm(part: str) -> None:
 
 
 def test_a_number_without_a_leading_zero_may_have_a_scale():
-    (found,) = read_numbers("每股.5万元")
+    (found,) = read_numbers("：.5万元")
     assert (found.value, found.unit) == (5000, "元")
 
 
