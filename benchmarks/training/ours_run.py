@@ -35,7 +35,9 @@ def main() -> int:
     row = SMALL_ROW if spec.get("setting") == "small_rows" else spec["pack_documents"]
     words += ["--batch-size", str(spec["update_documents"]), "--micro-batch-size", str(row)]
     words += ["--max-steps", str(spec["updates"]), "--dtype", spec["dtype"], "--device", "cpu", "--report-to", "none"]
-    words += ["--lora-r", str(spec["lora_r"]), "--lora-alpha", str(2 * spec["lora_r"]), "--lora-dropout", "0"]
+    lora = ["--lora-r", str(spec["lora_r"]), "--lora-alpha", str(2 * spec["lora_r"]), "--lora-dropout", "0"]
+    words += ["--method", "full"] if spec["mode"] == "full" else lora
+    words += ["--objective", "pretrain"] if spec["mode"] == "pretrain" else []
     words += ["--learning-rate", str(spec["learning_rate"]), "--lr-scheduler-type", "constant", "--warmup-ratio", "0"]
     words += ["--logging-steps", "1", "--save-steps", "100000"]
     words += ["--bits", "8"] if spec.get("setting") == "int8" else []

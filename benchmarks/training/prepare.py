@@ -21,7 +21,7 @@ from cornucopia.core.jsonl import read_jsonl, write_json, write_jsonl
 from cornucopia.core.paths import bundled_model, project_root
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Record
-from cornucopia.tokens.render import Example, encode
+from cornucopia.tokens.render import Example, encode, encode_document
 from cornucopia.tokens.segments import Template
 from cornucopia.tokens.template import resolve_template
 
@@ -75,13 +75,16 @@ def make_model(folder: Path, shape: dict[str, int], dtype: str = "bfloat16") -> 
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def make_data(folder: Path, lengths: Sequence[int] | None = None, *, documents: int = DOCUMENTS) -> dict[str, Any]:
+def make_data(
+    folder: Path, lengths: Sequence[int] | None = None, *, documents: int = DOCUMENTS, pretrain: bool = False
+) -> dict[str, Any]:
     """Write records.jsonl (ours), documents.jsonl (token ids and labels) and rendered.json (text with its specials).
 
     Args:
         folder: where.
         lengths: tokens of each document; None: the benchmark's own mixture.
         documents: how many, for the mixture.
+        pretrain: the same passages as documents of which every token is learnt.
 
     Returns:
         The statistics, also in data.json: documents, tokens, supervised, pack_tokens (of the longest group), pad_id.
@@ -91,7 +94,11 @@ def make_data(folder: Path, lengths: Sequence[int] | None = None, *, documents: 
     tokenizer = load_tokenizer(bundled_model())
     template = resolve_template("fin_template", tokenizer)
     records = list(_long_records(lengths, template, tokenizer)) if lengths else _mixture(documents, template, tokenizer)
-    examples = [encode(record, template, tokenizer, 4096) for record in records]
+    if pretrain:
+        records = [Record(text=f"{record.material}{record.golden}") for record in records]
+        examples = [encode_document(record, tokenizer, 4096)[0] for record in records]
+    else:
+        examples = [encode(record, template, tokenizer, 4096) for record in records]
     order = deal([len(e.input_ids) for e in examples])
     records, examples = [records[i] for i in order], [examples[i] for i in order]
     write_jsonl(folder / "records.jsonl", [_row(record) for record in records])
@@ -164,12 +171,16 @@ def _fitting(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def _row(record: Record) -> dict[str, str]:
+    if record.text:
+        return {"text": record.text}
     question, answer = record.messages[-2], record.messages[-1]
     return {"instruction": question.content, "input": record.material, "output": answer.content}
 
 
 def _rendered(record: Record, template: Template, tokenizer: Any) -> dict[str, str]:
-    """The exact text, special tokens written out, for systems that bring their own template."""
+    """The exact text, special tokens written out, for systems that bring their own template; they end a document."""
+    if record.text:
+        return {"instruction": tokenizer.bos_token + record.text, "input": "", "output": ""}
     segments = template.segments(record, eos=tokenizer.eos_token)
     prompt = "".join(s.text for s in segments if not s.answer)
     return {

@@ -1,7 +1,8 @@
-"""Speed and memory of a LoRA step: ours beside TRL and LLaMA-Factory, alternately, on the same documents.
+"""Speed and memory of a training step: ours beside TRL and LLaMA-Factory, alternately, on the same documents.
 
     sh benchmarks/training/peers/setup.sh            # once: a virtual environment for each peer
     PYTHONPATH=src python benchmarks/training/run.py # model and data, all runs, the table
+    PYTHONPATH=src python benchmarks/training/run.py --mode full       # or pretrain: every token
     PYTHONPATH=src python benchmarks/training/run.py --scaling
 
 Every run is a process of its own, with the same threads. Nothing else should run on the machine meanwhile.
@@ -23,15 +24,12 @@ import table
 from scaling import scale
 
 HERE = Path(__file__).resolve().parent
-CONTESTANTS = (
-    "ours",
-    "ours:small_rows",
-    "trl:padded",
-    "trl:packing",
-    "trl:packing+layers",
-    "llamafactory:padded",
-    "llamafactory:neat_packing",
-)
+_PEERS = ("trl:padded", "trl:packing", "llamafactory:padded")
+CONTESTANTS = {
+    "lora": ("ours", "ours:small_rows", *_PEERS, "trl:packing+layers", "llamafactory:neat_packing"),
+    "full": ("ours", "ours:small_rows", *_PEERS, "llamafactory:neat_packing"),
+    "pretrain": ("ours", "ours:small_rows", *_PEERS, "llamafactory:packing"),
+}
 EXTRA = ("ours:int8", "llamafactory:neat_packing+checkpointing")  # by --only; the latter: less memory, slower
 
 
@@ -39,22 +37,23 @@ def main() -> int:
     """Run what was asked for; 0 when every run gave its line."""
     options = _options()
     folder = options.folder / options.model
+    results = folder / f"results{_suffix(options)}.jsonl"
     if options.table:
-        print(table.render(table.read(folder / "results.jsonl")))
+        print(table.render(table.read(results)))
         return 0
     if options.scaling:
         return scale(options, run_one, base_spec(options, folder, {}))
     spec = prepared(options, folder)
-    results = folder / "results.jsonl"
     results.unlink(missing_ok=True)
-    names = options.only.split(",") if options.only else list(CONTESTANTS)
+    names = options.only.split(",") if options.only else list(CONTESTANTS[options.mode])
     failed = 0
     for number in range(options.rounds):
         for name in names if number % 2 == 0 else reversed(names):
             failed += not run_one(name, spec | {"out": str(results)}, options)
-        failed += not run_one("limit", spec | {"out": str(results)}, options)
+        if options.mode == "lora":  # the limit counts that step's products
+            failed += not run_one("limit", spec | {"out": str(results)}, options)
     text = table.render(table.read(results))
-    (folder / "results.md").write_text(text + "\n", encoding="utf-8")
+    results.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     print(text)
     return 1 if failed else 0
 
@@ -63,11 +62,12 @@ def base_spec(options: argparse.Namespace, folder: Path, data: dict[str, Any]) -
     """What every side is told; `data` as prepare.make_data returned it."""
     return {
         "model": str(model_folder(options, folder)),
-        "data": str((folder / "data").resolve()),
-        "work": str((folder / "work").resolve()),
+        "mode": options.mode,
+        "data": str(data_folder(options, folder).resolve()),
+        "work": str((folder / f"work{_suffix(options)}").resolve()),
         "updates": options.updates,
         "lora_r": 8,
-        "learning_rate": 2e-4,
+        "learning_rate": 2e-5 if options.mode == "full" else 2e-4,
         "seed": 42,
         "dtype": options.dtype,
         "pack_documents": prepare.PACK_DOCUMENTS,
@@ -79,6 +79,15 @@ def base_spec(options: argparse.Namespace, folder: Path, data: dict[str, Any]) -
     }
 
 
+def data_folder(options: argparse.Namespace, folder: Path) -> Path:
+    """Where the documents are; those of pretraining are others."""
+    return folder / ("data-pretrain" if options.mode == "pretrain" else "data")
+
+
+def _suffix(options: argparse.Namespace) -> str:
+    return "" if options.mode == "lora" else f"-{options.mode}"
+
+
 def model_folder(options: argparse.Namespace, folder: Path) -> Path:
     """Where the model is, stored in the type everybody trains in."""
     return (folder / ("model" if options.dtype == "bfloat16" else f"model-{options.dtype}")).resolve()
@@ -86,7 +95,7 @@ def model_folder(options: argparse.Namespace, folder: Path) -> Path:
 
 def prepared(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Make the model (once) and the data; the spec of the runs."""
-    data = prepare.make_data(folder / "data")
+    data = prepare.make_data(data_folder(options, folder), pretrain=options.mode == "pretrain")
     model = model_folder(options, folder)
     if not (model / "model.safetensors").is_file():
         prepare.make_model(model, prepare.shape_of(options.model), options.dtype)
@@ -140,9 +149,10 @@ def _lines(path: str) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["110m", "nano"], default="110m", help="模型形状，权重随机")
+    parser.add_argument("--mode", choices=list(CONTESTANTS), default="lora", help="改什么、学什么；full 是全部权重")
     parser.add_argument("--rounds", type=int, default=3, help="每个系统轮流跑几次")
     parser.add_argument("--updates", type=int, default=7, help="每次跑多少次更新，第一次不计时")
-    parser.add_argument("--only", default="", help=f"逗号分隔：{','.join((*CONTESTANTS, *EXTRA))}")
+    parser.add_argument("--only", default="", help=f"逗号分隔：{','.join((*CONTESTANTS['lora'], *EXTRA))}")
     parser.add_argument("--ours-flags", default="", help="交给 cornucopia train 的其他参数，写在一对引号里")
     parser.add_argument(
         "--dtype", choices=["bfloat16", "float32"], default=prepare.best_dtype(), help="默认：CPU 有 bf16 指令才用它"

@@ -134,10 +134,11 @@ def train(recipe: str | Path | None = None, **settings: Any) -> dict[str, Any]:
     Raises:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
+    from cornucopia.inference.answering import answers
     from cornucopia.training.recipe import TrainRecipe
     from cornucopia.training.run.loop import train as run
 
-    return run(TrainRecipe.load(recipe, settings))
+    return run(TrainRecipe.load(recipe, settings), answers)
 
 
 def compare(recipe: str | Path | None = None, *, allow_key: Sequence[str] = (), **settings: Any) -> Comparison:

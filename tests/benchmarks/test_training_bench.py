@@ -46,6 +46,33 @@ def test_rendered_text_gives_the_same_tokens_as_our_rendering(bench, tmp_path):
     assert (tmp_path / "again/records.jsonl").read_bytes() == (tmp_path / "records.jsonl").read_bytes()
 
 
+def test_documents_of_pretraining_are_learnt_whole_and_end_by_themselves(bench, tmp_path):
+    prepare = bench("prepare")
+    from cornucopia.core.paths import bundled_model
+    from cornucopia.models.tokenizer import load_tokenizer
+
+    prepare.make_data(tmp_path, [90, 130], pretrain=True)
+    tokenizer = load_tokenizer(bundled_model())
+    texts = json.loads((tmp_path / "rendered.json").read_text(encoding="utf-8"))
+    documents = [json.loads(line) for line in (tmp_path / "documents.jsonl").read_text(encoding="utf-8").splitlines()]
+    for text, document in zip(texts, documents, strict=True):
+        theirs = tokenizer(text["instruction"] + tokenizer.eos_token, add_special_tokens=False).input_ids
+        assert theirs == document["input_ids"] and document["labels"][1:] == document["input_ids"][1:]
+    assert set(json.loads((tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()[0])) == {"text"}
+
+
+def test_every_mode_has_its_contestants_and_its_own_results(bench):
+    from argparse import Namespace
+
+    run = bench("run")
+    for mode in ("lora", "full", "pretrain"):
+        options = Namespace(mode=mode, updates=2, dtype="float32", ours_flags="", model="nano")
+        spec = run.base_spec(options, Path("x"), {})
+        assert {name.partition(":")[0] for name in run.CONTESTANTS[mode]} == {"ours", "trl", "llamafactory"}
+        assert Path(spec["work"]).name == {"lora": "work"}.get(mode, f"work-{mode}")
+    assert Path(spec["data"]).name == "data-pretrain" and spec["learning_rate"] == 2e-4
+
+
 def test_our_file_undoes_the_commands_own_order(bench, tmp_path):
     from cornucopia.training.data.batches import EpochSampler
 

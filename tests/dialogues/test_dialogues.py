@@ -14,7 +14,7 @@ from dialogue_rules import DOMAINS, KINDS, RULES, VOICES, answers, asked_alone, 
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "instruction_data" / "dialogues"
-LEAST, LEAST_CALLS = 62, 26
+LEAST, LEAST_CALLS = 70, 31
 FILES = [HOME / f"{name}.jsonl" for name in DOMAINS if (HOME / f"{name}.jsonl").exists()]
 ASKED_BEFORE = 0.5  # likeness of two questions from which one gives the other away
 
@@ -56,6 +56,15 @@ def test_no_file_has_one_mould(path):
         counts = Counter(edge for record in records for edge in edges(record)[side])
         often = {text: count for text, count in counts.items() if count > most}
         assert not often, f"{path.name} 的{told}太多相同：{often}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_some_go_long(path):
+    """A tenth of a file at the least runs to six rounds, a tenth holds an answer of 300 characters."""
+    records = read(path)
+    rounds = sum(sum(turn.role == "user" for turn in record.messages) >= 6 for record in records)
+    long = sum(max(len(turn.content) for turn in answers(record)) >= 300 for record in records)
+    assert min(rounds, long) * 10 >= len(records), f"{path.name}：6 轮以上 {rounds} 段，有 300 字回答 {long} 段"
 
 
 def test_nothing_else_lies_in_the_folder():

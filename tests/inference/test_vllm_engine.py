@@ -18,6 +18,7 @@ from cornucopia.inference.engine import Request, Sampling, TokenSpan
 from cornucopia.inference.open_engine import kind_of, open_engine
 from cornucopia.inference.spec import EngineSpec
 from cornucopia.inference.text import Thought, decode
+from cornucopia.models.meta import ModelMeta, write_meta
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.render import encode_prompt
 from tiny_models import make_adapter, make_model, open_engines
@@ -152,7 +153,12 @@ input()
     assert gone(pid)
 
 
-@pytest.mark.skipif("CORNUCOPIA_VLLM" not in os.environ, reason="no vLLM: name its command in CORNUCOPIA_VLLM")
+needs_vllm = pytest.mark.skipif(
+    "CORNUCOPIA_VLLM" not in os.environ, reason="no vLLM: name its command in CORNUCOPIA_VLLM"
+)
+
+
+@needs_vllm
 def test_the_real_one_answers_as_our_engine_does(tmp_path, monkeypatch):
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     base = make_model(tmp_path / "model", width=256)  # heads of 64: vLLM has no narrower ones on a CPU
@@ -169,3 +175,31 @@ def test_the_real_one_answers_as_our_engine_does(tmp_path, monkeypatch):
     span = TokenSpan([1, 70, 80, 90, 100], 1, 5)
     assert served[0].score([span])[0].nats == pytest.approx(ours[0].score([span])[0].nats, abs=1e-3)
     served[0].close()
+
+
+@needs_vllm
+def test_the_real_one_opens_what_we_export_and_chats_as_we_do(tmp_path, monkeypatch):
+    """Its own chat endpoint too: the exported chat template and generation settings are all it has."""
+    from cornucopia.export.run import ExportOptions, export
+
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    base = make_model(tmp_path / "model", width=256)
+    adapter = make_adapter(base, tmp_path / "lora")
+    write_meta(adapter, ModelMeta(template="alpaca"))
+    merged = tmp_path / "merged"
+    export(ExportOptions(base=str(base), adapter=[str(adapter)], out=str(merged)))
+    (ours,) = open_engines(base, [adapter], dtype="float32")
+    requests = [Request(text, Record(messages=(Message("user", text),))) for text in ("定投多久看一次？", "费率")]
+    expected = {reply.id: reply.answer for reply in ours.generate(requests, Sampling(max_new_tokens=16))}
+    spec_ = {"base": str(merged), "engine": "vllm", "dtype": "float32", "engine_args": "--enforce-eager"}
+    served = open_engine(EngineSpec.build(spec_))
+    assert {r.id: r.answer for r in served.generate(requests, Sampling(max_new_tokens=16))} == expected
+    for request in requests:
+        messages = [{"role": "user", "content": request.id}]
+        body = {"model": "base", "messages": messages, "max_tokens": 16, "temperature": 0, "return_token_ids": True}
+        body["stop"] = list(served.template.stop_strings)
+        (choice,) = served.server.client.post("/v1/chat/completions", json=body).json()["choices"]
+        tokens = [token for token in choice["token_ids"] if token != 2]
+        said = decode(served.tokenizer, tokens).strip().rstrip("\ufffd").strip()
+        assert said == expected[request.id]
+    served.close()

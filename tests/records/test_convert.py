@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from cornucopia.core.errors import DataError
 from cornucopia.records.formats import to_record
+from cornucopia.records.lines import Lines, chosen, lines_of, rows_of
+from cornucopia.records.native import native_row
 from cornucopia.records.read import read_records
 from cornucopia.records.schema import Message, Passage, Record, ToolCall
-from cornucopia.records.write import WRITERS, _is_plain, row_of, write_records
+from cornucopia.records.write import WRITERS, _is_plain, plain_row, row_of, write_records
 
 WORDS = st.sampled_from(
     ["问题", "答", "1.5%", "=1+1", "a\nb", "nan", "[]", '["x"]', "{", "A. 甲", " 空格 ", '"', "0", "是"]
@@ -201,6 +203,31 @@ def test_rows_that_are_not_read_back_would_come_back_the_same(record, to):
     except DataError:
         return
     assert same(to_record(row | record.extra | {"id": "a", "domain": "保险"})[0], record)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(plain(), conversations()), st.sampled_from(["", "f:1", "a"]))
+def test_the_short_way_gives_the_row_of_the_long_one(record, origin):
+    record = replace(record, origin=origin)
+    short = plain_row(native_row(record), "openai")
+    if short is not None:
+        assert list(short.items()) == list(row_of(record, "openai").items())
+
+
+def test_the_short_way_is_taken_by_a_plain_record():
+    record = Record((Message("user", "问"), Message("assistant", "答")), id="f:3", origin="f:3", extra={"题号": 1})
+    assert plain_row(native_row(record), "openai") == row_of(record, "openai")
+    assert "id" not in row_of(record, "openai")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(conversations(), max_size=5), st.data())
+def test_lines_are_the_records_they_were_made_of(records, data):
+    lines = Lines(lines_of(records))
+    rows = sorted(data.draw(st.sets(st.integers(0, max(len(records) - 1, 0))))) if records else []
+    assert list(lines) == records == list(lines[:]) and len(lines) == len(records)
+    assert list(rows_of(lines)) == list(rows_of(records))
+    assert list(chosen(lines, rows)) == chosen(records, rows) and lines_of(lines[1:]) == lines_of(records[1:])
 
 
 @pytest.mark.parametrize("kind", ["csv", "Excel"])

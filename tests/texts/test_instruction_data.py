@@ -145,3 +145,8 @@ def test_no_fact_is_older_than_the_source_it_stands_on(both):
         if record.kind in {"qa", "conduct", "multi-turn", "paraphrase", "unseen"}:
             years = [max(groups) for groups in dated.findall(record.source)]
             assert max(years, default="") <= record.as_of[:4], (record.id, record.as_of, record.source)
+
+
+def test_nothing_that_has_ended_is_called_the_rule_of_today(both):
+    ended = re.compile(r"(?:现行|目前)[^。；]*(?:到|至)20(?:1\d|2[0-5])年")
+    assert not [record.id for record in both if record.kind not in {"calc", "task"} and ended.search(record.golden)]

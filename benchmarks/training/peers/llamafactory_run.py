@@ -3,6 +3,7 @@
     runs/bench/venvs/llamafactory/bin/python benchmarks/training/peers/llamafactory_run.py spec.json
 
 It gets the rendered text with special tokens written out and its `empty` template, and arrives at the same token ids.
+In pretraining its documents end by themselves, and its packing joins them into blocks that see each other.
 `preprocessing_batch_size` is the size of a group, so that its packs hold the same documents as everybody's;
 `cutoff_len` is just above the longest group, so that the padding it adds to each pack is as small as can be.
 """
@@ -38,13 +39,13 @@ def main() -> None:
 
 def arguments(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The recipe of a spec, as in LLaMA-Factory's YAML."""
-    packing = spec["setting"].startswith("neat_packing")
+    packing = "packing" in spec["setting"]
     held = spec["pack_documents"] if packing else spec["padded_batch"]
     return {
-        "stage": "sft",
+        "stage": "pt" if spec["mode"] == "pretrain" else "sft",
         "do_train": True,
         "model_name_or_path": spec["model"],
-        "finetuning_type": "lora",
+        "finetuning_type": "full" if spec["mode"] == "full" else "lora",
         "lora_rank": spec["lora_r"],
         "lora_alpha": 2 * spec["lora_r"],
         "lora_dropout": 0.0,
@@ -54,7 +55,7 @@ def arguments(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         "template": "empty",
         "cutoff_len": cutoff(spec["pack_tokens"]),
         "packing": packing,
-        "neat_packing": packing,
+        "neat_packing": spec["setting"].startswith("neat_packing"),
         "preprocessing_batch_size": spec["pack_documents"],
         "overwrite_cache": True,
         "disable_shuffling": True,

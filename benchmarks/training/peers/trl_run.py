@@ -1,4 +1,4 @@
-"""TRL's side: SFTTrainer, padded or packed (best-fit decreasing), in its own virtual environment.
+"""TRL's side: SFTTrainer, padded or packed (best-fit decreasing), LoRA or full, in its own virtual environment.
 
     runs/bench/venvs/trl/bin/python benchmarks/training/peers/trl_run.py spec.json
 
@@ -27,14 +27,15 @@ def main() -> None:
     from trl import SFTTrainer
 
     rank = spec["lora_r"]
+    lora = LoraConfig(
+        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
+    )
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(spec["model"], dtype=getattr(torch, spec["dtype"])),
         args=arguments(spec),
         train_dataset=documents(spec),
         processing_class=AutoTokenizer.from_pretrained(spec["model"]),
-        peft_config=LoraConfig(
-            r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
-        ),
+        peft_config=None if spec["mode"] == "full" else lora,
     )
     if spec["setting"].endswith("+layers"):
         sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "src"))

@@ -19,6 +19,7 @@ SUMMARY = """训练：在任何 decoder-only 基座上做指令微调或继续�
 先打印计划（配方、数据、内存、磁盘），再训练；Ctrl-C 会保存，--resume 接着练。"""
 EXAMPLES = """  cornucopia train recipes/quickstart.yaml
   cornucopia train recipes/llama-7b-24g.yaml --data-path 我的数据.json --output-dir runs/mine
+  cornucopia train --base-model Qwen2.5-7B-Instruct --cards
   cornucopia train --base_model base_models/llama-7b-hf --data_path a.json --lora_r 16 --dry-run
   cornucopia train --from-swift "swift sft --model base_models/Qwen2.5-7B --dataset a.jsonl --lora_rank 8"
                                                LLaMA-Factory 的 YAML 直接当配方给"""
@@ -47,10 +48,16 @@ def run(argv: list[str]) -> int:
         positional_help="YAML 配方，见 recipes/；不给则全用默认值和命令行",
         examples=EXAMPLES,
     )
+    if recipe.cards:
+        from cornucopia.training.run.cards import show_cards
+
+        show_cards(recipe)
+        return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is local; saving an adapter must not ask a hub
+    from cornucopia.inference.answering import answers
     from cornucopia.training.run.loop import train
 
-    result = train(recipe)
+    result = train(recipe, answers)
     if result.get("dry_run"):
         say(f"只看计划：共 {result['steps']} 步，跳过坏数据 {result['rejects']} 行。去掉 --dry-run 开始训练")
         return 0

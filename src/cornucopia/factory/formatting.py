@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,11 @@ from cornucopia.core.errors import DataError
 from cornucopia.factory.intake.naming import SOURCE_ID
 from cornucopia.factory.profile import Profile
 from cornucopia.records.json_values import written
+from cornucopia.records.lines import rows_of
 from cornucopia.records.native import pack
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Dropped
-from cornucopia.records.write import refusal, row_of
+from cornucopia.records.write import plain_row, refusal, row_of
 
 SPLIT = "split"  # in Record.extra: which file a record goes to
 WHOLE = "train"  # the split of a record that says none
@@ -31,13 +32,12 @@ class Parts:
     Args:
         data: split -> bytes, compressed as the output is: parts put one after another are a file.
         counts: split -> records.
-        kept, refused: records that were written, and those that the format cannot hold.
+        refused: records that the format cannot hold.
         profile: of the records that were written.
     """
 
     data: dict[str, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-    kept: list[Record] = field(default_factory=list)
     refused: list[Dropped] = field(default_factory=list)
     profile: Profile = field(default_factory=Profile)
 
@@ -52,16 +52,18 @@ def format_parts(records: Sequence[Record], settings: dict[str, Any]) -> Parts:
     parts = Parts()
     lines: dict[str, list[bytes]] = {}
     own, to = settings["ids"] == "own", settings["format"]
-    for record in records:
-        split = str(record.extra.get(SPLIT) or WHOLE)
-        try:
-            line = _line(_with_own_id(record) if own else record, to)
-        except DataError as error:
-            parts.refused.append(Dropped(record, "cannot_hold", refusal(error)))
-            continue
-        lines.setdefault(split, []).append(line)
-        parts.kept.append(record)
-        parts.profile.add(record)
+    kept = []
+    for number, row in enumerate(rows_of(records)):
+        line = None if own else _plain_line(row, to)
+        if line is None:
+            try:
+                line = _line(_with_own_id(records[number]) if own else records[number], to)
+            except DataError as error:
+                parts.refused.append(Dropped(records[number], "cannot_hold", refusal(error)))
+                continue
+        lines.setdefault(str(row.get("extra", {}).get(SPLIT) or WHOLE), []).append(line)
+        kept.append(row)
+    parts.profile.add(kept)
     compress = COMPRESS[settings["compress"]]
     for split, rows in sorted(lines.items()):
         parts.counts[split] = len(rows)
@@ -74,6 +76,17 @@ def _with_own_id(record: Record) -> Record:
     if not given:
         return record
     return replace(record, id=str(given), extra={key: value for key, value in record.extra.items() if key != SOURCE_ID})
+
+
+def _plain_line(row: Mapping[str, Any], to: str) -> bytes | None:
+    """The line of a record, given its `native_row`; None where that does not say enough."""
+    made = plain_row(row, to)
+    if made is None:
+        return None
+    try:
+        return orjson.dumps(made)
+    except TypeError:
+        return None
 
 
 def _line(record: Record, to: str) -> bytes:

@@ -7,10 +7,8 @@ only the most frequent are kept apart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from cornucopia.records.schema import Record
 
 MOST_NAMES = 500  # different domains, sources ... counted by themselves; the rest is OTHER
 OTHER = "（其他）"
@@ -28,32 +26,33 @@ class Profile:
         self.characters: Counter[str] = Counter()
         self.scores: dict[str, Counter[float]] = {}
 
-    def add(self, record: Record) -> None:
-        """Count one record."""
-        self.records += 1
-        counts = self.counts
-        counts["domains"][record.domain or UNNAMED] += 1
-        counts["kinds"][record.kind or UNNAMED] += 1
-        counts["sources"][record.source or UNNAMED] += 1
-        counts["licences"][record.licence or UNNAMED] += 1
-        counts["intakes"][record.id.partition(":")[0]] += 1
-        counts["splits"][str(record.extra.get("split") or "train")] += 1
-        if record.text:
-            self.documents += 1
-            self._length("document", len(record.text))
-        else:
-            counts["turns"][str(sum(message.role == "user" for message in record.messages))] += 1
-            self._length("question", len(record.question))
-            self._length("answer", len(record.golden))
-        scores = record.extra.get("scores")
-        if isinstance(scores, dict):
-            for name, value in scores.items():
-                if isinstance(value, (int, float)) and not isinstance(value, bool):
-                    self.scores.setdefault(name, Counter())[float(f"{value:.2g}")] += 1
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Count records, each as its `native_row`. What they say of themselves is counted together and taken apart
+        for the few kinds there are."""
+        self.records += len(rows)
+        for names, count in Counter([_told(row) for row in rows]).items():
+            for name, value in zip(_FIELDS, names, strict=True):
+                if value is not None:
+                    self.counts[name][value] += count
+        documents = [len(row["text"]) for row in rows if "text" in row]
+        talks = [_sizes(row.get("messages", ())) for row in rows if "text" not in row]
+        self.documents += len(documents)
+        self._lengths("document", documents)
+        self._lengths("question", [asked for asked, _ in talks])
+        self._lengths("answer", [given for _, given in talks])
+        for row in rows:
+            if "extra" in row and isinstance(scores := row["extra"].get("scores"), dict):
+                self._score(scores)
 
-    def _length(self, name: str, size: int) -> None:
-        self.lengths[name][bin_of(size)] += 1
-        self.characters[name] += size
+    def _score(self, scores: Mapping[str, Any]) -> None:
+        for name, value in scores.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                self.scores.setdefault(name, Counter())[float(f"{value:.2g}")] += 1
+
+    def _lengths(self, name: str, sizes: Sequence[int]) -> None:
+        for size, count in Counter(sizes).items():
+            self.lengths[name][bin_of(size)] += count
+            self.characters[name] += size * count
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add what another one gave as `to_dict`."""
@@ -79,6 +78,26 @@ class Profile:
             "lengths": {name: sorted(held.items()) for name, held in self.lengths.items()},
             "scores": {name: sorted(held.items()) for name, held in sorted(self.scores.items())},
         }
+
+
+def _told(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """What a record says of itself, as in _FIELDS; documents have no turns."""
+    turns = [message["role"] for message in row.get("messages", ())].count("user")
+    return (
+        row.get("domain") or UNNAMED,
+        row.get("kind") or UNNAMED,
+        row.get("source") or UNNAMED,
+        row.get("licence") or UNNAMED,
+        row.get("id", "").partition(":")[0],
+        str(row.get("extra", {}).get("split") or "train"),
+        None if "text" in row else str(turns),
+    )
+
+
+def _sizes(turns: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Characters of the last question and of the answer that ends the conversation."""
+    asked = next((len(turn["content"]) for turn in reversed(turns) if turn["role"] == "user"), 0)
+    return asked, len(turns[-1]["content"]) if turns and turns[-1]["role"] == "assistant" else 0
 
 
 def bin_of(size: int) -> int:

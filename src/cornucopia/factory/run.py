@@ -140,11 +140,13 @@ class _Run:
         records = self._do(label, [job for job in jobs if not shards.has(job.number)], work.local)
         for step in work.steps:
             step.open().finish(Context(step.folder, 0, self.recipe.seed))
+        surveyed = time.monotonic()
         if work.survey:
             _decide(work.survey, [shards.path(n, SURVEY) for n in range(total)], self.recipe.seed)
+        ended = time.monotonic()
         write_json(work.folder / "done.json", {"shards": total})
-        seconds = round(time.monotonic() - began, 3)
-        self.times.append({"steps": names, "records": records, "seconds": seconds})
+        times = {"seconds": round(ended - began, 3), "decide_seconds": round(ended - surveyed, 3)}
+        self.times.append({"steps": names, "records": records} | times)
 
     def _do(self, label: str, jobs: list[Job], local: bool) -> int:
         """Do the jobs; how many records came in.

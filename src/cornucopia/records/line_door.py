@@ -16,7 +16,7 @@ from cornucopia.records.data_files import JSON_SUFFIXES
 from cornucopia.records.decode import binary_kind
 from cornucopia.records.json_rows import line_rows
 from cornucopia.records.json_values import line_value
-from cornucopia.records.plain_rows import is_plain, plain_value
+from cornucopia.records.plain_rows import is_plain, plain_record, plain_value
 from cornucopia.records.rejects import Reject
 from cornucopia.records.schema import Record
 from cornucopia.records.stream import record_of
@@ -137,24 +137,39 @@ def read_range(path: Path, part: Range, name: str, objective: str) -> Iterator[t
     """
     with path.open("rb") as file:
         file.seek(part.start)
-        text = file.read(part.end - part.start).replace(_CRLF, b"\n").decode()
+        lines = file.read(part.end - part.start).replace(_CRLF, b"\n").split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    done = 0  # lines that are plain rows, or blank; from the first other one on, lines may belong together
+    for line in lines if not objective else ():
+        value = plain_value(line) if line else None
+        made = plain_record(value, formats.is_own_key) if value else None
+        if made is None and line:
+            break
+        if made:
+            yield part.line + done, _named(made[0], f"{name}:{part.line + done}")
+        done += 1
+    yield from _other_rows(path, lines[done:], part.line + done, name, objective)
+
+
+def _other_rows(
+    path: Path, lines: list[bytes], first: int, name: str, objective: str
+) -> Iterator[tuple[int, Record | Reject]]:
     plain: dict[str, Any] | None = None  # of the line that was looked at last
 
     def value_of(line: str) -> Any:
         nonlocal plain
-        plain = plain_value(line)
+        plain = plain_value(line.encode())
         return line_value(line) if plain is None else plain
 
     told: set[str] = set()
-    for row in line_rows(_lines(text), _accept, value_of, part.line):
+    for row in line_rows(map(bytes.decode, lines), _accept, value_of, first):
         record, _ = record_of(row, {}, objective, told, sound=row.value is plain)
         if isinstance(record, Record):
-            origin = f"{name}:{row.line}"
-            yield row.line, record.changed(id=record.id or origin, origin=record.origin or origin)
+            yield row.line, _named(record, f"{name}:{row.line}")
         else:
             yield row.line, Reject(row.line, record, row.raw, str(path))
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    return lines if lines[-1] else lines[:-1]
+def _named(record: Record, origin: str) -> Record:
+    return record.changed(id=record.id or origin, origin=record.origin or origin)

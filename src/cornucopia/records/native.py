@@ -23,6 +23,7 @@ MARK, VERSION = "cornucopia", 1  # key and value in every row
 _MESSAGE = [pair for pair in vars(Message("user", "")).items() if pair[0] not in ("role", "content", "tool_calls")]
 _PLAIN = [pair for pair in vars(Record()).items() if pair[0] not in ("messages", "passages", "rejected")]
 _FEW = 3  # fields of a turn that holds a role, a text and no more: role, content, extra
+_STRANGE = "不是数据工厂写的记录"
 _NAMES = {MARK, *(f.name for f in fields(Record))}
 _FIELDS, _TURN_FIELDS = {f.name for f in fields(Record)}, {f.name for f in fields(Message)}
 _TURN = {"role", "content"}
@@ -61,10 +62,26 @@ def unpack(line: bytes) -> Record:
     Raises:
         DataError: if the line is none that `pack` wrote.
     """
+    row = unpacked_row(line)
     try:
-        return _record(_exact(line) if line[:1] == b" " else orjson.loads(line))
+        return _record(row)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError("不是数据工厂写的记录", found=first_line(error)) from None
+        raise DataError(_STRANGE, found=first_line(error)) from None
+
+
+def unpacked_row(line: bytes) -> dict[str, Any]:
+    """The `native_row` of one line.
+
+    Raises:
+        DataError: if the line is none that `pack` wrote.
+    """
+    try:
+        row = _exact(line) if line[:1] == b" " else orjson.loads(line)
+    except ValueError as error:
+        raise DataError(_STRANGE, found=first_line(error)) from None
+    if not isinstance(row, dict) or row.get(MARK) != VERSION:
+        raise DataError(_STRANGE, found=line[:40].decode("utf-8", "replace"))
+    return row
 
 
 def _exact(line: bytes) -> Any:

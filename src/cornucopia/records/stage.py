@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cornucopia.core.config import Config
 from cornucopia.core.jsonl import write_jsonl
+from cornucopia.records.lines import Lines
 from cornucopia.records.schema import Record
 
 Survey = dict[str, NDArray[Any]]
@@ -51,7 +52,7 @@ class Outcome:
         examples: (rule, before, after) of a few changes, for the report.
     """
 
-    kept: list[Record] = field(default_factory=list)
+    kept: list[Record] | Lines = field(default_factory=list[Record])
     dropped: list[Dropped] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[tuple[str, str, str]] = field(default_factory=list)
@@ -94,6 +95,7 @@ class Stage(ABC):
     Class attributes: `name` as in recipes and commands; `summary`, one Chinese sentence for help and report;
     `settings`, its Config, every field with its default (`cornucopia data NAME` takes the same ones); `surveys`,
     whether it must know all records first; `local`, True where it must run in the main process (it asks a model);
+    `takes_rows`, True where `apply` only takes rows out: it may be given `lines.Lines`, which are dear to walk over;
     `version`, counted up when the same input would give another output.
     """
 
@@ -102,6 +104,7 @@ class Stage(ABC):
     settings: ClassVar[type[Config]]
     surveys: ClassVar[bool] = False
     local: ClassVar[bool] = False
+    takes_rows: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     def __init__(self, config: Any) -> None:

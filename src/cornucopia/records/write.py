@@ -9,7 +9,7 @@ the question.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from cornucopia.core.errors import DataError, nearest, reason
 from cornucopia.records.formats import EXTRA, is_own_key, to_record
 from cornucopia.records.json_values import written
-from cornucopia.records.native import native_row
+from cornucopia.records.native import MARK, native_row
 from cornucopia.records.plain_rows import META
 from cornucopia.records.reduce import reduced
 from cornucopia.records.rejects import Reject
@@ -44,6 +44,8 @@ WRITERS: dict[str, Writer] = {
     "text": text,
     "record": native_row,
 }
+# Fields of a record that `plain_row` can write, and how many fields a turn has that says a text and no more.
+_FEW, _PLAIN_TURN = {MARK, "messages", "extra", "origin", *META}, 2
 _FIELDS = {
     "messages": "对话", "text": "正文", "tools": "工具", "passages": "材料", "rejected": "没选中的回答",
     "extra": "其他的键",
@@ -139,6 +141,29 @@ def _is_plain(record: Record) -> bool:
     )
 
 
+def plain_row(row: Mapping[str, Any], to: str) -> dict[str, Any] | None:
+    """The row that `row_of` gives of a record of which little is to be said, at a tenth of the cost; None of others.
+
+    Args:
+        row: the record's `native_row`.
+        to: a format of WRITERS.
+    """
+    if to != "openai" or not row.keys() <= _FEW:
+        return None
+    turns = row.get("messages")
+    if not turns or turns[-1]["role"] not in ("user", "assistant"):
+        return None
+    for turn in turns:
+        text = turn["content"].strip()
+        if len(turn) != _PLAIN_TURN or not text or text[0] in "[{<" or turn["role"] == "tool":
+            return None
+    extra = row.get("extra", {})
+    for key, value in extra.items():
+        if value is None or value == "" or not is_own_key(key):
+            return None
+    return {"messages": turns} | extra | _named(row)
+
+
 def refusal(error: DataError) -> str:
     """Why a format cannot hold a record."""
     return "：".join(part for part in (error.what, error.found) if part)
@@ -146,12 +171,16 @@ def refusal(error: DataError) -> str:
 
 def _provenance(record: Record) -> dict[str, Any]:
     """An id made from the position is left out: the next reading makes its own."""
-    made = bool(record.origin) and record.id.split("#")[0] == record.origin
-    fields = {"id": "" if made else record.id, "domain": record.domain, "kind": record.kind, "source": record.source}
-    fields |= {"span": record.span, "licence": record.licence, "as_of": record.as_of}
-    rest: dict[str, Any] = {key: value for key, value in fields.items() if value}
+    rest = _named(record.__dict__)
     rest |= {} if record.label is None else {"label": record.label}
     return rest if record.complete else {**rest, "complete": False}
+
+
+def _named(fields: Mapping[str, Any]) -> dict[str, Any]:
+    rest: dict[str, Any] = {name: value for name in META if (value := fields.get(name))}
+    if (origin := fields.get("origin")) and rest.get("id", "").split("#")[0] == origin:
+        rest.pop("id", None)
+    return rest
 
 
 def _extra_cells(record: Record) -> dict[str, Any]:

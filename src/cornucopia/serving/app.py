@@ -29,6 +29,7 @@ def make_app(settings: ServeSettings, log: Callable[[str], None] | None = None) 
     except ImportError:
         raise ConfigError("cornucopia serve 要用 FastAPI、uvicorn 和 prometheus-client", fix=INSTALL) from None
     from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
 
     from cornucopia.serving.door import Door, told
     from cornucopia.serving.event_response import Gone
@@ -52,7 +53,7 @@ def make_app(settings: ServeSettings, log: Callable[[str], None] | None = None) 
 
     app = FastAPI(title="Cornucopia", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_routes(app, house)
-    for kind in (Problem, Gone, HTTPException, Exception):
+    for kind in (Problem, Gone, ClientDisconnect, HTTPException, Exception):
         app.add_exception_handler(kind, told)
     return Door(app, house, log)
 

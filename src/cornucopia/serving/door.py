@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from cornucopia.core.jsonl import to_json
@@ -102,7 +102,7 @@ class Door:
 
 async def told(request: Request, error: Exception) -> Response:
     """The response for what a route raised."""
-    if isinstance(error, Gone):
+    if isinstance(error, Gone | ClientDisconnect):
         return Response(status_code=GONE)
     if isinstance(error, HTTPException):
         error = Problem(error.status_code, _SAID.get(error.status_code, str(error.detail)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -44,10 +45,14 @@ class House:
             Problem: it is too large, or none.
         """
         data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > self.settings.max_body_mb * MB:
-                raise Problem(413, f"正文超过 {self.settings.max_body_mb:g} MB")
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                async for part in request.stream():
+                    data += part
+                    if len(data) > self.settings.max_body_mb * MB:
+                        raise Problem(413, f"正文超过 {self.settings.max_body_mb:g} MB")
+        except TimeoutError:
+            raise Problem(408, f"正文在 {self.settings.timeout:g} 秒里没有传完") from None
         body = read_json(bytes(data))
         if self.settings.log_contents:
             note(request, body=body)

@@ -106,10 +106,8 @@ class Shelf:
         group = self._groups[name]
         group.users += 1  # before the load: what is asked for is not let go meanwhile
         try:
-            if not group.served:
-                async with self._loading:
-                    if not group.served:
-                        await self._load(group)
+            if not group.served:  # shielded: a caller who goes leaves the others, or the next one, a loaded model
+                await asyncio.shield(asyncio.ensure_future(self._ensure(group)))
             group.last = time.monotonic()
             yield group.served[name]
         finally:
@@ -121,6 +119,11 @@ class Shelf:
         """Let all models go."""
         for group in self._distinct():
             await self._unload(group)
+
+    async def _ensure(self, group: _Group) -> None:
+        async with self._loading:
+            if not group.served:
+                await self._load(group)
 
     def _distinct(self) -> list[_Group]:
         return list({id(group): group for group in self._groups.values()}.values())

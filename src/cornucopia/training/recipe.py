@@ -26,7 +26,7 @@ _FREE = {
     "base", "adapter", "template", "revision", "data_path", "data_weights", "data_temperature", "data_caps",
     "max_samples", "val_data", "val_set_size", "prompt_column", "response_column", "reasoning_column", "system",
     "cutoff_len", "train_on_inputs", "cache", "strict", "output_dir", "overwrite", "resume",
-    "resume_from_checkpoint", "dry_run", "auto", "report_to", "save_total_limit", "logging_steps", "shard",
+    "resume_from_checkpoint", "dry_run", "cards", "auto", "report_to", "save_total_limit", "logging_steps", "shard",
     "shard_offload", "wandb_project", "wandb_run_name", "wandb_watch", "wandb_log_model", "save_dtype",
 }  # fmt: skip
 _KINDS: Any = tuple(dict.fromkeys(kind.Settings for kind in [*METHODS.values(), *OBJECTIVES.values()]))
@@ -95,6 +95,7 @@ class TrainRecipe(_ChoiceSettings, ProcessSettings, EvaluationSettings, DataSett
     wandb_watch: str = option("", "W&B 记录什么：false、gradients、all")
     wandb_log_model: str = option("", "W&B 是否上传模型：false、true")
 
+    cards: bool = option(False, "只看这个基座各种改法、几张多大的显卡放得下（不用下载权重），不训练")
     dry_run: bool = option(False, "只看计划（配方、数据统计、内存估计），不训练")
 
     @classmethod

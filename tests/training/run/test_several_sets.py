@@ -15,6 +15,8 @@ from cornucopia.training.data.mixture import mix
 from cornucopia.training.run.callbacks import EarlyStop
 from cornucopia.training.run.loop import train
 
+LOAN = {"principal": 100000, "rate": "4.2%", "months": 120}
+
 
 @pytest.fixture
 def files(tmp_path):
@@ -110,3 +112,58 @@ def test_an_early_end_keeps_the_best_and_is_the_same_after_a_resume(short_run, f
     assert train(short_run("b", **settings, resume=True))["steps"] == result["steps"]
     one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("a", "b"))
     assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_calculations_are_answered_at_each_validation_and_choose_the_best(short_run, files, tmp_path):
+    """Answers are handed in: right from the second validation to the last but one, so the second is the best."""
+    ask = tmp_path / "算.jsonl"
+    rows = [
+        {"instruction": "算一下", "output": "", "calculator": "equal_payment", "inputs": inputs}
+        for inputs in (
+            {"principal": 100000, "rate": "4.2%", "months": 120},
+            {"principal": 5000, "rate": "12%", "months": 6},
+        )
+    ]
+    rows.append({"instruction": "什么是犹豫期？", "output": "签收后可以反悔的一段时间。"})
+    ask.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    asked = []
+
+    def answers(model, tokenizer, template, records, tokens):
+        asked.append((len(records), tokens, model.training))
+        right = len(asked) == 2
+        return ["每月还 1,021.98 元。" if right else "不知道"] * len(records)
+
+    settings = {
+        "data_path": files, "val_set_size": 0.2, "batch_size": 8, "max_steps": 3, "eval_steps": 1, "save_steps": 1,
+        "best_metric": "number_accuracy", "eval_generate": str(ask), "eval_generate_tokens": 9,
+    }  # fmt: skip
+    result = train(short_run("a", **settings), answers)
+    assert [(count, tokens) for count, tokens, _ in asked] == [(2, 9)] * 3
+    assert result["best"]["number_accuracy"] == 0.5 and result["best_step"] == 2
+    with pytest.raises(ConfigError, match="eval_generate"):
+        short_run("b", **settings, shard="fsdp2")
+
+
+def test_the_engine_answers_in_the_midst_of_training_as_after_it(short_run, files, tmp_path):
+    """On the fast step's model, whose own forward pass takes packed rows; and the run is none the worse for it."""
+    from cornucopia.inference.answering import answers
+
+    found = {}
+
+    def noted(model, tokenizer, template, records, tokens):
+        found["during"] = answers(model, tokenizer, template, records, tokens)
+        return found["during"]
+
+    ask = tmp_path / "算.jsonl"
+    row = {"instruction": "贷款第3问", "output": "", "calculator": "equal_payment", "inputs": LOAN}
+    ask.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    settings = {"data_path": files, "val_set_size": 0.2, "batch_size": 8, "max_steps": 2, "eval_steps": 2, "lora_r": 4}
+    train(short_run("a", **settings, eval_generate=str(ask), eval_generate_tokens=6), noted)
+    train(short_run("b", **settings))
+    one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("a", "b"))
+    assert all((one[name] == two[name]).all() for name in one)
+    import cornucopia
+
+    model = cornucopia.load(short_run("a").base, adapter=str(tmp_path / "a"), dtype="float32", device="cpu")
+    after = model.answer("贷款第3问", max_new_tokens=6, do_sample=False, repetition_penalty=1.0)
+    assert found["during"] == [after]

@@ -22,7 +22,7 @@ from cornucopia.records.stream import RecordStream
 
 _AT_ONCE = 20_000  # records surveyed at a time: bounds memory
 _SHAPES = ("scope", "near", "threshold", "gram", "numbers", "score")  # settings that a survey depends on
-_VERSION = 2  # of what a survey holds
+_VERSION = 3  # of what a survey holds
 
 
 def known_surveys(config: DeduplicateConfig) -> list[Path]:

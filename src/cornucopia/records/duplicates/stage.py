@@ -14,6 +14,7 @@ from cornucopia.records.duplicates.decide import CLUSTERS, decide, decision_file
 from cornucopia.records.duplicates.known import known_surveys
 from cornucopia.records.duplicates.settings import DeduplicateConfig
 from cornucopia.records.duplicates.survey import survey
+from cornucopia.records.lines import chosen
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Dropped, Outcome, Stage, Survey
 
@@ -30,8 +31,9 @@ class Deduplicate(Stage):
     name = "deduplicate"
     summary = "去重：完全重复、近似重复（MinHash）、同题不同答；可与已有数据比（against）"
     settings = DeduplicateConfig
-    version = 2
+    version = 3
     surveys = True
+    takes_rows = True
 
     config: DeduplicateConfig
 
@@ -49,17 +51,15 @@ class Deduplicate(Stage):
         decisions = {line["row"]: line for line in map(orjson.loads, path.read_bytes().splitlines())}
         if decisions and max(decisions) >= len(records):
             raise DataError("去重的决定与数据对不上", where=str(path), found=f"{len(records)} 条", fix="从头再运行")
-        outcome, conflicts = Outcome(), []
-        for row, record in enumerate(records):
-            decision = decisions.get(row)
-            if decision and "rule" in decision:
-                detail = _WHY[decision["rule"]].format_map(decision)
-                outcome.dropped.append(Dropped(record, decision["rule"], detail))
-            else:
-                outcome.kept.append(record)
-            if decision and "question" in decision:
-                outcome.counts["conflict_shown"] += 1
-                conflicts.append(answer_row(record, decision))
+        gone = {row for row, decision in decisions.items() if "rule" in decision}
+        outcome = Outcome(chosen(records, [row for row in range(len(records)) if row not in gone]))
+        for row in sorted(gone):
+            decision = decisions[row]
+            detail = _WHY[decision["rule"]].format_map(decision)
+            outcome.dropped.append(Dropped(records[row], decision["rule"], detail))
+        shown = [row for row in sorted(decisions) if "question" in decisions[row]]
+        outcome.counts.update({"conflict_shown": len(shown)} if shown else {})
+        conflicts = [answer_row(records[row], decisions[row]) for row in shown]
         context.keep(PARTS, conflicts)
         return outcome
 

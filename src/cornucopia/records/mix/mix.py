@@ -110,7 +110,8 @@ class Mix(Stage):
                 outcome.dropped.append(Dropped(record, "over_share"))
                 continue
             outcome.kept.append(record)
-            outcome.kept += [replace(record, id=f"{record.id}#{number}") for number in range(2, copies + 1)]
+            for number in range(2, copies + 1):
+                outcome.kept.append(replace(record, id=f"{record.id}#{number}"))
             outcome.counts["repeated"] += copies - 1
         outcome.counts += type(outcome.counts)()  # without zeros
         return outcome

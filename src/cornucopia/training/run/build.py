@@ -15,6 +15,7 @@ from typing import Any
 
 from cornucopia.core.console import say
 from cornucopia.core.device import choose_device, choose_dtype
+from cornucopia.core.errors import ConfigError
 from cornucopia.models.find import find_model
 from cornucopia.models.load import Base
 from cornucopia.models.memory import read_shape
@@ -25,6 +26,7 @@ from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import ranks
 from cornucopia.training.run.best import best_metric, larger_is_better
+from cornucopia.training.run.deepspeed_file import deepspeed_arguments
 from cornucopia.training.run.plan import total_steps
 from cornucopia.training.run.trackers import tracker_names
 
@@ -162,11 +164,29 @@ def _arguments(recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Obj
         ddp_backend="gloo" if world > 1 and choose_device(recipe.device) == "cpu" else None,
         ddp_find_unused_parameters=False if world > 1 else None,
         average_tokens_across_devices=world > 1,
+        **deepspeed_arguments(recipe.deepspeed, world),
         **_precision(recipe),
         **_validation(recipe, steps, best if plan.validation else ""),
     )
     _one_card(arguments)
     return arguments
+
+
+def check_processes(recipe: TrainRecipe) -> None:
+    """Refuse, before anything is loaded, what this many processes cannot do; a plan alone may be asked of one.
+
+    Raises:
+        ConfigError: sharing out in one process, which has nobody to share with, or in float16, whose loss scale each
+            process would choose apart; a DeepSpeed configuration that cannot be used.
+    """
+    if recipe.dry_run:
+        return
+    deepspeed_arguments(recipe.deepspeed, ranks.world())
+    if recipe.shard == "fsdp2" and ranks.world() == 1:
+        fix = "torchrun --nproc-per-node 卡数 -m cornucopia train 配方；只有一个进程就去掉 shard"
+        raise ConfigError("shard fsdp2 要几个进程一起", found="1 个进程", fix=fix)
+    if recipe.shard == "fsdp2" and _precision(recipe)["fp16"]:
+        raise ConfigError("shard fsdp2 不用 float16", where="dtype", found="float16", fix="--dtype bfloat16")
 
 
 def _one_card(arguments: Any) -> None:

@@ -10,7 +10,8 @@ gives another loss or gradient is left out.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -119,6 +120,23 @@ def slow_down(model: Any) -> None:
     kept.pop("_fast_refused", None)
 
 
+@contextmanager
+def plain_forward(model: Any) -> Iterator[None]:
+    """Within it the model takes padded rows and gives logits, for generating; its layers stay on the fast step."""
+    base = base_of(model)
+    fused, attention = base.__dict__.pop("forward", None), base.config._attn_implementation
+    base.config._attn_implementation = base.__dict__.get("_fast_attention", attention)
+    last = base.get_decoder().layers[-1] if "rows" in extras(model) else None
+    if last is not None:
+        last.rows = None
+    try:
+        yield
+    finally:
+        base.config._attn_implementation = attention
+        if fused is not None:
+            base.forward = fused
+
+
 def _begin(model: Any) -> Any:
     """The base of a model with everything off and its 4-bit weights as they were quantised, ready to be probed."""
     slow_down(model)
@@ -164,6 +182,7 @@ def _patch_attention(base: Any, blocks: packed_attention.Blocks = ()) -> Undo:
         packed_attention.use(before)
         base.config._attn_implementation = attention
 
+    base._fast_attention = attention
     base.config._attn_implementation = packed_attention.register()
     return undo
 

@@ -29,9 +29,10 @@ from cornucopia.training.run import checkpoint as ck
 from cornucopia.training.run import output as folder
 from cornucopia.training.run import planner, ranks
 from cornucopia.training.run.best import best_metric, larger_is_better
-from cornucopia.training.run.build import make_trainer, spec_to_load, trainable
+from cornucopia.training.run.build import check_processes, make_trainer, spec_to_load, trainable
 from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
+from cornucopia.training.run.generated import Answers, Measure, number_accuracy
 from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
 from cornucopia.training.run.rehearsal import rehearse, trained_parameters
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
@@ -39,8 +40,13 @@ from cornucopia.training.run.start import as_started, check_output, goes_on, ope
 from cornucopia.training.run.trackers import check_trackers, start_trackers
 
 
-def train(recipe: TrainRecipe) -> dict[str, Any]:
+def train(recipe: TrainRecipe, answers: Answers | None = None) -> dict[str, Any]:
     """Run a recipe.
+
+    Args:
+        recipe: all settings.
+        answers: gives a model's answers to questions (`inference.answering.answers`), for eval_generate; handed in,
+            as training does not know inference.
 
     Returns:
         The result, as in train_result.json: steps, losses, seconds, tokens per second.
@@ -53,11 +59,11 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
     console.quiet(not ranks.is_first())
     if recipe.dry_run:
         with TemporaryDirectory() as scratch:
-            return _train(recipe, rehearse(recipe, Path(scratch)), [])
+            return _train(recipe, rehearse(recipe, Path(scratch)), [], answers)
     resolved = resolve(recipe.spec())
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
-        return _train(recipe, resolved, claims)
+        return _train(recipe, resolved, claims, answers)
     except RuntimeError as error:
         if ranks.is_lost(error):
             raise ranks.lost(error, recipe.output_dir) from None
@@ -67,9 +73,10 @@ def train(recipe: TrainRecipe) -> dict[str, Any]:
             folder.unlock(claim)
 
 
-def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> dict[str, Any]:
+def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any], answers: Answers | None) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
+    check_processes(recipe)
     counts = trained_parameters(recipe, resolved.folder)
     if recipe.dry_run:
         folder.check_writable(output)
@@ -78,6 +85,7 @@ def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> d
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     best_metric(recipe, objective, plan)  # before anything is loaded, as it may not be there
+    generated = number_accuracy(recipe, answers, resolved.tokenizer, template)
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
@@ -103,7 +111,7 @@ def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any]) -> d
     start = ranks.first_decides(open_)
     if start == "finished":
         return ck.finished(output) or {}
-    return _fit(fitted, output, plan, objective, meta, start)
+    return _fit(fitted, output, plan, objective, meta, start, generated)
 
 
 def _open(
@@ -131,12 +139,18 @@ def _fitted(recipe: TrainRecipe, output: Path, choose: Callable[[TrainRecipe], T
 
 
 def _fit(
-    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: ModelMeta, start: str | None
+    recipe: TrainRecipe,
+    output: Path,
+    plan: DataPlan,
+    objective: Objective,
+    meta: ModelMeta,
+    start: str | None,
+    generated: Measure | None,
 ) -> dict[str, Any]:
     """Train; when memory runs out, go on from the last checkpoint in smaller portions."""
     for failures in range(1, planner.TRIES + 1):
         try:
-            return _fit_once(recipe, output, plan, objective, meta, start)
+            return _fit_once(recipe, output, plan, objective, meta, start, generated)
         except Exception as error:  # some are told better: safetensors and PyTorch have their own for a full disk
             if folder.is_disk_full(error):
                 raise _disk_full(output) from None
@@ -172,7 +186,13 @@ def _release() -> None:
 
 
 def _fit_once(
-    recipe: TrainRecipe, output: Path, plan: DataPlan, objective: Objective, meta: ModelMeta, start: str | None
+    recipe: TrainRecipe,
+    output: Path,
+    plan: DataPlan,
+    objective: Objective,
+    meta: ModelMeta,
+    start: str | None,
+    generated: Measure | None,
 ) -> dict[str, Any]:
     import transformers
 
@@ -192,7 +212,7 @@ def _fit_once(
     if recipe.early_stopping:
         best = best_metric(recipe, objective, plan)
         callbacks.append(EarlyStop(recipe.early_stopping, best, larger_is_better(best)))
-    trainer = make_trainer(recipe, output, plan, model, objective, method, callbacks)
+    trainer = make_trainer(recipe, output, plan, model, objective, method, callbacks, generated)
     began = time.monotonic()
     interrupt.install()
     try:

@@ -15,6 +15,7 @@ from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
 from cornucopia.models.memory import GIB, MemoryEstimate, Shape, Step
+from cornucopia.models.shared_memory import shared_out
 from cornucopia.training.data.batches import EpochSampler
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
@@ -77,7 +78,10 @@ def memory_of(recipe: TrainRecipe, plan: DataPlan, shape: Shape, compute_bytes: 
     memory = METHODS[recipe.method](recipe).memory(shape, step_of(recipe, plan, compute_bytes))
     if OBJECTIVES[recipe.objective].refers:  # the values at the start of what is trained are kept
         memory = replace(memory, weights=memory.weights + memory.gradients)
-    return memory
+    if recipe.shard != "fsdp2":
+        return memory
+    casts = compute_bytes * shape.quantisable if recipe.method == "full" and compute_bytes < 4 else 0
+    return shared_out(memory, shape, ranks.world(), casts)
 
 
 @dataclass(frozen=True)

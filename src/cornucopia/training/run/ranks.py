@@ -80,6 +80,18 @@ def any_of(value: bool) -> bool:
     return bool(flag)
 
 
+def total_of(value: float) -> float:
+    """The sum over all processes."""
+    if world() == 1:
+        return value
+    import torch
+    from accelerate import PartialState
+
+    total = torch.tensor(float(value), device=PartialState().device)
+    torch.distributed.all_reduce(total)
+    return float(total)
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether an error says that another process is gone: killed, out of memory, or ended by an error of its own."""
     if world() == 1 or not isinstance(error, RuntimeError):

@@ -53,8 +53,14 @@ class ObjectiveTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # the loss divides by the update's items itself
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        """Of a model that accelerate has not prepared; else it is around the model's own forward pass."""
-        return self.accelerator.autocast() if self._shared_out else nullcontext()
+        """Of a model that accelerate has not prepared; else it is around the model's own forward pass.
+
+        Casts are not kept: those of all blocks together would be a whole model.
+        """
+        dtype = torch.bfloat16 if self.args.bf16 else None
+        if not self._shared_out or dtype is None:
+            return nullcontext()
+        return torch.autocast(self.args.device.type, dtype, cache_enabled=False)
 
     def _move_model_to_device(self, model: Any, device: Any) -> None:
         """Parts are where they belong."""
