@@ -147,7 +147,7 @@ def test_a_prompt_template_shows_tools_calls_and_results(tokenizer):
     turns = (
         Message("user", "贷50个月供多少？"),
         Message("assistant", "", tool_calls=(ToolCall("loan", JSON, "c"),)),
-        Message("tool", "月供：1元", tool_call_id="c", name="loan"),
+        Message("tool", "月供：1元\n步骤：{line}", tool_call_id="c", name="loan"),
         Message("assistant", "月供1元。"),
     )
     segments = template.segments(Record(turns, tools=(TOOL,)), eos="</s>")

@@ -14,7 +14,7 @@ from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError, UsageError
 from cornucopia.core.jsonl import mended
 from cornucopia.inference.engine import Sampling
-from cornucopia.inference.open_engine import kind_of
+from cornucopia.inference.open_engine import identity_of
 from cornucopia.inference.spec import EngineSpec
 
 
@@ -124,7 +124,7 @@ class CompareRecipe(Sampling, _Task):
         """Everything that would change the contestant's answers, JSON-ready and without secrets."""
         spec = self.engine_of(contestant)
         return {
-            **kind_of(spec).identity(spec),
+            **identity_of(spec),
             "system": self.system if contestant.system is None else contestant.system,
             "sampling": self.sampling_of(contestant).model_dump(exclude_none=True),
         }

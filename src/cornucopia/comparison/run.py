@@ -26,7 +26,7 @@ from cornucopia.core.console import Progress, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted
 from cornucopia.inference.asking import groups_to_ask, unfit
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling, Score
-from cornucopia.inference.open_engine import kind_of
+from cornucopia.inference.open_engine import kind_of, open_alike
 from cornucopia.inference.providers import check_key
 from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Message, Record
@@ -79,7 +79,7 @@ def compare(
 def open_contestants(group: Sequence[Contestant], recipe: CompareRecipe) -> Sequence[Engine]:
     """One engine for each contestant; the contestants of a group share one model in memory."""
     specs = [recipe.engine_of(contestant) for contestant in group]
-    return kind_of(specs[0]).open(specs)
+    return open_alike(specs)
 
 
 def _groups(recipe: CompareRecipe) -> list[list[Contestant]]:

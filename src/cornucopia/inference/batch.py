@@ -154,6 +154,7 @@ class AnswerFile:
         beside = {
             "reasoning": reply.reasoning,
             "tool_calls": [asdict(c) for c in reply.tool_calls],
+            "said": [_told(turn) for turn in reply.said],
             "error": reply.error,
         }
         return row | {key: value for key, value in beside.items() if value}
@@ -179,6 +180,12 @@ class AnswerFile:
     def _unknown(self, settings_path: Path) -> DataError:
         found = f"缺 {settings_path.name}，或它读不懂"
         return DataError("输出文件已经存在，又不知道是用什么设置生成的", where=str(self.path), found=found, fix=_ANEW)
+
+
+def _told(turn: Message) -> dict[str, Any]:
+    """A turn before the answer: a tool's result, or the calls it answers."""
+    calls = [{"name": call.name, "arguments": call.arguments} for call in turn.tool_calls]
+    return {"role": turn.role, "content": turn.content} | ({"tool_calls": calls} if calls else {})
 
 
 def _row_key(row: dict[str, Any]) -> str:

@@ -42,8 +42,31 @@ def open_engine(spec: EngineSpec) -> Engine:
     Raises:
         CornucopiaError: the model is absent or damaged, the address wrong, a key missing.
     """
-    (engine,) = kind_of(spec).open([spec])
+    (engine,) = open_alike([spec])
     return engine
+
+
+def open_alike(specs: Sequence[EngineSpec]) -> list[Engine]:
+    """An engine for each of several specs that share one model in memory (see `Kind.together`); with tools around it
+    where a spec names some.
+
+    Raises:
+        CornucopiaError: see `open_engine`.
+    """
+    return [_with_tools(*pair) for pair in zip(specs, kind_of(specs[0]).open(specs), strict=True)]
+
+
+def identity_of(spec: EngineSpec) -> dict[str, Any]:
+    """What decides the answers besides sampling, known before anything is opened (JSON-ready)."""
+    return {**kind_of(spec).identity(spec), **({"tools": spec.tools} if spec.tools else {})}
+
+
+def _with_tools(spec: EngineSpec, engine: Engine) -> Engine:
+    if not spec.tools:
+        return engine
+    from cornucopia.inference.tool_engine import ToolEngine
+
+    return ToolEngine(engine, spec.tools)
 
 
 def kind_of(spec: EngineSpec) -> Kind:

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from cornucopia.core.config import Config, option
-from cornucopia.records.schema import Record, ToolCall
+from cornucopia.records.schema import Message, Record, ToolCall
 
 FinishReason = Literal["stop", "length", "tool_calls", "error"]
 Failure = Literal["", "prompt", "service", "account"]
@@ -81,6 +81,7 @@ class Reply:
             question would meet it too: key, model, money); '' where the engine does not say.
         reasoning: what was thought before the answer, or ''.
         tool_calls: the tools of the record that the model wants called.
+        said: turns before the answer: calls that were carried out (see `tool_engine`), and their results.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Reply:
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     failure: Failure = ""
+    said: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class EngineSpec(ModelSpec):
     concurrency: int = option(4, "接口：同时发几个请求", ge=1, le=64)
     batch_tokens: int | None = option(None, "本地模型一批最多多少词元（含填充和回答）；默认按 2 GiB 缓存估算", gt=0)
 
+    tools: list[str] = option([], "让模型调用计算器：calculators 全部，或主题（贷款）、工具名；可写几个")
+
     @property
     def address(self) -> tuple[str, str]:
         """(endpoint, model) of a model behind an address; ("", "") of a local one."""

@@ -2,7 +2,8 @@
 
 Objectives: `sft` (the answers are demonstrations), `pretrain` (all text is learnt), `preference` (one answer rather
 than others), `kto` (answers marked good or bad; the answers
-of a pair are one of each).
+of a pair are one of each), `reinforce` (questions that the model answers itself; an answer of the row is what it is
+judged by).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from cornucopia.core.errors import UsageError
 from cornucopia.records.schema import Record
 from cornucopia.records.turns import said_of_learning
 
-OBJECTIVES = ("sft", "pretrain", "preference", "kto")
+OBJECTIVES = ("sft", "pretrain", "preference", "kto", "reinforce")
 CHOSEN_LEARNT = "有偏好数据（chosen / rejected）：只学 chosen，rejected 不用；要两边都学请用偏好训练"
 _MEDIA = re.compile(r"<(image|video|audio)>")
 _MEDIA_KEYS = ("images", "image", "videos", "video", "audios", "audio")
@@ -35,6 +36,8 @@ def fits(record: Record, objective: str) -> str:
     if objective == "kto":
         told = record.label is not None or record.rejected
         return "" if told and record.answer else "没有 label（KTO 要标明回答是好是坏），也没有 chosen 和 rejected"
+    if objective == "reinforce":
+        return "" if record.question.strip() else "没有问题（强化训练让模型自己回答）"
     if objective == "preference":
         return "" if record.rejected and record.answer else "没有 chosen 和 rejected（偏好训练要成对的回答）"
     return _demonstration(record)

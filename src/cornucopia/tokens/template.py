@@ -23,7 +23,8 @@ from cornucopia.tokens.tool_calls import ToolCallReader, call_text, tool_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 _KEYS = ("prompt_input", "prompt_no_input", "response_split")
-_TOOL_KEYS = {"prompt_tools": "{tools}", "tool_result": "{content}"}  # and what must stand in each
+# And what of it must stand in each: {line} is the first line of a result.
+_TOOL_KEYS = {"prompt_tools": ("{tools}",), "tool_result": ("{content}", "{line}")}
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,14 @@ class PromptTemplate:
             elif message.role == "user":
                 parts.append(Segment(self._ask(message.content, material)))
             elif message.role == "tool" and self.tool_result:
-                parts.append(Segment(self.tool_result.replace("{content}", message.content)))
+                parts.append(Segment(self._given(message.content)))
             else:
                 parts.append(Segment(message.content + "\n"))
         return parts
+
+    def _given(self, content: str) -> str:
+        values = {"{content}": content, "{line}": content.partition("\n")[0]}
+        return re.sub(r"\{content\}|\{line\}", lambda found: values[found.group()], self.tool_result)
 
     def _ask(self, question: str, material: str) -> str:
         form = self.prompt_input if material else self.prompt_no_input
@@ -146,7 +151,10 @@ def _read(path: Path) -> PromptTemplate:
         ) from None
     if "{instruction}" not in fields["prompt_input"] or "{instruction}" not in fields["prompt_no_input"]:
         raise ConfigError("模板里没有 {instruction}", where=str(path))
-    for key, slot in _TOOL_KEYS.items() if set(_TOOL_KEYS) & set(fields) else ():
-        if slot not in fields.get(key, ""):
-            raise ConfigError(f"写工具的模板要有 {key}，其中有 {slot}", where=str(path), found=fields.get(key, "没有"))
+    for key, slots in _TOOL_KEYS.items() if set(_TOOL_KEYS) & set(fields) else ():
+        if not any(slot in fields.get(key, "") for slot in slots):
+            wanted = " 或 ".join(slots)
+            raise ConfigError(
+                f"写工具的模板要有 {key}，其中有 {wanted}", where=str(path), found=fields.get(key, "没有")
+            )
     return PromptTemplate(name=path.stem if path.parent == TEMPLATES else str(path), **fields)

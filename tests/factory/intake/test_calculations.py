@@ -11,6 +11,7 @@ from cornucopia.core.paths import project_root
 from cornucopia.factory.intake.calculations import Calculations, CalculationsConfig
 from cornucopia.finance.calculator import find
 from cornucopia.finance.check import check_numbers
+from cornucopia.finance.problems import _stripped, read_question
 from cornucopia.finance.tools import find_tool
 from cornucopia.records.objectives import fits
 from cornucopia.records.read import read_records
@@ -78,3 +79,25 @@ def test_a_calculator_without_new_problems_ends_before_the_count(tmp_path, monke
     problem = module.one_problem(module.phrasings()[0], module.Random(0))
     monkeypatch.setattr(module, "one_problem", lambda phrasing, random: problem)
     assert len(made(tmp_path, count=10, kinds=[problem.calculator])) == 1
+
+
+def test_kept_phrasings_are_never_learnt_and_arguments_stand_in_the_question_as_said(tmp_path):
+    common = {"count": 60, "kinds": ["贷款"], "tool_calls": 1.0, "as_said": True}
+    learnt, kept = (made(tmp_path, asks=asks, **common) for asks in ("learnt", "kept"))
+    frames = [{_frame(record) for record in part} for part in (learnt, kept)]
+    assert frames[0] and frames[1] and not frames[0] & frames[1]
+    for record in (*learnt, *kept):
+        given = json.loads(record.messages[1].tool_calls[0].arguments)
+        said = [value for name, value in given.items() if name not in ("method", "keep")]
+        assert said and all(value in record.question for value in said), record.question
+        verdict = check_numbers(record.question, record.messages[2].content, inputs=record.extra["inputs"],
+                                calculator=record.extra["calculator"])  # fmt: skip
+        assert verdict.right, verdict.explanation
+
+
+def _frame(record):
+    """The question without its values, opening and closing."""
+    text = _stripped(record.question)
+    for value in sorted(read_question(record.question)[1].values(), key=len, reverse=True):
+        text = text.replace(value, "#")
+    return text

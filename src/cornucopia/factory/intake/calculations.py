@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from cornucopia.core.config import option
 from cornucopia.core.errors import UsageError, nearest
 from cornucopia.core.paths import project_root
 from cornucopia.factory.intake.intake import Intake, IntakeConfig, signed
 from cornucopia.finance.calculator import find
-from cornucopia.finance.problems import AS_OF, DOMAINS, Phrasing, Problem, one_problem, phrasings
+from cornucopia.finance.problems import AS_OF, DOMAINS, Phrasing, Problem, one_problem, phrasings, read_question
 from cornucopia.finance.tools import Tool, find_tool, tools
 from cornucopia.records.rejects import Reject
 from cornucopia.records.sameness import normalized
@@ -35,6 +36,10 @@ class CalculationsConfig(IntakeConfig):
     seed: int | None = option(None, "出题的种子；留空用配方的种子")
     tool_calls: float = option(0.0, "多大一部分写成工具调用（助手调用计算器，再按结果回答），0 到 1", ge=0, le=1)
     offered: int = option(3, "工具调用的题里给出几个工具，正确的一定在内", gt=0)
+    as_said: bool = option(False, "工具的参数照题目里的写法（215万、百分之三点六、15年），不先换算")
+    asks: Literal["all", "learnt", "kept"] = option(
+        "all", "每种计算用哪些问法：all 全部，learnt 除最后一种以外，kept 只用最后一种（留作测试）"
+    )
     steps: bool = option(True, "答案写出步骤；否则只写结果")
     held_out: Path | None = option(None, "留出的题：不出与它相同的；留空用 instruction_data/infer.json")
 
@@ -50,7 +55,7 @@ class Calculations(Intake):
     def __init__(self, config: CalculationsConfig) -> None:
         super().__init__(config)
         self._held_out = config.held_out or project_root() / "instruction_data" / "infer.json"
-        self._phrasings = _chosen(config.kinds)
+        self._phrasings = [_asking(row, config.asks) for row in _chosen(config.kinds)]
 
     def inputs(self) -> list[Path]:
         return [self._held_out]
@@ -80,7 +85,7 @@ class Calculations(Intake):
         turns: tuple[Message, ...] = (Message("user", problem.question), Message("assistant", answer))
         offered: tuple[dict[str, Any], ...] = ()
         if random:
-            turns, offered = _called(problem, answer, random, self.config.offered)
+            turns, offered = _called(problem, answer, random, self.config)
         return Record(
             turns,
             tools=offered,
@@ -108,6 +113,12 @@ def _chosen(kinds: Sequence[str]) -> list[Phrasing]:
             fix = f"最接近的是 {close}" if close else f"有：{'、'.join(sorted(known))[:200]}"
             raise UsageError("没有这种计算", where="kinds", found=kind, fix=fix)
     return [row for row in rows if not kinds or {row.calculator, find(row.calculator).topic} & set(kinds)]
+
+
+def _asking(phrasing: Phrasing, asks: str) -> Phrasing:
+    """The phrasing with some of its ways to ask."""
+    chosen = {"all": phrasing.asks, "learnt": phrasing.asks[:-1], "kept": phrasing.asks[-1:]}[asks]
+    return replace(phrasing, asks=chosen)
 
 
 def _asked(path: Path) -> set[str]:
@@ -141,11 +152,12 @@ def _results(problem: Problem) -> str:
 
 
 def _called(
-    problem: Problem, answer: str, random: Random, offered: int
+    problem: Problem, answer: str, random: Random, config: CalculationsConfig
 ) -> tuple[tuple[Message, ...], tuple[dict[str, Any], ...]]:
     """The turns of a call and its answer, and the tools on offer."""
     tool = find_tool(find(problem.calculator).key.replace("-", "_"))
-    arguments = json.dumps(problem.inputs, ensure_ascii=False, default=str)
+    read = read_question(problem.question) if config.as_said else None
+    arguments = json.dumps(read[1] if read else problem.inputs, ensure_ascii=False, default=str)
     call = ToolCall(tool.name, arguments, "call_0")
     turns = (
         Message("user", problem.question),
@@ -153,7 +165,7 @@ def _called(
         Message("tool", tool.call(arguments).text, tool_call_id=call.id, name=tool.name),
         Message("assistant", answer),
     )
-    return turns, tuple(one.schema for one in _offer(tool, random, offered))
+    return turns, tuple(one.schema for one in _offer(tool, random, config.offered))
 
 
 def _offer(tool: Tool, random: Random, count: int) -> list[Tool]:

@@ -25,7 +25,7 @@ from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.spending import BudgetReached, Purse
 from cornucopia.inference.asking import groups_to_ask
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling
-from cornucopia.inference.open_engine import kind_of, open_engine
+from cornucopia.inference.open_engine import identity_of, open_engine
 from cornucopia.inference.providers import check_key
 from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Message, Record
@@ -67,7 +67,7 @@ class Asker:
         config.check_model()
         self.config, self.step, self._folder = config, step, folder
         self._spec = config.engine_spec()
-        self._identity = kind_of(self._spec).identity(self._spec)
+        self._identity = identity_of(self._spec)
         self._engine: Engine | None = None
         self._has_asked = False  # since the last `settle`
         self._samplings: dict[int, tuple[Sampling, str]] = {}

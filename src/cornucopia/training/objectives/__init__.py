@@ -7,6 +7,7 @@ from typing import Any
 from cornucopia.training.objectives.kto import Kto
 from cornucopia.training.objectives.preference import Dpo, Ipo, Orpo, SimPo
 from cornucopia.training.objectives.pretrain import Pretraining
+from cornucopia.training.objectives.reinforce import Grpo, Rloo
 from cornucopia.training.objectives.reward import Reward
 from cornucopia.training.objectives.sft import InstructionTuning
 
@@ -18,5 +19,7 @@ OBJECTIVES: dict[str, Any] = {
     "simpo": SimPo,
     "orpo": Orpo,
     "kto": Kto,
+    "grpo": Grpo,
+    "rloo": Rloo,
     "reward": Reward,
 }

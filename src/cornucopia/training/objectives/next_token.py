@@ -93,6 +93,7 @@ class NextToken:
     reasons = True
     packs = True
     refers = False
+    samples = False
     scores = False
 
     def __init__(self, recipe: DataSettings, template: Template, tokenizer: Any) -> None:

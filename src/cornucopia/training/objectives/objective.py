@@ -24,6 +24,8 @@ class Objective(Protocol):
         packs: the loss takes the packed rows of `data.batches.pack_row`, whose loss the model itself returns.
         refers: it compares with the model as it was at the start; `reference` is then set before the first step: a
             function that returns a context within which the model is what it was.
+        samples: it learns from what the model answers itself: `begin` is called with the model before the first step,
+            `sampled` before each update with its batches.
         scores: the model gives a score (models.scorer) and not the next token.
     """
 
@@ -33,6 +35,7 @@ class Objective(Protocol):
     rows: str
     packs: bool
     refers: bool
+    samples: bool
     scores: bool
 
     def examples(self, records: Sequence[Record]) -> Iterator[list[Example] | DataError]:

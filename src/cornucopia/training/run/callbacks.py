@@ -44,12 +44,14 @@ class LogCallback(TrainerCallback):
             return
         row: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 4)}
         measured = [key for key in logs if key.startswith("eval_") and key not in _COSTS]
+        measured += [key for key in logs if key.startswith("rollout_")]
         row |= {key: logs[key] for key in ("loss", *measured, "learning_rate", "grad_norm") if key in logs}
         if "loss" in logs:
             seconds, tokens = time.monotonic() - self._clock, state.num_input_tokens_seen - self._tokens
             row |= {"tokens": state.num_input_tokens_seen, "tokens_per_second": round(tokens / max(seconds, 1e-9), 1)}
             self._clock, self._tokens = time.monotonic(), state.num_input_tokens_seen
-            self._loss = f"损失 {logs['loss']:.3f} {row['tokens_per_second']:.0f} 词元/秒"
+            reward = f" 奖励 {logs['rollout_reward']:.3f}" if "rollout_reward" in logs else ""
+            self._loss = f"损失 {logs['loss']:.3f}{reward} {row['tokens_per_second']:.0f} 词元/秒"
         if "eval_loss" in logs:
             right = f" 判对 {logs['eval_accuracy']:.0%}" if "eval_accuracy" in logs else ""
             self._eval = f"验证 {logs['eval_loss']:.3f}{right}"

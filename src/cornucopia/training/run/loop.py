@@ -40,13 +40,17 @@ from cornucopia.training.run.start import as_started, check_output, goes_on, ope
 from cornucopia.training.run.trackers import check_trackers, start_trackers
 
 
-def train(recipe: TrainRecipe, answers: Answers | None = None) -> dict[str, Any]:
+def train(
+    recipe: TrainRecipe, answers: Answers | None = None, rollouts: Callable[..., Any] | None = None
+) -> dict[str, Any]:
     """Run a recipe.
 
     Args:
         recipe: all settings.
         answers: gives a model's answers to questions (`inference.answering.answers`), for eval_generate; handed in,
             as training does not know inference.
+        rollouts: makes what answers questions with the model in training (`inference.rollouts.Rollouts`), for
+            objectives that learn from the model's own answers; handed in likewise.
 
     Returns:
         The result, as in train_result.json: steps, losses, seconds, tokens per second.
@@ -59,11 +63,11 @@ def train(recipe: TrainRecipe, answers: Answers | None = None) -> dict[str, Any]
     console.quiet(not ranks.is_first())
     if recipe.dry_run:
         with TemporaryDirectory() as scratch:
-            return _train(recipe, rehearse(recipe, Path(scratch)), [], answers)
+            return _train(recipe, rehearse(recipe, Path(scratch)), [], answers, rollouts)
     resolved = resolve(recipe.spec())
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
-        return _train(recipe, resolved, claims, answers)
+        return _train(recipe, resolved, claims, answers, rollouts)
     except RuntimeError as error:
         if ranks.is_lost(error):
             raise ranks.lost(error, recipe.output_dir) from None
@@ -73,7 +77,13 @@ def train(recipe: TrainRecipe, answers: Answers | None = None) -> dict[str, Any]
             folder.unlock(claim)
 
 
-def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any], answers: Answers | None) -> dict[str, Any]:
+def _train(
+    recipe: TrainRecipe,
+    resolved: ResolvedModel,
+    claims: list[Any],
+    answers: Answers | None,
+    rollouts: Callable[..., Any] | None,
+) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
     check_processes(recipe)
@@ -83,6 +93,8 @@ def _train(recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any], answ
     else:
         ranks.first_decides(lambda: check_output(recipe, output, resolved.folder))
     objective = OBJECTIVES[recipe.objective](recipe, template, resolved.tokenizer)
+    if objective.samples:
+        objective.open_rollouts = rollouts
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     best_metric(recipe, objective, plan)  # before anything is loaded, as it may not be there
     generated = number_accuracy(recipe, answers, resolved.tokenizer, template)
@@ -206,6 +218,8 @@ def _fit_once(
     model = trainable(recipe, base, method)
     if objective.refers:
         objective.reference = method.reference(model)  # type: ignore[attr-defined]
+    if objective.samples:
+        objective.begin(model)  # type: ignore[attr-defined]
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
     callbacks = [log, CheckpointCallback(meta), interrupt]

@@ -82,7 +82,12 @@ class ObjectiveTrainer(Trainer):
         return self.args.train_batch_size * self.args.world_size if self.args.world_size > 1 else 1
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> torch.Tensor:
-        """Items of the whole update; one where there are none, whose loss is 0 then and not 0/0."""
+        """Items of the whole update; one where there are none, whose loss is 0 then and not 0/0.
+
+        It is asked once an update, before any of its batches is computed: what the model answers itself comes here.
+        """
+        if self._objective.samples:
+            batch_samples[:] = self._objective.sampled(self.model, batch_samples, self.state.global_step)  # type: ignore[attr-defined]
         items = sum(self._objective.items(batch) for batch in batch_samples).to(device)
         return self.accelerator.reduce(items, "sum").clamp(min=1)
 
@@ -131,6 +136,12 @@ class ObjectiveTrainer(Trainer):
         if any_of(broken):
             raise Diverged(self.state.global_step + 1, {"损失": loss, "梯度范数": float(norm)})
         return norm
+
+    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
+        """The Trainer's, with what the objective has to tell of the answers since the last time."""
+        if self._objective.samples and "loss" in logs:
+            logs = logs | self._objective.told()  # type: ignore[attr-defined]
+        super().log(logs, *arguments, **named)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
