@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -135,6 +136,17 @@ def test_a_server_that_dies_is_told_in_every_reply(tiny, log, monkeypatch):
     assert {reply.finish_reason for reply in replies} == {"error"}
     assert any("engine core has died" in reply.error for reply in replies)
     engine.close()
+
+
+def test_it_ends_with_the_last_engine_that_is_dropped(tiny, adapter, log):
+    base, tuned = kind_of(spec(tiny)).open([spec(tiny), spec(tiny, adapter=str(adapter))])
+    pid = int(Path(f"{log}.pid").read_text())
+    del base
+    gc.collect()
+    assert [reply.finish_reason for reply in tuned.generate([Request("a", QUESTION)], Sampling())] == ["stop"]
+    del tuned
+    gc.collect()
+    assert gone(pid)
 
 
 def test_it_ends_when_we_are_killed_outright(tiny, log):

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -61,6 +62,8 @@ class ChildServer:
             words, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log, start_new_session=True,
             env={**os.environ, **environment, key_variable: self._key},
         )  # fmt: skip
+        # Dropped without `close`: its input ends, and with it the server.
+        self._dropped = weakref.finalize(self, _shut, self._process.stdin)
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=httpx.Timeout(600, connect=10),
             headers={"Authorization": f"Bearer {self._key}"}, limits=httpx.Limits(max_connections=None),
@@ -123,12 +126,15 @@ class ChildServer:
     def close(self) -> None:
         """End it; nothing happens where it has ended."""
         self.client.close()
-        with suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+        self._dropped()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE + 5)
         self._log.close()
+
+
+def _shut(stream: Any) -> None:
+    with suppress(OSError):
+        stream.close()
 
 
 def _free_port() -> int:

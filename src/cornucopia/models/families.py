@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ NOT_NATIVE = {
     "baichuan": "Baichuan 需要运行仓库自带代码；改用 Qwen2.5 等原生支持的模型，或部署成 OpenAI 兼容服务",
     "moss": "MOSS 需要运行仓库自带代码；部署成 OpenAI 兼容服务后可用于 compare",
     "qwen": "Qwen 第一代需要运行仓库自带代码；改用 Qwen2.5 或 Qwen3",
+    "internlm": "InternLM 第一代需要运行仓库自带代码；改用 InternLM3",
     "internlm2": "InternLM2 需要运行仓库自带代码；改用 InternLM3",
+    "minicpm": "MiniCPM 1 和 2 需要运行仓库自带代码；改用 MiniCPM3 或 Qwen3",
 }
 
 
@@ -69,7 +72,9 @@ def lora_targets(model: Any, wanted: list[str]) -> list[str] | str:
         return wanted
     if wanted == ["q_proj", "v_proj"]:
         # The original's default names LLaMA's maps; other families fuse or rename them.
-        for names in (["query_key_value"], ["qkv_proj"], ["c_attn"], ["q_proj", "v_proj"]):
+        for names in (
+            ["query_key_value"], ["qkv_proj"], ["c_attn"], ["q_proj", "kv_b_proj"], ["q_b_proj", "kv_b_proj"],
+        ):  # fmt: skip
             if all(name in present for name in names):
                 return names
     close = nearest(missing[0], linear)
@@ -79,3 +84,17 @@ def lora_targets(model: Any, wanted: list[str]) -> list[str] | str:
         found=f"有 {'、'.join(linear)}",
         fix=f"最接近的是 {close}；或写 all-linear" if close else "写 all-linear",
     )
+
+
+def fused_experts(model: Any) -> dict[str, int]:
+    """Frozen weights of experts that one tensor holds for all of them, by their place in a block: how many numbers.
+
+    Args:
+        model: with its adapter on; such a tensor is no linear map, so that all-linear passes over it.
+    """
+    found: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 3 and not parameter.requires_grad and "expert" in name:
+            place = re.split(r"\.\d+\.", name)[-1]
+            found[place] = found.get(place, 0) + parameter.numel()
+    return found

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.console import say
 from cornucopia.core.errors import ConfigError, nearest
-from cornucopia.models.families import lora_targets
+from cornucopia.models.families import fused_experts, lora_targets
 from cornucopia.models.load import Base
 from cornucopia.models.memory import LLAMA_MAPS, MemoryEstimate, Shape, Step, estimate, lora_parameters, map_sizes
 from cornucopia.training.methods import lora_start
@@ -91,6 +92,8 @@ class Lora(AdapterMethod):
         )
         made = get_peft_model(model, config)
         _check_patterns(recipe, made)
+        if next(made.parameters()).is_meta:  # once, when the plan is made
+            _tell_experts(made)
         if starts_from_weights(recipe):
             self._first = lora_start.low_rank_maps(made)
         return in_float32(made)
@@ -185,6 +188,15 @@ def _check_layers(layers: list[int], model: Any) -> None:
             "模型里没有这一块", where=f"layers_to_transform {wrong[0]}", found=f"模型有 {count} 块",
             fix=f"给 0 到 {count - 1}",
         )  # fmt: skip
+
+
+def _tell_experts(model: Any) -> None:
+    """Name what all-linear may be taken to include."""
+    found = fused_experts(model)
+    if found:
+        share = sum(found.values()) / sum(parameter.numel() for parameter in model.parameters())
+        names = "、".join(sorted(found))
+        say(f"几个专家的权重合成一个张量，不加 LoRA，保持不变：{names}（占 {share:.0%}）；要训它们用 full 或 freeze")
 
 
 def _check_patterns(recipe: Any, model: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.config import Config, option
-from cornucopia.core.errors import ConfigError
+from cornucopia.core.errors import ConfigError, first_line
 from cornucopia.models.load import Base
 from cornucopia.models.memory import MemoryEstimate, Shape, Step, estimate
 from cornucopia.models.scorer import HEAD, is_scorer
@@ -51,7 +51,11 @@ class Prefix(AdapterMethod):
         return {"pre_seq_len": config["num_virtual_tokens"], "prefix_projection": False, "prefix_hidden": None}
 
     def apply(self, model: Any) -> Any:
-        """The model with a new prefix in float32, all its own weights frozen."""
+        """The model with a new prefix in float32, all its own weights frozen.
+
+        Raises:
+            ConfigError: the family's attention has no room for it.
+        """
         from peft import PrefixTuningConfig, get_peft_model
 
         recipe = self.recipe
@@ -63,6 +67,7 @@ class Prefix(AdapterMethod):
         )
         made = get_peft_model(model, config)
         made.prompt_encoder.float()
+        _try(made.eval())
         return made.train()
 
     def save(self, model: Any, folder: Path) -> None:
@@ -101,6 +106,20 @@ class Prefix(AdapterMethod):
             optimizer=8 * trained,
             activations=plain.activations + 2 * recipe.micro * recipe.pre_seq_len * made * step.compute_bytes,
         )
+
+
+def _try(model: Any) -> None:
+    """Two tokens through the model: PEFT makes keys and values of one shape, which not every attention has."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=next(model.parameters()).device))
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise ConfigError(
+            "这个系列的注意力接不上前缀（键和值的形状不同，或不是普通的注意力）", where="method prefix",
+            found=f"{model.config.model_type}：{first_line(error, 120)}", fix="--method lora",
+        ) from None  # fmt: skip
 
 
 def _made_of(model: Any) -> dict[str, Any]:
