@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cornucopia.inference.engine import Request, Sampling
-from cornucopia.inference.generate import Row
-from cornucopia.inference.running_batch import run
+from cornucopia.inference.scheduler import Scheduler
 from cornucopia.records.schema import Message, Record
 from tiny_models import open_engines
 
@@ -20,16 +17,35 @@ GREEDY = Sampling(max_new_tokens=12, do_sample=False)
 SAMPLED = Sampling(max_new_tokens=12, temperature=0.9, seed=3)
 
 
-@pytest.fixture(scope="module")
-def engine(tiny):
-    return open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
+@pytest.fixture(scope="module", params=["slots", "padded"])
+def engine(tiny, request):
+    engine = open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
+    engine.shared.fast = request.param == "slots"
+    assert engine.batch_kind(engine.row(Request("a", Record(), (1,)), GREEDY).settings)[0] == request.param
+    return engine
 
 
 def rows_of(engine, sampling, limits=None):
-    rows = [Row(str(i), prompt, (limits or [12] * 9)[i]) for i, prompt in enumerate(PROMPTS)]
-    for row in rows:
-        row.restart(sampling.seed)
+    rows = [engine.row(Request(str(i), Record(), tuple(prompt)), sampling) for i, prompt in enumerate(PROMPTS)]
+    for row, limit in zip(rows, limits or [12] * 9, strict=True):
+        row.limit = limit
     return rows
+
+
+def batch_of(engine, most=9, budget=10_000, at_once=True):
+    engine.batch_tokens = budget
+    batch = engine.open_batch(engine.batch_kind(rows_of(engine, GREEDY)[0].settings), at_once=at_once)
+    batch.most = most
+    return batch
+
+
+def run(batch, rows):
+    line, done = Scheduler(batch), []
+    for row in rows:
+        line.add(row)
+    while line.busy:
+        done += [row for row in line.step() if row.finish]
+    return done
 
 
 def generated(engine, prompt, limit):
@@ -40,49 +56,69 @@ def generated(engine, prompt, limit):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.permutations(range(9)), st.lists(st.integers(1, 12), min_size=9, max_size=9), st.integers(1, 4))
-def test_rows_that_enter_at_any_time_answer_as_alone(engine, order, limits, steps):
+@given(
+    st.permutations(range(9)),
+    st.lists(st.integers(1, 12), min_size=9, max_size=9),
+    st.integers(1, 4),
+    st.integers(0, 8),
+)
+def test_rows_that_enter_and_leave_at_any_time_answer_as_alone(engine, order, limits, steps, leaver):
     rows = rows_of(engine, GREEDY, limits)
-    batch, waiting = engine._batch(engine._settled(GREEDY)), [rows[i] for i in order]
-    while waiting or batch.rows:
-        if waiting:
-            batch.admit([waiting.pop() for _ in range(min(len(waiting), 1 + steps % 2))])
+    line, waiting, gone = Scheduler(batch_of(engine)), [rows[i] for i in order], set()
+    while waiting or line.busy:
+        for _ in range(1 + steps % 2):
+            if waiting:
+                line.add(waiting.pop())
         for _ in range(steps):
-            if batch.rows:
-                batch.step()
+            line.step()
+        if not waiting and not gone:
+            line.remove(rows[leaver])
+            gone.add(rows[leaver])
     for row in rows:
-        assert row.finish is not None
         assert row.tokens == generated(engine, row.prompt, row.limit)[: len(row.tokens)]
-        assert len(row.tokens) == row.limit or row.finish == "stop"
+        assert len(row.tokens) == row.limit or row.finish == "stop" or row in gone
 
 
 def test_a_sampled_answer_does_not_depend_on_who_was_there(engine):
-    settled = engine._settled(SAMPLED)
     alone = []
     for row in rows_of(engine, SAMPLED):
-        list(run(engine._batch(settled), deque([row]), 10_000, 1))
+        run(batch_of(engine, 1), [row])
         alone.append(row.tokens)
     for most in (2, 3, 9):
         rows = rows_of(engine, SAMPLED)
-        done = list(run(engine._batch(settled), deque(rows), 10_000, most))
-        assert [row.tokens for row in rows] == alone and len(done) == 9
+        assert len(run(batch_of(engine, most), rows)) == 9 and [row.tokens for row in rows] == alone
 
 
 def test_places_that_become_free_are_taken_at_once(engine):
-    limits = [2, 30, 2, 2, 2, 2, 2, 2, 2]
-    rows, widths = rows_of(engine, GREEDY, limits), []
-    batch = engine._batch(engine._settled(GREEDY))
-    forward = batch._forward
-
-    def counted(**inputs):
-        widths.append(inputs["input_ids"].shape)
-        return forward(**inputs)
-
-    batch._forward = counted
-    done = list(run(batch, deque(rows), 10_000, 3))
-    assert len(done) == 9 and max(shape[0] for shape in widths) <= 3
+    rows = rows_of(engine, GREEDY, [2, 30, 2, 2, 2, 2, 2, 2, 2])
+    line, most, done = Scheduler(batch_of(engine, 3, at_once=False)), 0, []
+    for row in rows:
+        line.add(row)
+    while line.busy:
+        served = line.step()
+        most = max(most, len(served))
+        done += [row for row in served if row.finish]
+    assert len(done) == 9 and most <= 3
     longest = next(index for index, row in enumerate(done) if row.id == "1")
     assert longest >= 6  # the others did not wait for the longest of the first batch
+
+
+def test_what_fails_is_found_and_the_others_go_on_from_where_they_were(engine):
+    rows = rows_of(engine, GREEDY)
+    batch, bad = batch_of(engine), rows[4]
+    step = batch.step
+
+    def cursed():
+        if bad in batch.rows and len(rows[0].tokens) >= 2:
+            raise RuntimeError("boom")
+        return step()
+
+    batch.step = cursed
+    run(batch, rows)
+    assert bad.finish == "error" and "boom" in bad.error
+    for row in rows:
+        if row is not bad:
+            assert row.tokens == generated(engine, row.prompt, row.limit)[: len(row.tokens)] and row.finish != "error"
 
 
 def test_a_group_is_refilled_and_a_resumed_one_computes_the_same(engine, monkeypatch):
@@ -113,7 +149,7 @@ def test_beam_search_holds_the_models_lock(engine, monkeypatch):
         for row in rows:
             row.tokens, row.finish = [2], "stop"
 
-    monkeypatch.setattr("cornucopia.inference.transformers_engine.beam_search", busy)
+    monkeypatch.setattr("cornucopia.inference.running_batch.beam_search", busy)
     record = Record(messages=(Message("user", "问"),))
     list(engine.stream(record, Sampling(num_beams=2)))
     list(engine.generate([Request("a", record)], Sampling(num_beams=2)))

@@ -15,9 +15,11 @@ REQUESTS = [Request(f"r{i}", Record(messages=(Message("user", q),))) for i, q in
 SHORT = Sampling(max_new_tokens=20)
 
 
-@pytest.fixture(scope="module")
-def engine(tiny):
-    return open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
+@pytest.fixture(scope="module", params=["slots", "padded"])
+def engine(tiny, request):
+    engine = open_engines(tiny, [None], template="fin_template", dtype="float32")[0]
+    engine.shared.fast = request.param == "slots"
+    return engine
 
 
 def answers(engine, sampling=SHORT, requests=REQUESTS):
@@ -154,6 +156,7 @@ def test_streamed_pieces_are_the_answer(engine):
 
 
 def test_memory_that_runs_out_halves_the_batch(engine, monkeypatch):
+    monkeypatch.setattr(engine.shared, "fast", False)
     expected, forward, sizes = texts(engine), engine.shared.forward, []
 
     def cramped(adapter, **inputs):
@@ -168,6 +171,7 @@ def test_memory_that_runs_out_halves_the_batch(engine, monkeypatch):
 
 
 def test_a_row_that_fails_spoils_no_other(engine, monkeypatch):
+    monkeypatch.setattr(engine.shared, "fast", False)
     expected, forward = texts(engine), engine.shared.forward
     bad = encode_prompt(REQUESTS[3].record, engine.template, engine.tokenizer)
 
@@ -207,7 +211,8 @@ def test_a_planned_group_given_alone_is_that_group_again(engine):
 
 def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkeypatch):
     """Transformers 5.24 renamed the argument; without our loop answers come several times slower."""
-    assert engine._steps(engine._settled(SHORT))
+    monkeypatch.setattr(engine.shared, "fast", False)
+    assert engine.batch_kind(engine._settled(SHORT))[0] == "padded"
     expected, shared = texts(engine), engine.shared
     forward, name = shared.base.forward, shared.cache_name
     other = "cache" if name == "past_key_values" else "past_key_values"
@@ -219,7 +224,7 @@ def test_our_own_loop_is_taken_whatever_the_model_calls_its_cache(engine, monkey
     monkeypatch.setattr(shared.base, "forward", renamed)
     monkeypatch.setattr(shared, "accepts", (shared.accepts - {name}) | {other})
     monkeypatch.setattr(shared, "cache_name", other)
-    assert engine._steps(engine._settled(SHORT)) and texts(engine) == expected
+    assert engine.batch_kind(engine._settled(SHORT))[0] == "padded" and texts(engine) == expected
 
 
 def test_a_call_that_the_model_writes_is_the_replys_and_is_not_shown(tiny, engine):
@@ -231,10 +236,10 @@ def test_a_call_that_the_model_writes_is_the_replys_and_is_not_shown(tiny, engin
     ids = caller.tokenizer(text, add_special_tokens=False).input_ids
     tool = {"type": "function", "function": {"name": "loan", "parameters": {"type": "object"}}}
     settings = caller._settled(SHORT)
-    row = Row("a", [1], 50, tools=(tool,), earlier=2, tokens=ids, finish="stop")
-    reply = caller._reply(row, settings)
+    row = Row("a", [1], 50, settings, tools=(tool,), earlier=2, tokens=ids, finish="stop")
+    reply = caller.reply(row)
     (call,) = reply.tool_calls
     assert (reply.answer, reply.finish_reason) == ("好的。", "tool_calls")
     assert (call.name, call.arguments, call.id) == ("loan", '{"principal": "50万"}', "call00002")
-    plain = caller._reply(Row("a", [1], 50, tokens=ids, finish="stop"), settings)
+    plain = caller.reply(Row("a", [1], 50, settings, tokens=ids, finish="stop"))
     assert plain.answer == text and not plain.tool_calls  # nothing was offered

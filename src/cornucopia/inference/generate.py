@@ -9,13 +9,14 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from cornucopia.inference.engine import FinishReason, Sampling
 from cornucopia.inference.grammar import Guide
 from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
+from cornucopia.inference.text import StopFinder
 from cornucopia.models.load import DEFAULT_NEW_TOKENS
 
 
@@ -43,33 +44,62 @@ class Settings:
     schema: str | None = None
 
 
-@dataclass
-class Row:
-    """One question in work: `prompt` and `tokens` are ids, `limit` the most new tokens it may get.
+class Scored(NamedTuple):
+    """What a chosen token's place looked like: its log-probability, and the likeliest tokens with theirs."""
 
-    `cut` says that the prompt was shortened to fit the context; `tools` are those on offer, `earlier` the calls already
-    made in the conversation; `new_guide` makes what holds the answer to a schema.
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
+@dataclass(eq=False)
+class Row:
+    """One question in work.
+
+    Args:
+        id: the request's.
+        prompt: token ids.
+        limit: most new tokens it may get.
+        settings: how its tokens are chosen.
+        adapter: by which it is answered; None for the base.
+        stops: finds the settings' stop texts in what was written.
+        cut: whether the prompt was shortened to fit the context.
+        tools: those on offer.
+        earlier: tool calls already made in the conversation.
+        guide: holds the answer to a schema.
+        top: how many of the likeliest tokens are told at each place; None when no log-probabilities are wanted.
+        tokens: what was answered so far.
+        scored: of each of `tokens`, where wanted.
+        finish: why it ended; None while it goes on.
+        error: Chinese message when `finish` is "error".
+        seconds: its share of the work's wall time.
+        random: its own random numbers.
     """
 
     id: str
     prompt: list[int]
     limit: int
+    settings: Settings
+    adapter: str | None = None
+    stops: StopFinder | None = None
     cut: bool = False
+    top: int | None = None
     tools: tuple[dict[str, Any], ...] = ()
     earlier: int = 0
-    tokens: list[int] = field(default_factory=list)
-    finish: FinishReason | None = None
-    seconds: float = 0.0
-    random: torch.Generator | None = None
-    new_guide: Callable[[], Guide] | None = None
     guide: Guide | None = None
+    tokens: list[int] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)
+    finish: FinishReason | None = None
+    error: str = ""
+    seconds: float = 0.0
+    random: torch.Generator = field(default_factory=torch.Generator)
 
-    def restart(self, seed: int) -> None:
-        """Forget what was answered and set the row's own random numbers and guide back to their beginning."""
+    def __post_init__(self) -> None:
+        self.draw_from(self.settings.seed)
+
+    def draw_from(self, seed: int) -> None:
+        """Set the row's own random numbers to their beginning for a seed."""
         digest = hashlib.sha256(repr((seed, self.prompt)).encode()).digest()
-        self.tokens, self.finish = [], None
-        self.random = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        self.guide = self.new_guide() if self.new_guide else None
+        self.random.manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def settle(sampling: Sampling, defaults: Any, eos: frozenset[int], stop: Sequence[str]) -> Settings:
@@ -192,8 +222,7 @@ def _generate(model: Any, rows: Sequence[Row], settings: Settings, device: Any) 
     ids, mask = pad_left([row.prompt for row in rows], device)
     begun = time.perf_counter()
     with torch.inference_mode(), torch.random.fork_rng():
-        if rows[0].random is not None:
-            torch.manual_seed(rows[0].random.initial_seed())
+        torch.manual_seed(rows[0].random.initial_seed())
         inputs: dict[str, Any] = {"attention_mask": mask}
         if has_prefix(model):
             ids = behind_filler(model, ids)

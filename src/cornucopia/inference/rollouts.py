@@ -5,16 +5,15 @@ The batch engine runs on the very model of the training, adapter and all; nothin
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cornucopia.finance.tools import find_tool, tools
 from cornucopia.inference.request import Reply, Request, Sampling
-from cornucopia.inference.running_batch import run
+from cornucopia.inference.scheduler import Scheduler
 from cornucopia.inference.shared_model import SharedModel, cache_tokens
 from cornucopia.inference.tool_loop import converse
-from cornucopia.inference.transformers_engine import MOST, TransformersEngine
+from cornucopia.inference.transformers_engine import TransformersEngine
 from cornucopia.records.episode import Episode, Turn
 from cornucopia.records.schema import Message, Record
 from cornucopia.tokens.segments import Template
@@ -42,7 +41,7 @@ class Rollouts:
             repetition_penalty=1.0, num_beams=1,
         )  # fmt: skip
         self._greedy = self._sampled.model_copy(update={"do_sample": False})
-        shared = SharedModel(plain)
+        shared = SharedModel(plain, fast=False)  # the decoder takes weights as they are once, and these change
         self._engine = TransformersEngine(shared, None, tokenizer, template, cache_tokens(plain), {})
 
     def sample(self, records: Sequence[Record], seeds: Sequence[int], *, greedy: bool = False) -> list[Episode]:
@@ -71,12 +70,17 @@ class Rollouts:
         self, requests: Sequence[Request], seeds: Sequence[int], turns: list[list[Turn]], greedy: bool
     ) -> Iterator[Reply]:
         """The replies of one round, all of them at once in a fixed order; what is written goes to `turns` too."""
-        engine, settings = self._engine, self._engine._settled(self._greedy if greedy else self._sampled)
-        rows, failed = engine._rows(requests, settings)
+        engine, sampling = self._engine, self._greedy if greedy else self._sampled
+        rows, failed = engine.rows(requests, sampling)
         yield from failed
-        for row in rows:
-            row.restart(seeds[int(row.id)])
-        rows.sort(key=lambda row: (-len(row.prompt), int(row.id)))
-        for row in list(run(engine._batch(settings), deque(rows), engine.batch_tokens, MOST)):
-            turns[int(row.id)].append(Turn(tuple(row.prompt), tuple(row.tokens)))
-            yield engine._reply(row, settings)
+        if not rows:
+            return
+        line = Scheduler(engine.open_batch(engine.batch_kind(rows[0].settings)))
+        for row in sorted(rows, key=lambda row: (-len(row.prompt), int(row.id))):
+            row.draw_from(seeds[int(row.id)])
+            line.add(row)
+        while line.busy:
+            for row in line.step():
+                if row.finish is not None:
+                    turns[int(row.id)].append(Turn(tuple(row.prompt), tuple(row.tokens)))
+                    yield engine.reply(row)

@@ -1,29 +1,64 @@
-"""A batch that rows enter and leave while it runs: prompts of token ids in, tokens out. Knows no text and no records.
+"""A batch that rows enter and leave while it runs, computed by the model's own forward; for every family.
 
-Shapes: B rows being answered, T positions of the padded batch (those in the cache and the next one), V vocabulary.
-Rows are padded on the left and masked by position, so a pad id that equals the end of sequence does no harm. Sampling
-draws from a generator of the row's own, seeded by the run's seed and the prompt, so an answer does not depend on the
-rows beside it. (Floating point does, in its last bits: greedy answers in two different companies may part where two
-tokens are equally likely. The order of work is therefore fixed.)
+Shapes: B rows being answered, T positions of the padded batch (those in the cache and the next one).
+Rows are padded on the left and masked by position, so a pad id that equals the end of sequence does no harm.
+(Floating point depends on the rows beside in its last bits: greedy answers in two different companies may part where
+two tokens are equally likely. The order of work is therefore fixed.)
 """
 
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from cornucopia.inference.engine import FinishReason
-from cornucopia.inference.generate import Row, Settings, pad_left
+from cornucopia.inference.choosing import choose, end_of
+from cornucopia.inference.generate import Row, beam_search, pad_left
 from cornucopia.inference.growing_cache import can_join, drop_first, join
-from cornucopia.inference.text import StopFinder
 
 LEAVE = 4  # pad columns are dropped when they are more than one in so many
 REFILL = 4  # rows enter when one place in so many is free, or all that wait fit
+
+
+class RunningBatch(Protocol):
+    """Rows that are answered together.
+
+    Args:
+        rows: those in it.
+        most: most rows at a time.
+    """
+
+    rows: list[Row]
+    most: int
+
+    @abstractmethod
+    def take(self, waiting: deque[Row]) -> None:
+        """Let in those from the front of the line for which there is room."""
+        ...
+
+    @abstractmethod
+    def step(self) -> list[Row]:
+        """Work on all rows once; those that got a token. Rows with `finish` set have left."""
+        ...
+
+    @abstractmethod
+    def drop(self, row: Row) -> None:
+        """Take a row out, finished or not."""
+        ...
+
+
+def finish_step(served: list[Row], chosen: list[int], begun: float) -> None:
+    """Give the rows their chosen tokens, end those that are done, and share the time since `begun` among them."""
+    share = (time.perf_counter() - begun) / max(1, len(served))
+    for row, token in zip(served, chosen, strict=True):
+        row.tokens.append(token)
+        row.finish = end_of(row)
+        row.seconds += share
 
 
 @dataclass
@@ -36,11 +71,15 @@ class _State:
     mask: torch.Tensor
     positions: torch.Tensor
 
-    def advance(self, chosen: torch.Tensor) -> None:
-        """Make the chosen (B,) tokens the next input and let the finished rows go."""
-        self.ids, self.positions = chosen[:, None], self.positions[:, -1:] + 1
+    def advance(self, chosen: list[int]) -> None:
+        """Make the chosen tokens the next input."""
+        self.ids = torch.tensor(chosen, device=self.ids.device)[:, None]
+        self.positions = self.positions[:, -1:] + 1
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.rows), 1)], dim=1)
-        staying = [index for index, row in enumerate(self.rows) if row.finish is None]
+
+    def keep(self, rows: list[Row]) -> None:
+        """Let the rows go that are not among these."""
+        staying = [index for index, row in enumerate(self.rows) if row in rows]
         if len(staying) == len(self.rows):
             return
         self.rows = [self.rows[index] for index in staying]
@@ -68,58 +107,57 @@ class _State:
         self.rows = [*self.rows, *other.rows]
 
 
-class Batch:
-    """Rows answered together, one token each at every step.
+class PaddedBatch(RunningBatch):
+    """See the module.
 
     Args:
         forward: the model's forward, with the right adapter active: keyword tensors -> output with `.logits`.
-        settings: of all rows.
-        stops: finds the settings' stop strings.
         new_cache: makes an empty Transformers cache.
         device: where inputs go.
+        budget: most tokens of the padded batch, answers included.
+        most: most rows at a time.
+        at_once: let a row in as soon as there is a place; else when a quarter is free, which costs less in all.
     """
 
     def __init__(
-        self, forward: Any, settings: Settings, stops: StopFinder, new_cache: Callable[[], Any], device: Any
-    ) -> None:
-        self._forward, self._settings, self._stops = forward, settings, stops
-        self._new_cache, self._device = new_cache, device
+        self, forward: Callable[..., Any], new_cache: Callable[[], Any], device: Any, budget: int, most: int,
+        *, at_once: bool = False,
+    ) -> None:  # fmt: skip
+        self._forward, self._new_cache, self._device = forward, new_cache, device
+        self._budget, self.most, self._at_once = budget, most, at_once
         self._state: _State | None = None
         self._entering: list[Row] = []
+        self.rows: list[Row] = []
 
-    @property
-    def rows(self) -> list[Row]:
-        """The rows that are not finished, those that are just entering included."""
-        running = self._state.rows if self._state else []
-        return [row for row in [*running, *self._entering] if row.finish is None]
+    def take(self, waiting: deque[Row]) -> None:
+        """See RunningBatch."""
+        self._entering = [waiting.popleft() for _ in range(self._places(waiting))]
+        self.rows += self._entering
 
-    @property
-    def admits(self) -> bool:
-        """Whether rows may enter: into an empty batch always, else where the cache can be widened."""
-        return not self.rows or (self._state is not None and can_join(self._state.cache))
-
-    @torch.inference_mode()
-    def admit(self, rows: Sequence[Row]) -> list[Row]:
-        """Let restarted rows in and give each its first token; `rows`, of which those that are finished stay outside.
-
-        The others go on with those that were running, whose answers do not change by it.
-        """
-        self._entering = list(rows)
-        ids, mask = pad_left([row.prompt for row in rows], self._device)
-        state = _State(list(rows), self._new_cache(), ids, mask, (mask.cumsum(1) - 1).clamp(min=0))
-        served = self._serve(state)
-        if state.rows and self._state and self._state.rows:
-            self._state.join(state)
-        elif state.rows:
-            self._state = state
-        self._entering = []
-        return served
+    def drop(self, row: Row) -> None:
+        """See RunningBatch."""
+        self.rows.remove(row)
+        self._entering = [one for one in self._entering if one is not row]
+        if not self.rows:
+            self._state = None
 
     @torch.inference_mode()
     def step(self) -> list[Row]:
-        """Give each row one token; the rows that got one. Those with `finish` set have left the batch."""
-        assert self._state is not None
-        return self._serve(self._state)
+        """See RunningBatch; rows that enter get their first token while the others wait."""
+        if self._state is not None:
+            self._state.keep(self.rows)
+        if not self._entering:
+            assert self._state is not None
+            return self._serve(self._state)
+        known = [row.prompt + row.tokens for row in self._entering]
+        ids, mask = pad_left(known, self._device)
+        state = _State(self._entering, self._new_cache(), ids, mask, (mask.cumsum(1) - 1).clamp(min=0))
+        served, self._entering = self._serve(state), []
+        if state.rows and self._state is not None and self._state.rows:
+            self._state.join(state)
+        elif state.rows:
+            self._state = state
+        return served
 
     def _serve(self, state: _State) -> list[Row]:
         begun, served = time.perf_counter(), state.rows
@@ -131,68 +169,54 @@ class Batch:
             use_cache=True,
             logits_to_keep=1,
         )
-        chosen = self._choose(served, output.logits[:, -1, :].float())
-        for row, token in zip(served, chosen.tolist(), strict=True):
-            row.tokens.append(token)
-            row.finish = self._finish(row)
-        share = (time.perf_counter() - begun) / len(served)
-        for row in served:
-            row.seconds += share
+        chosen = choose(served, output.logits[:, -1, :])
+        finish_step(served, chosen, begun)
         state.advance(chosen)
+        self.rows = [row for row in self.rows if row.finish is None]
+        state.keep(self.rows)
         return served
 
-    def _choose(self, rows: list[Row], scores: torch.Tensor) -> torch.Tensor:
-        """(B, V) logits -> (B,) token ids."""
-        if self._settings.history:
-            scores = torch.cat([self._with_history(row, scores[i : i + 1]) for i, row in enumerate(rows)])
-        if self._settings.schema:
-            guides = [row.guide for row in rows]
-            scores = torch.cat([g.allow(scores[i : i + 1]) if g else scores[i : i + 1] for i, g in enumerate(guides)])
-        if not self._settings.do_sample:
-            return scores.argmax(-1)
-        for warper in self._settings.warpers:
-            scores = warper(None, scores)
-        mass = scores.softmax(-1).cumsum(-1)  # (B, V)
-        draws = torch.stack([torch.rand(1, generator=row.random) for row in rows]).to(mass.device)
-        # The first token whose cumulated mass exceeds the draw; one of zero probability never is.
-        return torch.searchsorted(mass, draws * mass[:, -1:], right=True).squeeze(1).clamp(max=mass.shape[1] - 1)
-
-    def _with_history(self, row: Row, scores: torch.Tensor) -> torch.Tensor:
-        # Row by row, without padding: a pad id must not be taken for a word already said.
-        history = torch.tensor([row.prompt + row.tokens], device=scores.device)
-        for processor in self._settings.history:
-            scores = processor(history, scores)
-        return scores
-
-    def _finish(self, row: Row) -> FinishReason | None:
-        whole = row.guide is not None and row.guide.take(row.tokens[-1])
-        if whole or row.tokens[-1] in self._settings.eos or self._stops.reached(row.tokens):
-            return "stop"
-        return "length" if len(row.tokens) >= row.limit else None
+    def _places(self, waiting: deque[Row]) -> int:
+        """How many rows of the line may enter now."""
+        if not waiting or (self.rows and (self._state is None or not can_join(self._state.cache))):
+            return 0
+        width = max(len(row.prompt) + row.limit for row in (*self.rows, waiting[0]))
+        places = max(1, min(self.most, self._budget // width))
+        free = min(places - len(self.rows), len(waiting))
+        if not self.rows or self._at_once:
+            return max(0, free)
+        # A place alone is not worth reading a prompt for: the running rows wait meanwhile.
+        return free if free >= min(len(waiting), -(-places // REFILL)) else 0
 
 
-def run(batch: Batch, queue: deque[Row], budget: int, most: int) -> Iterator[Row]:
-    """Answer the queue, longest rows first in it, letting rows in as others leave; each row as it is finished.
+class SearchBatch(RunningBatch):
+    """Rows answered whole by Transformers' own `generate`: beams, and models whose cache is of another kind.
 
     Args:
-        batch: where they are answered.
-        queue: restarted rows; those taken in leave it.
-        budget: most tokens of the padded batch, answers included.
+        lock: the model's; adapters must not change meanwhile.
+        model: gives the model with the right adapter active (called with the lock held).
+        device: where inputs go.
         most: most rows at a time.
     """
-    while queue or batch.rows:
-        entering = _entering(batch, queue, budget, most)
-        served = batch.admit([queue.popleft() for _ in range(entering)]) if entering else batch.step()
-        yield from [row for row in served if row.finish is not None]
 
+    def __init__(self, lock: Any, model: Callable[[], Any], device: Any, most: int) -> None:
+        self._lock, self._model, self._device, self.most = lock, model, device, most
+        self.rows: list[Row] = []
 
-def _entering(batch: Batch, queue: deque[Row], budget: int, most: int) -> int:
-    """How many rows of the queue may enter now."""
-    running = batch.rows
-    if not queue or not batch.admits:
-        return 0
-    width = max(len(row.prompt) + row.limit for row in (*running, queue[0]))
-    places = max(1, min(most, budget // width))
-    free = min(places - len(running), len(queue))
-    # A place alone is not worth reading a prompt for: the running rows wait meanwhile.
-    return free if not running or free >= min(len(queue), -(-places // REFILL)) else 0
+    def take(self, waiting: deque[Row]) -> None:
+        """See RunningBatch; rows of one step have the same settings."""
+        while waiting and len(self.rows) < self.most:
+            if self.rows and self.rows[0].settings != waiting[0].settings:
+                return
+            self.rows.append(waiting.popleft())
+
+    def drop(self, row: Row) -> None:
+        """See RunningBatch."""
+        self.rows.remove(row)
+
+    def step(self) -> list[Row]:
+        """See RunningBatch."""
+        with self._lock:
+            beam_search(self._model(), self.rows, self.rows[0].settings, self._device)
+        served, self.rows = self.rows, []
+        return served

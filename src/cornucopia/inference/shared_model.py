@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from threading import RLock
 from typing import Any
 
+from cornucopia.inference.decoder import Decoder
+from cornucopia.inference.lora_rows import LoraStacks, unfit_adapter
+from cornucopia.inference.open_decoder import Unfit, check, open_decoder
 from cornucopia.inference.prefix import behind_prefix, has_prefix
 
 CACHE_NAMES = ("past_key_values", "cache")  # of a model's key/value cache: until Transformers 5.23, and from 5.24
@@ -13,10 +17,22 @@ CACHE_BYTES = 2 * 1024**3  # keys and values of one batch when no budget is give
 
 
 class SharedModel:
-    """A model and the adapters on it, of which at most one is active at a time."""
+    """A model and the adapters on it, of which at most one is active at a time in its own forward.
 
-    def __init__(self, model: Any) -> None:
+    Args:
+        model: the base.
+        fast: whether the decoder (see `open_decoder`) may be used, which serves all adapters at once.
+
+    `slow` says for each adapter (None: the base) that the decoder cannot serve, why not.
+    """
+
+    def __init__(self, model: Any, *, fast: bool = True) -> None:
         self.base, self.model = model, model
+        self.fast = fast
+        self._decoder: Decoder | None = None
+        self._stacks: LoraStacks | None = None
+        self.slow: dict[str | None, str] = {}
+        self._tried: set[str | None] = set()
         self.device = model.get_input_embeddings().weight.device
         self.lock = RLock()
         self._off = False
@@ -37,6 +53,38 @@ class SharedModel:
                 self.model.set_adapter(adapter, inference_mode=True)
         self._off = adapter is None
         return self.model
+
+    def decoder(self, adapter: str | None) -> Decoder | None:
+        """The decoder, when it gives what the model with this adapter gives; tried once for each."""
+        with self.lock:
+            if adapter not in self._tried:
+                self._tried.add(adapter)
+                if reason := self._unfit(adapter):
+                    self.slow[adapter] = reason
+            return self._decoder if self.fast and adapter not in self.slow else None
+
+    def stacks(self, names: set[str]) -> LoraStacks:
+        """The weights of these adapters and of those asked for before, in the decoder's form."""
+        if self._stacks is None or not names <= set(self._stacks.names):
+            known = self._stacks.names if self._stacks else ()
+            self._stacks = LoraStacks(self.base.model.layers, sorted({*known, *names}))
+        return self._stacks
+
+    def _unfit(self, adapter: str | None) -> str:
+        """Why the decoder cannot serve an adapter, or ''."""
+        try:
+            if self._decoder is None:
+                if None in self.slow:
+                    return self.slow[None]
+                self._decoder = open_decoder(self.base, partial(self.forward, None))
+            if adapter is not None:
+                if reason := unfit_adapter(self.model, adapter):
+                    return reason
+                stacks = LoraStacks(self.base.model.layers, [adapter])
+                check(self._decoder, partial(self.forward, adapter), stacks, adapter)
+        except Unfit as error:
+            return str(error)
+        return ""
 
     def learns_prompt(self, adapter: str | None) -> bool:
         """Whether this adapter puts virtual tokens before the prompt."""

@@ -128,68 +128,105 @@ class Thought(str):
     __slots__ = ()
 
 
-def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[str]:
+class ThoughtMarks:
     """The pieces of a stream, those of a `<think>` block before the answer as Thought, without its marks.
 
     Args:
-        pieces: text as it is made; a Thought among it goes through as it is.
         opened: whether the prompt had opened the block.
     """
-    held, state, stray = "", "inside" if opened else "start", not opened
-    for piece in pieces:
+
+    def __init__(self, *, opened: bool = False) -> None:
+        self._held, self._state, self._stray = "", "inside" if opened else "start", not opened
+
+    def feed(self, piece: str) -> Iterator[str]:
+        """What one more piece makes ready; a Thought goes through as it is."""
         if isinstance(piece, Thought):
             yield piece
-            continue
-        held += piece
-        if state == "start":
-            text = held.lstrip()
+            return
+        self._held += piece
+        if self._state == "start":
+            text = self._held.lstrip()
             if text.startswith(OPEN):
-                state, held = "inside", text[len(OPEN) :]
+                self._state, self._held = "inside", text[len(OPEN) :]
             elif not OPEN.startswith(text):
-                state = "answer"
-        if state == "inside":
-            stray = False
-            thought, mark, rest = held.partition(CLOSE)
-            ready = thought if mark else held[: len(held) - _overlap(held, CLOSE)]
-            if ready:
-                yield Thought(ready)
-            held, state = (rest, "behind") if mark else (held[len(ready) :], state)
-        if state == "behind":
-            held = held.lstrip()
-            state = "answer" if held else state
-        if state == "answer" and held:
-            if stray and CLOSE in held:  # opened where nobody saw it; what was shown cannot be taken back
-                held, stray = held.replace(CLOSE, "\n", 1), False
-            keep = _overlap(held, CLOSE) if stray else 0
-            if ready := held[: len(held) - keep]:
-                yield ready
-            held = held[len(held) - keep :]
-    if held:
-        yield Thought(held) if state == "inside" else held
+                self._state = "answer"
+        if self._state == "inside":
+            yield from self._inside()
+        if self._state == "behind":
+            self._held = self._held.lstrip()
+            self._state = "answer" if self._held else self._state
+        if self._state == "answer" and self._held:
+            yield from self._answer()
+
+    def end(self) -> Iterator[str]:
+        """What is still held back when the answer is over."""
+        if self._held:
+            yield Thought(self._held) if self._state == "inside" else self._held
+
+    def _inside(self) -> Iterator[str]:
+        self._stray = False
+        thought, mark, rest = self._held.partition(CLOSE)
+        ready = thought if mark else self._held[: len(self._held) - _overlap(self._held, CLOSE)]
+        if ready:
+            yield Thought(ready)
+        if mark:
+            self._held, self._state = rest, "behind"
+        else:
+            self._held = self._held[len(ready) :]
+
+    def _answer(self) -> Iterator[str]:
+        if self._stray and CLOSE in self._held:  # opened where nobody saw it; what was shown cannot be taken back
+            self._held, self._stray = self._held.replace(CLOSE, "\n", 1), False
+        keep = _overlap(self._held, CLOSE) if self._stray else 0
+        if ready := self._held[: len(self._held) - keep]:
+            yield ready
+        self._held = self._held[len(self._held) - keep :]
+
+
+def mark_thoughts(pieces: Iterator[str], *, opened: bool = False) -> Iterator[str]:
+    """A whole stream through ThoughtMarks."""
+    marks = ThoughtMarks(opened=opened)
+    for piece in pieces:
+        yield from marks.feed(piece)
+    yield from marks.end()
+
+
+class CallHold:
+    """The pieces of a stream without the tool calls in them: text that may become one is held back until it is over.
+
+    Args:
+        reader: of the model's calls; None where it is offered no tools.
+        tools: on offer.
+    """
+
+    def __init__(self, reader: ToolCallReader | None, tools: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._reader, self._tools, self._held = reader, tools, ""
+
+    def feed(self, piece: str) -> Iterator[str]:
+        """What one more piece makes ready; a Thought goes through as it is."""
+        if self._reader is None or isinstance(piece, Thought):
+            yield piece
+            return
+        self._held += piece
+        ready = self._held[: self._reader.before_call(self._held)]
+        if ready:
+            yield ready
+        self._held = self._held[len(ready) :]
+
+    def end(self) -> Iterator[str]:
+        """What is still held back and is no call."""
+        if self._reader and (rest := self._reader.read(self._held, self._tools)[0]):
+            yield rest
 
 
 def hold_calls(
     pieces: Iterator[str], reader: ToolCallReader | None, tools: Sequence[Mapping[str, Any]] = ()
 ) -> Iterator[str]:
-    """The pieces of a stream without the tool calls in them: text that may become one is held back until it is over.
-
-    Args:
-        pieces: text as it is made, thoughts marked (they go through as they are).
-        reader: of the model's calls; None where it is offered no tools.
-        tools: on offer.
-    """
-    held = ""
+    """A whole stream through CallHold."""
+    hold = CallHold(reader, tools)
     for piece in pieces:
-        if reader is None or isinstance(piece, Thought):
-            yield piece
-            continue
-        held += piece
-        ready = held[: reader.before_call(held)]
-        if ready:
-            yield ready
-        held = held[len(ready) :]
-    if reader and (rest := reader.read(held, tools)[0]):
-        yield rest
+        yield from hold.feed(piece)
+    yield from hold.end()
 
 
 def _overlap(text: str, word: str) -> int:

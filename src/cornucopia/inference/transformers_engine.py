@@ -6,23 +6,25 @@ the terminal are unknown here.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from cornucopia.core.console import warn
-from cornucopia.core.errors import CornucopiaError, UsageError
-from cornucopia.inference.engine import Engine, Limits, Reply, Request, Sampling, Score, TokenSpan
-from cornucopia.inference.generate import Row, Settings, beam_search, model_pads, pad_left, plan, settle
+from cornucopia.core.errors import CornucopiaError, DataError, ModelError, UsageError
+from cornucopia.inference.engine import Engine, Limits, Live, Reply, Request, Sampling, Score, TokenSpan
+from cornucopia.inference.generate import Row, Settings, model_pads, pad_left, plan, settle
 from cornucopia.inference.grammar import Grammars, Guide
 from cornucopia.inference.growing_cache import growing_cache
-from cornucopia.inference.running_batch import Batch, run
+from cornucopia.inference.local_live import LocalLive
+from cornucopia.inference.running_batch import PaddedBatch, RunningBatch, SearchBatch
+from cornucopia.inference.scheduler import Scheduler
 from cornucopia.inference.scoring import answer_span, score_spans
-from cornucopia.inference.shared_model import SharedModel, free_memory
-from cornucopia.inference.text import HALF, StopFinder, TextStream, decode, first_stop, hold_calls, mark_thoughts
+from cornucopia.inference.shared_model import SharedModel
+from cornucopia.inference.slot_batch import SlotBatch
+from cornucopia.inference.text import HALF, StopFinder, decode, first_stop
 from cornucopia.records.schema import Record, ToolCall
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
@@ -30,6 +32,7 @@ from cornucopia.tokens.segments import Template
 from cornucopia.tokens.tool_calls import ToolCallReader
 
 MOST = 64  # rows of a batch
+BatchKind = tuple[Literal["slots", "padded", "search"], str | None]  # the adapter where it is one's alone
 ROUNDS = 4  # batches answered as one group, rows of the later ones entering as places become free
 
 
@@ -55,10 +58,15 @@ class TransformersEngine(Engine):
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
         """Answer all requests, longest first, in groups; a request that fails gets an error reply of its own."""
         settings = self._settled(sampling)
-        rows, failed = self._rows(requests, settings)
+        rows, failed = self.rows(requests, sampling)
         yield from failed
+        kind = self.batch_kind(settings)
         for group in self._groups(rows, settings):
-            yield from self._answer(group, settings, self._most())
+            line = Scheduler(self.open_batch(kind))  # of its own, so that a group given alone computes the same
+            for row in group:
+                line.add(row)
+            while line.busy:
+                yield from [self.reply(row) for row in line.step() if row.finish is not None]
 
     def plan(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Request]]:
         """The requests in the groups that `generate` works on together; a group given alone stays that group.
@@ -66,53 +74,39 @@ class TransformersEngine(Engine):
         Within a group rows enter as others leave, in an order that the group alone decides.
         """
         settings, by_id = self._settled(sampling), {request.id: request for request in requests}
-        rows, failed = self._rows(requests, settings)
+        rows, failed = self.rows(requests, sampling)
         groups = self._groups(rows, settings)
         return [[by_id[row.id] for row in group] for group in groups] + [[by_id[reply.id]] for reply in failed]
 
     def _groups(self, rows: Sequence[Row], settings: Settings) -> list[list[Row]]:
         batches = plan(rows, self.batch_tokens, settings.num_beams, self._most())
-        rounds = ROUNDS if self._steps(settings) else 1
+        rounds = 1 if self.batch_kind(settings)[0] == "search" else ROUNDS
         return [list(chain(*batches[start : start + rounds])) for start in range(0, len(batches), rounds)]
 
     def stream(self, record: Record, sampling: Sampling) -> Generator[str, None, Reply]:
         """Pieces of one answer as they are made, of what is thought before it as Thought; returns the whole Reply."""
-        settings = self._settled(sampling)
-        row = self._row(Request("stream", record), settings)
-        row.restart(settings.seed)
-        if not self._steps(settings):
-            self._search([row], settings)
-            reply = self._reply(row, settings)
-            yield reply.answer
-            return reply
-        pieces = mark_thoughts(self._pieces(row, settings), opened=self._opened(row))
-        yield from hold_calls(pieces, self._reader(row), row.tools)
-        return self._reply(row, settings)
+        live, request = self.live(), Request("stream", record)
+        self.row(request, sampling)  # what cannot be asked is an error here, not a reply
+        live.submit(request, sampling)
+        while True:
+            for event in live.step():
+                if event.piece:
+                    yield event.piece
+                if event.reply is not None:
+                    if event.reply.finish_reason == "error":
+                        raise ModelError("没有回答", found=event.reply.error)
+                    return event.reply
 
-    def _pieces(self, row: Row, settings: Settings) -> Iterator[str]:
-        """All that is written, as it is made."""
-        reader, begun = self._reader(row), False
-        text = TextStream(self.tokenizer, settings.stop, reader.marks if reader else ())
-        batch = self._batch(settings)
-        while row.finish is None:
-            batch.step() if row.tokens else batch.admit([row])
-            if row.tokens[-1] in settings.eos:
-                break
-            piece = text.feed(row.tokens[-1])
-            piece = piece if begun else piece.lstrip()
-            begun = begun or bool(piece)
-            if piece:
-                yield piece
-            if text.stopped:
-                break
-        rest = text.end()
-        if rest := rest if begun else rest.strip():
-            yield rest
+    def live(self) -> Live:
+        """See Engine; it serves all engines of this model."""
+        return LocalLive(self)
 
-    def _reader(self, row: Row) -> ToolCallReader | None:
+    def reader(self, row: Row) -> ToolCallReader | None:
+        """What reads the tool calls in an answer; None where no tools are on offer."""
         return self.template.calls if row.tools else None
 
-    def _opened(self, row: Row) -> bool:
+    def opens_thought(self, row: Row) -> bool:
+        """Whether the prompt has opened a block of thought."""
         return opens_block(self.tokenizer.decode(row.prompt[-8:]))
 
     def score(self, items: Sequence[Record | TokenSpan]) -> list[Score]:
@@ -149,8 +143,8 @@ class TransformersEngine(Engine):
 
     def limits(self) -> Limits:
         """A local model scores and streams, and calls tools where its template shows them; pictures it is not shown."""
-        calls = self.template.calls is not None
-        return Limits(self.context(), self._most(), scores=True, streams=True, tools=calls, schemas=True)
+        can = {"scores": True, "streams": True, "schemas": True, "logprobs": True, "tokens": True}
+        return Limits(self.context(), self._most(), tools=self.template.calls is not None, **can)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -192,7 +186,9 @@ class TransformersEngine(Engine):
         limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
         return int(limit) if limit else None
 
-    def _rows(self, requests: Sequence[Request], settings: Settings) -> tuple[list[Row], list[Reply]]:
+    def rows(self, requests: Sequence[Request], sampling: Sampling) -> tuple[list[Row], list[Reply]]:
+        """The requests as the running batch takes them, and replies of those that do not fit."""
+        settings = self._settled(sampling)
         rows, failed, cut = [], [], 0
         for request in requests:
             try:
@@ -205,112 +201,94 @@ class TransformersEngine(Engine):
             warn(f"{cut} 个问题超过模型的上下文长度（{self.context()} 个词元），已截短材料或更早的对话")
         return rows, failed
 
+    def row(self, request: Request, sampling: Sampling) -> Row:
+        """A request as the running batch takes it.
+
+        Raises:
+            CornucopiaError: it does not fit the context.
+        """
+        return self._row(request, self._settled(sampling))
+
     def _row(self, request: Request, settings: Settings) -> Row:
         context, record = self.context(), request.record
-        offer: dict[str, Any] = {
-            "tools": record.tools,
-            "earlier": sum(len(turn.tool_calls) for turn in record.messages),
-        }
-        if context is None:
-            prompt = encode_prompt(record, self.template, self.tokenizer)
-            return Row(request.id, prompt, settings.max_new_tokens, new_guide=self._guide(prompt, settings), **offer)
-        most = context - _reserve(settings, context)
-        whole = encode_prompt(record, self.template, self.tokenizer)
-        prompt = whole if len(whole) <= most else encode_prompt(record, self.template, self.tokenizer, most)
-        limit = min(settings.max_new_tokens, context - len(prompt))
-        guide = self._guide(prompt, settings)
-        return Row(request.id, prompt, limit, cut=len(prompt) < len(whole), new_guide=guide, **offer)
+        most = None if context is None else context - _reserve(settings, context)
+        prompt, whole = self._prompt(request, most)
+        limit = settings.max_new_tokens if context is None else min(settings.max_new_tokens, context - len(prompt))
+        return Row(
+            request.id, prompt, limit, settings, self.adapter, StopFinder(self.tokenizer, settings.stop),
+            cut=len(prompt) < whole, tools=record.tools, guide=self._guide(prompt, settings),
+            earlier=sum(len(turn.tool_calls) for turn in record.messages),
+        )  # fmt: skip
 
-    def _guide(self, prompt: list[int], settings: Settings) -> Callable[[], Guide] | None:
+    def _prompt(self, request: Request, most: int | None) -> tuple[list[int], int]:
+        """Token ids of at most `most`, and how many they were before anything was cut."""
+        if request.ids:
+            if most is not None and len(request.ids) > most:
+                raise DataError(
+                    f"提示有 {len(request.ids)} 个词元，超过模型能容的 {most} 个", where=request.id, fix="缩短它"
+                )
+            return list(request.ids), len(request.ids)
+        whole = encode_prompt(request.record, self.template, self.tokenizer)
+        if most is None or len(whole) <= most:
+            return whole, len(whole)
+        return encode_prompt(request.record, self.template, self.tokenizer, most), len(whole)
+
+    def _guide(self, prompt: list[int], settings: Settings) -> Guide | None:
         """What holds an answer to the settings' schema.
 
         Raises:
             UsageError: the schema is wrong, or these settings cannot hold to one.
         """
-        schema = settings.schema
-        if schema is None:
+        if settings.schema is None:
             return None
-        if not self._steps(settings):
+        if self.batch_kind(settings)[0] == "search":
             raise UsageError("束搜索和这个模型的写法不能按 JSON Schema 约束回答", where="json_schema")
-        thinking = opens_block(self.tokenizer.decode(prompt[-8:]))
-        self._grammars.guide(schema, thinking=thinking)  # a wrong one is told here, where it harms no other row
-        return lambda: self._grammars.guide(schema, thinking=thinking)
+        return self._grammars.guide(settings.schema, thinking=opens_block(self.tokenizer.decode(prompt[-8:])))
 
     @cached_property
     def _grammars(self) -> Grammars:
         return Grammars(self.tokenizer, self.shared.base.config.get_text_config().vocab_size)
 
-    def _answer(self, rows: list[Row], settings: Settings, most: int) -> Iterator[Reply]:
-        """Answer one group. Rows at work when something fails (most often memory) are tried in halves, down to one."""
-        for row in rows:
-            row.restart(settings.seed)
-        queue = deque(rows)
-        while queue:
-            at_work: list[Row] = []
-            try:
-                for row in self._decode(queue, settings, most, at_work):
-                    yield self._reply(row, settings)
-                return
-            except Exception as error:  # a model may raise anything; rows that are not to blame must be answered
-                problem, short = _problem(error), _is_short(error)
-                stuck = [row for row in at_work if row.finish is None]
-                if not stuck:
-                    raise
-            free_memory()
-            if len(stuck) == 1:
-                yield Reply(stuck[0].id, "", "error", prompt_tokens=len(stuck[0].prompt), error=problem)
-                continue
-            half = (len(stuck) + 1) // 2
-            most = half if short else most
-            for part in (stuck[:half], stuck[half:]):
-                yield from self._answer(part, settings, len(part))
-
-    def _decode(self, queue: deque[Row], settings: Settings, most: int, at_work: list[Row]) -> Iterator[Row]:
-        """Finished rows until the queue is empty; when it fails, `at_work` holds the rows that were being answered."""
-        if not self._steps(settings):
-            at_work[:] = queue
-            queue.clear()
-            self._search(at_work, settings)
-            yield from at_work
-            return
-        batch = self._batch(settings)
-        try:
-            yield from run(batch, queue, self.batch_tokens, most)
-        finally:
-            at_work[:] = batch.rows
-
-    def _search(self, rows: list[Row], settings: Settings) -> None:
-        with self.shared.lock:
-            beam_search(self.shared.use(self.adapter), rows, settings, self.shared.device)
-
     def _forward(self, **inputs: Any) -> Any:
         return self.shared.forward(self.adapter, **inputs)
 
-    def _batch(self, settings: Settings) -> Batch:
-        config = self.shared.base.config
-        stops = StopFinder(self.tokenizer, settings.stop)
-        return Batch(self._forward, settings, stops, lambda: growing_cache(config), self.shared.device)
+    def batch_kind(self, settings: Settings) -> BatchKind:
+        """Which running batch answers with these settings: the decoder's, the model's own forward, or `generate`."""
+        caches = model_pads(self.shared.base) and self.shared.cache_name is not None
+        if settings.num_beams > 1 or not caches or self.shared.learns_prompt(self.adapter):
+            return "search", self.adapter
+        return ("padded", self.adapter) if self.shared.decoder(self.adapter) is None else ("slots", None)
 
-    def _reply(self, row: Row, settings: Settings) -> Reply:
+    def open_batch(self, kind: BatchKind, *, at_once: bool = False) -> RunningBatch:
+        """A new, empty one; `at_once`: rows enter as soon as there is a place (see PaddedBatch)."""
+        shared = self.shared
+        if kind[0] == "search":
+            return SearchBatch(shared.lock, partial(shared.use, self.adapter), shared.device, self._most())
+        if kind[0] == "padded" or (decoder := shared.decoder(self.adapter)) is None:
+            new_cache = partial(growing_cache, shared.base.config)
+            most, budget = self._most(), self.batch_tokens
+            return PaddedBatch(self._forward, new_cache, shared.device, budget, most, at_once=at_once)
+        return SlotBatch(decoder, shared.stacks, self.batch_tokens, self._most())
+
+    def reply(self, row: Row) -> Reply:
+        """The answer of a finished row."""
+        if row.finish == "error":
+            return Reply(row.id, "", "error", prompt_tokens=len(row.prompt), error=row.error)
+        settings = row.settings
         tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
-        reader = self._reader(row)
+        reader = self.reader(row)
         text = decode(self.tokenizer, tokens, reader.marks if reader else ())
         at = first_stop(text, settings.stop)
         text = (text if at < 0 else text[:at]).strip()
         finish = "stop" if at >= 0 else row.finish or "stop"
         # An answer cut at its limit may end in half a character.
-        thought, answer = split_reasoning(text.rstrip(HALF), opened=self._opened(row))
+        thought, answer = split_reasoning(text.rstrip(HALF), opened=self.opens_thought(row))
         calls: tuple[ToolCall, ...] = ()
         if reader:
             answer, calls = reader.read(answer, row.tools, row.earlier)
             finish = "tool_calls" if calls and finish == "stop" else finish
         used = len(row.prompt), len(row.tokens), row.seconds
         return Reply(row.id, answer, finish, *used, reasoning=thought, tool_calls=calls)
-
-    def _steps(self, settings: Settings) -> bool:
-        """Whether our own loop can do it; beams, recurrent caches and learnt prompts go through Transformers."""
-        caches = model_pads(self.shared.base) and self.shared.cache_name is not None
-        return settings.num_beams == 1 and caches and not self.shared.learns_prompt(self.adapter)
 
     def _most(self) -> int:
         return MOST if model_pads(self.shared.base) else 1
@@ -327,16 +305,3 @@ class TransformersEngine(Engine):
 def _reserve(settings: Settings, context: int) -> int:
     """Tokens of the context kept free for the answer: those it may have, but never more than a quarter."""
     return max(1, min(settings.max_new_tokens, context // 4))
-
-
-def _is_short(error: Exception) -> bool:
-    """Whether memory ran out."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
-def _problem(error: Exception) -> str:
-    if _is_short(error):
-        return "内存不够，单独一条也放不下：减小 --max-new-tokens，或用 --bits 4"
-    return f"生成失败：{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")

@@ -118,6 +118,7 @@ def test_answers_are_what_the_trained_model_says_word_by_word(family):
         for _ in range(5):
             words = torch.cat([words, model(input_ids=words).logits[:, -1:].argmax(-1)], dim=1)
     prompts = [IDS[0].tolist(), [3, 8, 11, 12, 40, 41, 42, 9, 9, 77, 15]]
-    rows = [Row(str(number), prompt, 5) for number, prompt in enumerate(prompts)]
-    beam_search(model, rows, Settings(5, False, 1, 0, frozenset(), (), {}), "cpu")
+    settings = Settings(5, False, 1, 0, frozenset(), (), {})
+    rows = [Row(str(number), prompt, 5, settings) for number, prompt in enumerate(prompts)]
+    beam_search(model, rows, settings, "cpu")
     assert rows[0].tokens == words[0, IDS.shape[1] :].tolist()

@@ -1,0 +1,81 @@
+"""The line before a running batch: who enters when, and what happens to the rows when a step fails."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from cornucopia.inference.generate import Row
+from cornucopia.inference.running_batch import RunningBatch
+from cornucopia.inference.shared_model import free_memory
+
+
+class Scheduler:
+    """Rows wait, are answered and leave.
+
+    When a step fails, most often for memory, its rows go on in halves, each alone, down to the one that is to blame;
+    that one ends with the error. What was already written stays written.
+    """
+
+    def __init__(self, batch: RunningBatch) -> None:
+        self._batch = batch
+        self._waiting: deque[Row] = deque()
+        self._suspects: list[deque[Row]] = []
+
+    @property
+    def busy(self) -> int:
+        """Rows that are not finished."""
+        return len(self._batch.rows) + len(self._waiting) + sum(map(len, self._suspects))
+
+    def add(self, row: Row) -> None:
+        """Put a row at the end of the line."""
+        self._waiting.append(row)
+
+    def remove(self, row: Row) -> None:
+        """Take a row out wherever it is."""
+        if row in self._batch.rows:
+            self._batch.drop(row)
+        for line in (self._waiting, *self._suspects):
+            if row in line:
+                line.remove(row)
+
+    def step(self) -> list[Row]:
+        """One step of the batch; the rows that got a token or ended."""
+        while self._suspects and not self._suspects[-1] and not self._batch.rows:
+            self._suspects.pop()
+        self._batch.take(self._suspects[-1] if self._suspects else self._waiting)
+        if not self._batch.rows:
+            return []
+        try:
+            return self._batch.step()
+        except Exception as error:  # a model may raise anything; rows that are not to blame must be answered
+            return self._blame(error)
+
+    def _blame(self, error: Exception) -> list[Row]:
+        stuck = [row for row in self._batch.rows if row.finish is None]
+        if not stuck:
+            raise error
+        for row in list(self._batch.rows):
+            self._batch.drop(row)
+        free_memory()
+        if len(stuck) == 1:
+            stuck[0].finish, stuck[0].error = "error", problem(error)
+            return stuck
+        half = (len(stuck) + 1) // 2
+        if is_short(error):
+            self._batch.most = half
+        self._suspects += [deque(stuck[half:]), deque(stuck[:half])]
+        return []
+
+
+def is_short(error: Exception) -> bool:
+    """Whether memory ran out."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def problem(error: Exception) -> str:
+    """What a failed row's reply says (Chinese)."""
+    if is_short(error):
+        return "内存不够，单独一条也放不下：减小 --max-new-tokens，或用 --bits 4"
+    return f"生成失败：{type(error).__name__}: {str(error)[:200]}".replace("\n", " ")

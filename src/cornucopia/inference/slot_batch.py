@@ -1,0 +1,118 @@
+"""A batch that rows enter and leave while it runs, computed by the decoder: fixed slots, no padding, no copying.
+
+A step takes one token of each running row and, beside them, pieces of the prompts that enter, so that a long prompt
+does not hold up the answers. What a prompt begins with and another row has, or left behind, is not computed again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from cornucopia.inference.choosing import choose
+from cornucopia.inference.decoder import Decoder, Piece
+from cornucopia.inference.generate import Row
+from cornucopia.inference.lora_rows import LoraStacks
+from cornucopia.inference.running_batch import RunningBatch, finish_step
+from cornucopia.inference.slots import Slot, Slots, common
+
+CHUNK = 512  # tokens of prompts in a step
+SHARED = 16  # a prompt waits for another that begins with so many of the same tokens
+
+
+class SlotBatch(RunningBatch):
+    """See the module.
+
+    Args:
+        decoder: the model's.
+        stacks: gives the adapters' weights, all adapters of the rows among them.
+        budget: most tokens of all rows' slots.
+        most: most rows at a time.
+    """
+
+    def __init__(self, decoder: Decoder, stacks: Callable[[set[str]], LoraStacks], budget: int, most: int) -> None:
+        self._decoder, self._stacks, self.most = decoder, stacks, most
+        self._slots = Slots(
+            decoder.count, decoder.shape, decoder.weight, budget=budget, most=most, longest=decoder.longest
+        )
+        self._at: dict[Row, Slot] = {}
+        self.rows: list[Row] = []
+
+    def take(self, waiting: deque[Row]) -> None:
+        """See RunningBatch. A row waits while another computes what both begin with."""
+        held: list[Row] = []
+        while waiting and len(self.rows) + len(held) < self.most and self._slots.fits(_most(waiting[0])):
+            row = waiting.popleft()
+            if self._comes(row):
+                held.append(row)
+                continue
+            self._at[row] = self._slots.enter(row.prompt, _most(row), row.adapter)
+            self.rows.append(row)
+        waiting.extendleft(reversed(held))
+
+    def _comes(self, row: Row) -> bool:
+        """Whether a running row will soon know much more of this one's prompt than anyone does."""
+        known = self._slots.known(row.prompt, row.adapter) + SHARED
+        return any(
+            other.adapter == row.adapter
+            and len(slot.held) < len(other.prompt)
+            and common(other.prompt, row.prompt, len(row.prompt) - 1) >= max(known, len(slot.held) + 1)
+            for other, slot in self._at.items()
+        )
+
+    def drop(self, row: Row) -> None:
+        """See RunningBatch; its slot keeps what was computed."""
+        self.rows.remove(row)
+        self._at.pop(row).taken = False
+
+    def step(self) -> list[Row]:
+        """See RunningBatch."""
+        begun = time.perf_counter()
+        self._slots.close_gaps(self._at)
+        rows, pieces = self._pieces()
+        adapters = {row.adapter for row in rows if row.adapter}
+        lora = None
+        if adapters:
+            lora = self._stacks(adapters).rows([row.adapter for row in rows], [len(piece.ids) for piece in pieces])
+        logits = self._decoder(pieces, lora)  # (R, V)
+        served: list[Row] = []
+        places: list[int] = []
+        at = 0
+        for row, piece in zip(rows, pieces, strict=True):
+            piece.slot.held.extend(piece.ids)
+            if piece.wanted:
+                served.append(row)
+                places.append(at)
+            at += piece.wanted
+        finish_step(served, choose(served, logits[places] if len(places) < len(logits) else logits), begun)
+        for row in served:
+            if row.finish is not None:
+                self.drop(row)
+        return served
+
+    def _pieces(self) -> tuple[list[Row], list[Piece]]:
+        """What each row has computed next, in the order of the slots; prompts share CHUNK tokens, first come first."""
+        left, found = CHUNK, []
+        for row in self.rows:
+            slot = self._at[row]
+            start, length = len(slot.held), len(row.prompt) + len(row.tokens)
+            count = length - start
+            if count > 1:
+                count = min(count, left)
+                left -= count
+            if count:
+                last = start + count == length
+                ids = row.tokens[-1:] if last and count == 1 and row.tokens else _known(row, start, count)
+                found.append((row, Piece(slot, ids, start, int(last))))
+        # Rows with one token first, in the order of their slots: attention then needs no gathering.
+        found.sort(key=lambda item: (len(item[1].ids) > 1, item[1].slot.pool.width, item[1].slot.index))
+        return [row for row, _ in found], [piece for _, piece in found]
+
+
+def _most(row: Row) -> int:
+    return len(row.prompt) + row.limit
+
+
+def _known(row: Row, start: int, count: int) -> list[int]:
+    return (row.prompt + row.tokens)[start : start + count]
