@@ -4,7 +4,9 @@
 
 Each client asks one Chinese question after another over its own connection, streamed, greedy. The engine's own rate is
 measured first, in this process, by the same questions through `Engine.live()`: the server's rate beside it is what
-HTTP, JSON and the hand-over between threads cost. Prints one JSON object.
+HTTP, JSON and the hand-over between threads cost. The clients need cores too, and so may other programs:
+the processor time of the server's process beside that of the engine alone is what holds on a busy machine. Prints one
+JSON object.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ QUESTIONS = [
 ]
 
 
-def engine_rate(model: str, template: str | None, requests: int, tokens: int) -> float:
-    """Tokens a second of the engine alone, as many requests in its batch as the server will have."""
+def engine_rate(model: str, template: str | None, requests: int, tokens: int) -> tuple[float, float]:
+    """Tokens a second of the engine alone, and processor seconds a token, by as many requests as the server gets."""
     from cornucopia.inference.open_engine import open_engine
     from cornucopia.inference.request import Request, Sampling
     from cornucopia.inference.spec import EngineSpec
@@ -40,14 +42,14 @@ def engine_rate(model: str, template: str | None, requests: int, tokens: int) ->
     engine = open_engine(EngineSpec(base=model, template=template))
     live, sampling = engine.live(), Sampling(max_new_tokens=tokens, temperature=0)
 
-    def run(count: int) -> float:
-        begun, written = time.perf_counter(), 0
+    def run(count: int) -> tuple[float, float]:
+        begun, used, written = time.perf_counter(), time.process_time(), 0
         for number in range(count):
             record = Record((Message("user", QUESTIONS[number % len(QUESTIONS)]),))
             live.submit(Request(str(number), record), sampling)
         while live.busy:
             written += sum(event.reply.completion_tokens for event in live.step() if event.reply)
-        return written / (time.perf_counter() - begun)
+        return written / (time.perf_counter() - begun), (time.process_time() - used) / written
 
     run(8)
     return run(requests)
@@ -84,15 +86,23 @@ async def one_client(
             seen.append({"ok": False, "error": repr(error)})
 
 
-async def crowd(url: str, clients: int, rounds: int, tokens: int) -> tuple[list[dict[str, Any]], float]:
-    """All clients at once; what they met and the seconds it took."""
+async def crowd(
+    url: str, pid: int, clients: int, rounds: int, tokens: int
+) -> tuple[list[dict[str, Any]], float, float]:
+    """All clients at once; what they met, the seconds it took, and the server's processor seconds."""
     seen: list[dict[str, Any]] = []
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits, trust_env=False) as http:
         await one_client(http, 0, 1, 4, [])  # the model is loaded, the first batch compiled
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), processor_seconds(pid)
         await asyncio.gather(*(one_client(http, number, rounds, tokens, seen) for number in range(clients)))
-        return seen, time.perf_counter() - begun
+        return seen, time.perf_counter() - begun, processor_seconds(pid) - used
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of a process."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
@@ -110,7 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=64)
     options = parser.parse_args()
-    alone = engine_rate(options.model, options.template, options.clients, options.tokens)
+    alone, cost_alone = engine_rate(options.model, options.template, options.clients, options.tokens)
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         port = place.getsockname()[1]
@@ -119,19 +129,24 @@ def main() -> None:
     assert server.stderr is not None and any("地址" in line for line in server.stderr)
     drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=subprocess.DEVNULL)  # a full pipe would stop it
     try:
-        seen, seconds = asyncio.run(crowd(f"http://127.0.0.1:{port}", options.clients, options.rounds, options.tokens))
+        seen, seconds, used = asyncio.run(
+            crowd(f"http://127.0.0.1:{port}", server.pid, options.clients, options.rounds, options.tokens)
+        )
         memory = psutil.Process(server.pid).memory_info().rss
     finally:
         server.terminate()
         server.wait(60)
         drain.terminate()
     good = [one for one in seen if one["ok"]]
-    rate = sum(one["used"] for one in good) / seconds
+    written = sum(one["used"] for one in good)
+    rate, cost = written / seconds, used / max(1, written)
     report = {
         "clients": options.clients, "requests": len(seen), "errors": len(seen) - len(good),
         "seconds_to_first": quantiles([one["first"] for one in good if one["first"]]),
         "seconds_to_end": quantiles([one["all"] for one in good]),
-        "tokens_a_second": round(rate, 1), "engine_alone": round(alone, 1), "overhead": round(1 - rate / alone, 3),
+        "tokens_a_second": round(rate, 1), "engine_alone": round(alone, 1),
+        "processor_ms_a_token": round(cost * 1000, 2),
+        "engine_alone_ms_a_token": round(cost_alone * 1000, 2), "overhead": round(cost / cost_alone - 1, 3),
         "server_memory_mb": round(memory / 1e6),
     }  # fmt: skip
     print(json.dumps(report, ensure_ascii=False, indent=1))

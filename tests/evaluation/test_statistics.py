@@ -36,6 +36,7 @@ def test_shares_that_are_no_right_or_wrong_have_a_bootstrap_interval():
     found = estimate([0.2, 0.4, 0.6, 0.8] * 25)
     assert found.value == pytest.approx(0.5) and found.low < 0.5 < found.high and found.high - found.low < 0.2
     assert found == estimate([0.2, 0.4, 0.6, 0.8] * 25) and estimate([0.3]).low is None
+    assert estimate([0.25] * 9).low is None  # draws that are all the same tell nothing
     gap = difference([0.5] * 30, [0.4] * 30)
     assert gap.p is None and gap.sign == 1
 

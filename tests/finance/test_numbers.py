@@ -152,3 +152,13 @@ def test_never_fails_and_spans_are_in_order(text: str) -> None:
 def test_a_stutter_is_read_without_end_or_harm(part: str) -> None:
     found = read_numbers(part * 1500 + "，共3%")
     assert found[-1].value == Decimal("0.03")
+
+
+def test_a_number_without_a_leading_zero_may_have_a_scale():
+    (found,) = read_numbers("：.5万元")
+    assert (found.value, found.unit) == (5000, "元")
+
+
+@pytest.mark.parametrize(("text", "value"), [("两个亿左右", 2 * 10**8), ("5000円", 5000)])
+def test_more_spellings(text, value):
+    assert [n.value for n in read_numbers(text)] == [value]

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cornucopia.cli.eval import EvalOptions
 from cornucopia.comparison.recipe import CompareRecipe, check
 from cornucopia.core.errors import CornucopiaError
+from cornucopia.evaluation.run import chosen_tasks
 from cornucopia.factory.recipe import DataRecipe
 from cornucopia.models.catalogue import find
 from cornucopia.serving.settings import ServeSettings
@@ -18,7 +20,13 @@ from cornucopia.training.recipe import TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "recipes").rglob("*.y*ml"))
-CONFIGS = {"train": TrainRecipe, "compare": CompareRecipe, "data build": DataRecipe, "serve": ServeSettings}
+CONFIGS = {
+    "eval": EvalOptions,
+    "train": TrainRecipe,
+    "compare": CompareRecipe,
+    "data build": DataRecipe,
+    "serve": ServeSettings,
+}
 COMMAND = re.compile(r"# 运行：cornucopia (data \w+|\w+) (recipes/[\w./-]+)")
 SHARED = "../shared/"  # public data beside the checkout, which need not be there
 PROMISED = {"finance-20k", "quickstart", "quickstart-compare", "compare", "llama-7b-24g", "qwen-7b-24g", "cpu-laptop"}
@@ -68,6 +76,9 @@ def test_what_it_names_exists(path):
         assert all(model.base == "nano" for model in recipe.table().values())
         return
     assert made_by_running(recipe.output_dir)
+    if isinstance(recipe, EvalOptions):
+        assert recipe.base == "nano" and set(chosen_tasks(recipe.tasks, recipe.ask)) == set(recipe.tasks)
+        return
     if isinstance(recipe, DataRecipe):
         assert not [name for name in paths_of(recipe) if not name.startswith(SHARED) and not (ROOT / name).exists()]
         return

@@ -87,3 +87,29 @@ def test_health_models_metrics_and_what_is_not_there(server):
         response = server.http.request(method, path)
         assert response.status_code == status and response.json()["error"]["message"]
     assert not any("nope" in line for line in server.http.get("/metrics").text.splitlines())
+
+
+def test_a_text_is_gone_on_with_and_its_tokens_are_told(client):
+    more = {"model": "base", "max_tokens": 6, "temperature": 0}
+    whole = client.completions.create(prompt=["利率下降", "A bond"], logprobs=2, **more)
+    assert [choice.index for choice in whole.choices] == [0, 1] and whole.usage.completion_tokens == 12
+    told = whole.choices[0].logprobs
+    assert len(told.tokens) == len(told.token_logprobs) == len(told.top_logprobs) == 6
+    assert all(
+        own == pytest.approx(max(top.values())) for own, top in zip(told.token_logprobs, told.top_logprobs, strict=True)
+    )
+    ids = encode_text("利率下降", make_tokenizer(), complete=False)
+    assert client.completions.create(prompt=ids, **more).choices[0].text == whole.choices[0].text
+    chunks = list(client.completions.create(prompt="利率下降", stream=True, **more))
+    assert "".join(chunk.choices[0].text for chunk in chunks).strip() == whole.choices[0].text
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
+def test_a_conversations_log_probabilities_are_told(client):
+    asked = {"model": "base", "messages": [{"role": "user", "content": "你好"}], "max_tokens": 5, "temperature": 0}
+    told = client.chat.completions.create(logprobs=True, top_logprobs=3, **asked).choices[0].logprobs.content
+    assert len(told) == 5 and all(len(one.top_logprobs) == 3 for one in told)
+    assert all(one.logprob == pytest.approx(one.top_logprobs[0].logprob) and one.logprob <= 0 for one in told)
+    chunks = client.chat.completions.create(logprobs=True, stream=True, **asked)
+    streamed = [one for c in chunks if c.choices[0].logprobs for one in c.choices[0].logprobs.content]
+    assert [one.logprob for one in streamed] == pytest.approx([one.logprob for one in told], abs=1e-4)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from cornucopia.core.config import option, read_yaml
 from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ConfigError, reason
 from cornucopia.core.options import parse
+from cornucopia.inference.providers import check_key
 from cornucopia.serving.settings import ServeSettings
 
 EXAMPLES = """  cornucopia serve                                              内置小模型，http://127.0.0.1:8000/v1
@@ -18,18 +20,29 @@ EXAMPLES = """  cornucopia serve                                              �
 
 
 class ServeConfig(ServeSettings):
-    """Options of `cornucopia serve`."""
+    """Options of `cornucopia serve`: a configuration's, and what no file may say for itself."""
+
+    allow_key: list[str] = option(
+        [], "允许把密钥变量发给没有登记的地址，可写多次：变量名=主机（只能写在命令行上）", split="never"
+    )
 
 
 def run(argv: list[str]) -> int:
     """Serve until Ctrl-C or SIGTERM; answers that are being written are finished first."""
-    config, _ = parse(
+    config, path = parse(
         ServeConfig, argv, prog="cornucopia serve", positional="recipe",
         positional_help="YAML 配置，见 recipes/serve.yaml；只用命令行也可以",
         summary="OpenAI 兼容的 HTTP 服务：/v1/chat/completions、/v1/completions、/v1/models 等；"
         "也回答 ChatGLM 和 MOSS 的 POST /。模型第一次被问到时载入。",
         examples=EXAMPLES,
     )  # fmt: skip
+    if path and any(str(key).replace("-", "_") == "allow_key" for key in read_yaml(path)):
+        raise ConfigError(
+            "allow_key 只能写在命令行上", where=path, fix="从配置里删掉；确认要发时写 --allow-key 变量名=主机"
+        )
+    for model in config.table().values():
+        if model.address[0]:
+            check_key(model.address[0], model.key_env, config.allow_key)
     from cornucopia.serving.app import make_app
 
     app = make_app(config)

@@ -117,4 +117,4 @@ def _show(table: Table) -> None:
     for task in tasks:
         lead = next((results[task].lead for results in table.values() if results[task].lead), "")
         rows.append([task, NAMES.get(lead, lead), *(show_score(results[task]) for results in table.values())])
-    show_table("评测结果（括号里是 95% 区间）", ["任务", "指标", *table], rows)
+    show_table("评测结果（方括号里是 95% 区间）", ["任务", "指标", *table], rows)

@@ -8,6 +8,7 @@ read by finance/numbers.py and compared by finance/compare.py.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 from cornucopia.finance.compare import states
@@ -19,6 +20,9 @@ _CONCLUDES = re.compile(
     r"(?:最终)?(?:答案|结果|结论)(?:应该|应当|应)?(?:就)?(?:是|为|等于|约为|：|:)+|(?:所以|因此|综上|故而?|由此可得|可得|总之)[，,：:]?|(?:^|\n)\s*(?:答|故)[：:]"
 )
 _END = re.compile(r"[\n。；]|(?<=\D)\.(?:\s|$)")
+_ASIDE = re.compile(r"[（(][^（()）\d]*[\u4e00-\u9fff][^（()）]*[)）]")  # （上年为11.8%）
+_WRITTEN = ((re.compile(r"(?<=\d)\s?[wW](?![A-Za-z\d])"), "万"), (re.compile(r"(?<=\d)\s?[kK](?![A-Za-z\d])"), "千"),
+            (re.compile(r"(?<=\d)\s?M(?![A-Za-z\d])"), "百万"), (re.compile(r"一半(?![以左])"), "50%"))  # fmt: skip
 _SCALES = tuple(Decimal(10) ** power for power in (4, 8))
 
 
@@ -35,16 +39,25 @@ def final_number_is(answer: str, golden: str, question: str = "", *, named: str 
         None where the answer states no number, or the golden has none.
     """
     wanted = _result(golden)
-    given = [number for text in (question, named) for number in read_numbers(text)]
+    given = [number for text in (question, named) for number in _numbers(text)]
     found = _stated(answer, [] if _is_given(wanted, given) else given)
     if wanted is None or not found:
         return None
     return any(_same(number, wanted) for number in found)
 
 
+def _numbers(text: str) -> list[Quantity]:
+    """The numbers of a text, 3.5W and 一半 among them; years as months."""
+    for pattern, plain in _WRITTEN:
+        text = pattern.sub(plain, text)
+    return [
+        replace(n, value=n.value * 12, step=n.step * 12, unit="月") if n.unit == "年" else n for n in read_numbers(text)
+    ]
+
+
 def _result(golden: str) -> Quantity | None:
     """The number after the last equals sign, or the last one of all."""
-    numbers = read_numbers(golden.rpartition("=")[2]) or read_numbers(golden)
+    numbers = _numbers(golden.rpartition("=")[2]) or _numbers(golden)
     return numbers[-1] if numbers else None
 
 
@@ -52,28 +65,29 @@ def _stated(answer: str, given: list[Quantity]) -> list[Quantity]:
     """The numbers that the answer gives as its result: of the clause that says so, else its last."""
     for pattern in (_BOX, _KEYED):
         if boxed := pattern.findall(answer):
-            return read_numbers(boxed[-1])[:1]
+            return _numbers(boxed[-1])[:1]
     marks = list(_CONCLUDES.finditer(answer))
     for mark in reversed(marks):
         end = _END.search(answer, mark.end())
         clause = answer[mark.end() : end.start() if end else len(answer)]
         if numbers := _own(_last_side(clause), given):
             return numbers
-    numbers = _own(answer, given) or read_numbers(answer)
+    main = _ASIDE.sub("", answer)
+    numbers = _own(main, given) or _own(answer, given) or _numbers(answer)
     return numbers[-1:]
 
 
 def _last_side(clause: str) -> str:
     """What stands after the last equals sign with a number behind it."""
     for place in reversed([match.end() for match in re.finditer("[=＝≈]", clause)]):
-        if read_numbers(clause[place:]):
+        if _numbers(clause[place:]):
             return clause[place:]
     return clause
 
 
 def _own(text: str, given: list[Quantity]) -> list[Quantity]:
     """Its numbers without those that the question gave."""
-    return [number for number in read_numbers(text) if not _is_given(number, given)]
+    return [number for number in _numbers(text) if not _is_given(number, given)]
 
 
 def _is_given(number: Quantity | None, given: list[Quantity]) -> bool:
@@ -81,7 +95,12 @@ def _is_given(number: Quantity | None, given: list[Quantity]) -> bool:
 
 
 def _same(number: Quantity, wanted: Quantity) -> bool:
-    """Equal as written; or one is bare and the other has the 万, 亿 or % that the question asks in."""
+    """Equal as written; or one is bare and the other has the 万, 亿 or % that the question asks in.
+
+    A month is no answer where a day is wanted.
+    """
+    if wanted.unit == "日期" and wanted.value >= 10**7 > number.value >= 10**5:
+        return False
     if states(number, wanted):
         return True
     if "none" not in (number.unit, wanted.unit):

@@ -79,6 +79,8 @@ def estimate(values: Sequence[Any], aggregate: Aggregate | None = None, seed: in
     if len(values) < 2:
         return Interval(figure(values))
     drawn = sorted(figure([values[place] for place in draw]) for draw in _draws(len(values), seed))
+    if drawn[0] == drawn[-1]:  # all the same, such as an F1 of 0: the draws know nothing of what was not asked
+        return Interval(figure(values))
     return Interval(figure(values), *_ends(drawn))
 
 

@@ -54,7 +54,7 @@ _POWER = r"(?:e[+-]?\d{1,2}(?![\dA-Za-z.])|×10\^-?\d{1,2}(?!\d))"
 _ARABIC = rf"(?:{_DIGITS})"
 _SCALE = r"(?:个?[十百千]?万亿|个?[十百千]?[万亿]|百(?!分)|千(?!分|克))?"
 _TAIL = r"(?:\d{1,4}(?![\d.,%‰‱:/年月日天个号]))?"  # 3万5
-_NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*{_TAIL}|{NUMERAL})"
+_NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*{_TAIL}|{NUMERAL}(?:个[万亿])?)"
 _SIMPLE = rf"(?:{_ARABIC}|{NUMERAL})"
 _STUTTER = 30  # so many numerals without a break are a model that stutters
 _RATIO_WORDS = {"百": Decimal("0.01"), "千": Decimal("0.001"), "万": Decimal("0.0001")}
@@ -245,9 +245,7 @@ def _is_number(raw: str, unit: str) -> bool:
 def _value(raw: str) -> Decimal:
     """`2000`, `12,345.67`, `1.2e6`, `1亿2000万`, `2个亿`, `3万5`, `二十五万`, `三点五`."""
     raw = raw.replace(",", "").replace("个", "").replace("×10^", "e").lower()
-    if "e" in raw or raw[0] == ".":
-        return Decimal(raw)
-    return read_numeral(raw)
+    return Decimal(raw) if "e" in raw else read_numeral("0" + raw if raw[0] == "." else raw)
 
 
 def _step(raw: str) -> Decimal:

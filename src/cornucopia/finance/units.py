@@ -8,7 +8,7 @@ from decimal import Decimal
 CURRENCIES = {
     **{"美元": "USD", "美金": "USD", "港元": "HKD", "港币": "HKD", "欧元": "EUR", "日元": "JPY", "日圆": "JPY"},
     **{"英镑": "GBP", "澳元": "AUD", "加元": "CAD", "韩元": "KRW", "瑞士法郎": "CHF", "瑞郎": "CHF", "新加坡元": "SGD"},
-    **{"澳门元": "MOP", "新台币": "TWD", "卢布": "RUB", "泰铢": "THB"},
+    **{"円": "JPY", "澳门元": "MOP", "新台币": "TWD", "卢布": "RUB", "泰铢": "THB"},
 }
 SYMBOLS = {
     **{"¥": "CNY", "￥": "CNY", "RMB": "CNY", "CNY": "CNY", "人民币": "CNY", "US$": "USD", "HK$": "HKD", "$": "USD"},

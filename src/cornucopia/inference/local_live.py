@@ -51,7 +51,7 @@ class LocalLive(Live):
         try:
             row = engine.row(request, sampling)
         except CornucopiaError as error:
-            reply = Reply(request.id, "", "error", error=" ".join(str(error).split()))
+            reply = Reply(request.id, "", "error", error=" ".join(str(error).split()), failure="prompt")
             self._failed.append(Event(request.id, reply=reply))
             return
         row.top = logprobs

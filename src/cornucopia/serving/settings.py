@@ -121,6 +121,8 @@ class ServeSettings(Config):
         for name, unset in (("adapter", None), ("template", None), ("dtype", "auto"), ("device", "auto")):
             if getattr(model, name) == unset:
                 changes[name] = getattr(self, name)
+        if model.base == "nano" and not (changes.get("adapter") or model.adapter or changes.get("template", True)):
+            changes["template"] = "nano"  # the prompt that the bundled base was built with; it knows no other
         return model.model_copy(update=changes)
 
     @classmethod

@@ -63,7 +63,7 @@ _COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
 # What decides speed or place, not what is learnt: told, and passed over.
 _TOLD = {
     "trust_remote_code": "不运行模型目录里的代码，Transformers 认得的模型不需要它",
-    "deepspeed": "几张卡用 torchrun 起，见 docs/train.md",
+    "deepspeed": "几张卡用 torchrun 起，分开放用 shard: fsdp2，见 docs/distributed.md",
     "fsdp": "几张卡用 torchrun 起，见 docs/train.md",
     "fsdp_transformer_layer_cls_to_wrap": "同上",
     "ray_num_workers": "几台机器用 torchrun 起，见 docs/train.md",

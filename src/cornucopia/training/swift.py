@@ -44,7 +44,7 @@ _IDLE = {
     "packing_strategy",
 }  # fmt: skip
 _TOLD = {
-    "deepspeed": "几张卡用 torchrun 起，见 docs/train.md",
+    "deepspeed": "几张卡用 torchrun 起，分开放用 shard: fsdp2，见 docs/distributed.md",
     "fsdp": "几张卡用 torchrun 起，见 docs/train.md",
     "model_author": "self-cognition 里的名字自己写进数据",
     "model_name": "self-cognition 里的名字自己写进数据",

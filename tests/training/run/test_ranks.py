@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import read_jsonl, write_jsonl
+from cornucopia.inference.answering import answers
 from cornucopia.training.data.batches import EpochSampler, Filled
 from cornucopia.training.data.store import TokenStore
 from cornucopia.training.recipe import TrainRecipe
@@ -25,7 +26,8 @@ from cornucopia.training.run import planner
 from cornucopia.training.run.loop import train
 from cornucopia.training.run.save import as_yaml
 
-SRC = str(Path(__file__).resolve().parents[3] / "src")
+ROOT = Path(__file__).resolve().parents[3]
+SRC = str(ROOT / "src")
 needs_ranks = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
 KINDS = {
     "lora": {"group_by_length": True, "lora_r": 4},
@@ -35,6 +37,7 @@ KINDS = {
     "prefix": {"method": "prefix", "pre_seq_len": 4},
     "dpo": {"objective": "dpo"},
     "kto": {"objective": "kto"},
+    "several": {"data_weights": [0.5, 0.5], "best_metric": "twice_loss"},  # and calculations answered on the way
 }
 SHARED_OUT = ("lora", "full", "dpo", "prefix")
 RANKS = """
@@ -86,24 +89,32 @@ def runs(small, questions, tmp_path_factory):
         for row in read_jsonl(questions)
     ]
     write_jsonl(home / "pairs.jsonl", pairs)
+    write_jsonl(home / "twice.jsonl", read_jsonl(questions))
+    loan = {"principal": 100000, "rate": "4.2%", "months": 120}
+    write_jsonl(home / "ask.jsonl", [{"instruction": "算", "calculator": "equal_payment", "inputs": loan}] * 3)
 
     def make(kind, way, **more):
         data = home / "pairs.jsonl" if kind in ("dpo", "kto") else questions
         values = {
             "base_model": str(small), "data_path": [str(data)], "output_dir": str(home / f"{kind}-{way}"),
             "dtype": "float32", "device": "cpu", "save_steps": 2, "eval_steps": 2, "logging_steps": 1, "report_to": [],
-            "batch_size": 8, "micro_batch_size": 2, "num_epochs": 2, "max_steps": 4, "lora_dropout": 0.0,
+            "batch_size": 8, "micro_batch_size": 2, "num_epochs": 2, "max_steps": 3, "lora_dropout": 0.0,
             "val_set_size": 3, "learning_rate": 1e-3, "cache": False,
         }  # fmt: skip
+        if kind == "several":
+            values |= {"data_path": [str(questions), str(home / "twice.jsonl")], "val_set_size": 0.25}
+            values |= {"eval_generate": str(home / "ask.jsonl"), "eval_generate_tokens": 3}
         return TrainRecipe.build(values | KINDS[kind] | more)
 
     for kind in KINDS:
-        train(make(kind, "one"))
+        train(make(kind, "one"), answers)
     recipes = [make(kind, "ddp") for kind in KINDS] + [make(kind, "fsdp2", shard="fsdp2") for kind in SHARED_OUT]
     for kind, way in (("lora", "none"), ("full", "fsdp2")):
         shutil.copytree(home / f"{kind}-one", home / f"{kind}-on")
         cut(home / f"{kind}-on")
         recipes.append(make(kind, "on", shard=way, resume=True))
+    small_one = make("full", "recipe", max_steps=1).model_dump(exclude={"shard", "method", "gradient_checkpointing"})
+    recipes.append(TrainRecipe.load(ROOT / "recipes" / "full-7b-fsdp2.yaml", small_one))
     (home / "lora-mine").mkdir()
     (home / "lora-mine" / "notes.txt").write_text("mine")
     done = torchrun(home, [*recipes, make("lora", "mine"), make("lora", "killed")])
@@ -111,8 +122,9 @@ def runs(small, questions, tmp_path_factory):
 
 
 def rows(folder):
-    kept = ("step", "loss", "eval_loss", "grad_norm", "learning_rate")
-    return [{key: row[key] for key in kept if key in row} for row in read_jsonl(folder / "log.jsonl")]
+    kept = ("step", "loss", "grad_norm", "learning_rate")
+    log = list(read_jsonl(folder / "log.jsonl"))
+    return [{key: row[key] for key in row if key in kept or key.startswith("eval_")} for row in log]
 
 
 def weights(folder):
@@ -158,10 +170,16 @@ def test_a_run_of_two_processes_ends_in_one(kind, way, runs, tmp_path):
 @needs_ranks
 def test_the_first_process_alone_speaks_and_the_fast_step_is_on(runs):
     _, _, done = runs
-    finished = len(KINDS) + len(SHARED_OUT) + 2
+    finished = len(KINDS) + len(SHARED_OUT) + 3
     plans = finished + 1  # the killed run has a plan too
     assert done.stderr.count("训练完成") == finished and done.stdout.count("内存估计") == plans
     assert done.stderr.count("LoRA 与冻结权重合并计算") >= 5
+
+
+@needs_ranks
+def test_the_recipe_of_fsdp2_trains(runs):
+    home, _, done = runs
+    assert (home / "full-recipe" / "model.safetensors").is_file(), done.stderr[-3000:]
 
 
 @needs_ranks

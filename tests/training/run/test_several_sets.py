@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
@@ -12,9 +13,11 @@ from safetensors.torch import load_file
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import read_jsonl
 from cornucopia.training.data.mixture import mix
+from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run.callbacks import EarlyStop
 from cornucopia.training.run.loop import train
 
+ROOT = Path(__file__).resolve().parents[3]
 LOAN = {"principal": 100000, "rate": "4.2%", "months": 120}
 
 
@@ -167,3 +170,12 @@ def test_the_engine_answers_in_the_midst_of_training_as_after_it(short_run, file
     model = cornucopia.load(short_run("a").base, adapter=str(tmp_path / "a"), dtype="float32", device="cpu")
     after = model.answer("贷款第3问", max_new_tokens=6, do_sample=False, repetition_penalty=1.0)
     assert found["during"] == [after]
+
+
+def test_the_recipe_of_several_sets_trains(small, tmp_path):
+    settings = {"base": str(small), "output_dir": str(tmp_path / "out"), "max_steps": 2, "eval_steps": 1, "lora_r": 4}
+    settings |= {"dtype": "float32", "device": "cpu", "data_caps": [40, 0, 0], "cache": False}
+    given = TrainRecipe.load(ROOT / "recipes" / "multi-task.yaml", settings)
+    data = [str(ROOT / path) for path in given.data_path]
+    result = train(given.model_copy(update={"data_path": data}))
+    assert {"fin_data_loss", "loan_loss", "insurance_loss"} <= result["best"].keys()
