@@ -58,11 +58,11 @@ def test_a_second_run_asks_nothing_again_and_gives_the_same(tmp_path, data, tiny
     first = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))["results"]
     from cornucopia.inference.transformers_engine import TransformersEngine
 
-    def never(*_):
+    def never(*_, **__):
         raise AssertionError("asked again")
 
     monkeypatch.setattr(TransformersEngine, "score", never)
-    monkeypatch.setattr(TransformersEngine, "_answer", never)
+    monkeypatch.setattr(TransformersEngine, "open_batch", never)
     assert run(tmp_path, data, tiny, *words) == 0
     assert json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))["results"] == first
 
