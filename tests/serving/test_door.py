@@ -4,7 +4,7 @@ from cornucopia.core.errors import ConfigError
 from cornucopia.serving.app import make_app
 from cornucopia.serving.keys import Keys, read_keys
 from cornucopia.serving.settings import ServeSettings
-from running_server import running
+from running_server import running, until
 
 KEY, OTHER = "secret-key-of-the-first", "secret-key-of-the-second"
 
@@ -95,3 +95,17 @@ def test_a_wrong_table_of_models_is_told_before_the_server_starts(settings, said
     with pytest.raises(ConfigError) as told:
         ServeSettings.build(settings).table()
     assert said in str(told.value)
+
+
+def test_the_log_and_the_counts_tell_the_path_but_none_that_a_caller_made_up(server):
+    for ask, path in (
+        (lambda: server.chat("你好"), "/v1/chat/completions"),
+        (lambda: server.http.get("/v1/models/base"), "/v1/models/{name:path}"),
+        (lambda: server.http.get("/made/up"), "other"),
+    ):
+        count = len(server.lines)
+        ask()
+        until(lambda count=count: len(server.lines) > count)
+        assert server.lines[-1]["path"] == path
+    assert server.metric('cornucopia_requests_total{path="/v1/chat/completions",status="200"}') >= 1
+    assert server.metric('cornucopia_requests_total{path="/made/up"') == 0

@@ -1,10 +1,12 @@
 import base64
+import json
 import math
 import struct
 
 import pytest
 
 from cornucopia.inference.engine import TokenSpan
+from cornucopia.serving.completions import _likely, _scored
 from cornucopia.tokens.render import encode_text
 from tiny_models import make_tokenizer, open_engines
 
@@ -113,3 +115,36 @@ def test_a_conversations_log_probabilities_are_told(client):
     chunks = client.chat.completions.create(logprobs=True, stream=True, **asked)
     streamed = [one for c in chunks if c.choices[0].logprobs for one in c.choices[0].logprobs.content]
     assert [one.logprob for one in streamed] == pytest.approx([one.logprob for one in told], abs=1e-4)
+
+
+def test_what_is_given_back_of_a_text_is_that_text_without_the_mark_before_it():
+    class Tokenizer:
+        bos_token_id = 1
+
+        def decode(self, ids):
+            return "".join({1: "<s>", 2: "央行", 3: "降息"}[id] for id in ids)
+
+    class Stub:
+        tokenizer = Tokenizer()
+
+    (text, tokens), (bare, _) = _scored(Stub(), [[1, 2, 3], [2, 3]], None)
+    told = _likely(tokens)
+    assert text == bare == "央行降息" and told["text_offset"] == [0, 0, 2] and told["tokens"][1:] == ["央行", "降息"]
+
+
+def test_one_who_goes_leaves_the_others_answer_whole(server):
+    body = {"messages": [{"role": "user", "content": "说说债券"}], "max_tokens": 60, "temperature": 0, "stream": True}
+    alone = server.post("/v1/chat/completions", body).text
+    with (
+        server.http.stream("POST", "/v1/chat/completions", json=body) as stays,
+        server.http.stream("POST", "/v1/chat/completions", json={**body, "model": "tuned"}) as goes,
+    ):
+        lines = stays.iter_lines()
+        next(goes.iter_lines())
+        goes.close()
+        assert said("\n".join(lines)) == said(alone)
+
+
+def said(stream):
+    chunks = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
+    return "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)

@@ -19,15 +19,17 @@ from typing import Any
 from cornucopia.core.console import ESCAPE
 
 _HALVES = re.compile("[\ud800-\udfff]")
+_STANDARD: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
+_ONE_LINE = json.JSONEncoder(**_STANDARD)  # made once: json.dumps makes one for each value
 _BLOCK = 1 << 16  # bytes read at a time when the end of a file is looked at
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """JSON as the standard has it: NaN and the infinities, for which it has no word, are null."""
     try:
-        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+        return _ONE_LINE.encode(value) if indent is None else json.dumps(value, indent=indent, **_STANDARD)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+        return json.dumps(_finite(value), indent=indent, **_STANDARD)
 
 
 def _finite(value: Any) -> Any:

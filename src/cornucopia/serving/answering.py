@@ -60,15 +60,17 @@ class Answering:
     ) -> None:
         self.id, self.served, self.ask = id, served, ask
         self._prompts, self._timeout, self._lease = prompts, timeout, lease
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()  # None: time is out
         self._open: dict[str, int] = {}
-        self._deadline, self.begun, self.first = 0.0, time.monotonic(), 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+        self.begun, self.first = time.monotonic(), 0.0
         self.replies: dict[int, Reply] = {}
         self.tokens: dict[int, list[Token]] = {}
 
     async def __aenter__(self) -> Answering:
         engine, ask = self.served.engine, self.ask
-        self._deadline = asyncio.get_running_loop().time() + self._timeout
+        # One alarm for the whole answer: a timeout round each wait costs as much as the JSON of a piece.
+        self._alarm = asyncio.get_running_loop().call_later(self._timeout, self._events.put_nowait, None)
         for index in range(len(self._prompts) * ask.n):
             ids = tuple(self._prompts[index // ask.n])
             record = replace(ask.record, tools=()) if ask.forced else ask.record
@@ -82,6 +84,8 @@ class Answering:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
         for id in self._open:
             self.served.worker.cancel(id)
         self._open = {}
@@ -94,19 +98,15 @@ class Answering:
             Problem: an answer failed, or time is out.
         """
         while len(self.replies) < len(self._open):
-            events = [await self._next()]
+            got = [await self._events.get()]
             while not self._events.empty():
-                events.append(self._events.get_nowait())
+                got.append(self._events.get_nowait())
+            events = [event for event in got if event is not None]
+            if len(events) < len(got):
+                message = f"{self._timeout:g} 秒没有答完，已停下；调小 max_tokens，或请管理员调大 --timeout"
+                raise Problem(504, message, code="timeout")
             self.first = self.first or time.monotonic()
             yield self._merged(events)
-
-    async def _next(self) -> Event:
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                return await self._events.get()
-        except TimeoutError:
-            message = f"{self._timeout:g} 秒没有答完，已停下；调小 max_tokens，或请管理员调大 --timeout"
-            raise Problem(504, message, code="timeout") from None
 
     def _merged(self, events: Sequence[Event]) -> list[Piece]:
         pieces: list[Piece] = []

@@ -65,6 +65,7 @@ def _add_routes(app: Any, house: Any) -> None:
     from cornucopia.serving.chat import chat
     from cornucopia.serving.completions import complete
     from cornucopia.serving.embeddings import embed
+    from cornucopia.serving.house import note
     from cornucopia.serving.json_response import json_response
     from cornucopia.serving.older import Talks, older
 
@@ -72,6 +73,7 @@ def _add_routes(app: Any, house: Any) -> None:
 
     def add(path: str, method: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
         async def endpoint(request: Request) -> Response:
+            note(request, path=path)
             return await answer(request)
 
         app.add_route(path, endpoint, methods=[method])

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cornucopia.core.jsonl import to_json
 from cornucopia.inference.openai_batch import call_dict, message_of, usage_of
 from cornucopia.inference.request import Reply, Token
 from cornucopia.records.schema import ToolCall
@@ -83,10 +84,11 @@ class ChatStream:
 
     def __init__(self, answering: Answering) -> None:
         self._ask, self._replies = answering.ask, answering.replies
-        self._head = {
+        head = {
             "id": f"chatcmpl-{answering.id}", "object": "chat.completion.chunk", "created": int(time.time()),
             "model": answering.served.name,
         }  # fmt: skip
+        self._start = f"data: {to_json(head)[:-1]}, "  # what all chunks begin with, written once
 
     def begin(self) -> str:
         """Who speaks."""
@@ -111,12 +113,15 @@ class ChatStream:
 
     def end(self) -> str:
         """What stands behind the last answer."""
-        usage = {**self._head, "choices": [], "usage": usage_of(list(self._replies.values()))}
-        return (event(usage) if self._ask.usage else "") + DONE
+        usage = self._event({"choices": [], "usage": usage_of(list(self._replies.values()))})
+        return (usage if self._ask.usage else "") + DONE
 
     def _chunk(self, index: int, delta: dict[str, Any], finish: str | None = None, **beside: Any) -> str:
         choice = {"index": index, "delta": delta, "logprobs": None, **beside, "finish_reason": finish}
-        return event({**self._head, "choices": [choice]})
+        return self._event({"choices": [choice]})
+
+    def _event(self, rest: dict[str, Any]) -> str:
+        return f"{self._start}{to_json(rest)[1:]}\n\n"
 
 
 def _whole(answering: Answering) -> dict[str, Any]:

@@ -125,10 +125,13 @@ def _scored(engine: Engine, prompts: Prompts, logprobs: int | None) -> list[tupl
     found = []
     for index, ids in enumerate(prompts):
         tokens = [Token(id, tokenizer.decode([id])) for id in ids]
+        opened = ids[0] == tokenizer.bos_token_id  # a mark of the tokenizer's, no part of the text that was asked
+        if opened:
+            tokens[0] = Token(ids[0])
         for place, (own, best, likeliest) in enumerate(scores[index].each if scores else (), 1):
             top = (Token(best, tokenizer.decode([best]), likeliest),) if logprobs else ()
             tokens[place] = replace(tokens[place], logprob=own, top=top)
-        found.append((tokenizer.decode(list(ids)), tokens))
+        found.append((tokenizer.decode(list(ids[opened:])), tokens))
     return found
 
 
@@ -202,8 +205,8 @@ def _likely(tokens: Sequence[Token]) -> dict[str, Any]:
 
 
 def _name(token: Token) -> str:
-    """A token's text, or its number where it is only a part of a character: two of these must not look the same."""
-    return f"token_id:{token.id}" if HALF in token.text else token.text
+    """A token's text, or its number where it has none or a part of a character: two such must not look the same."""
+    return f"token_id:{token.id}" if not token.text or HALF in token.text else token.text
 
 
 def _usage(prompts: Prompts, replies: Iterable[Reply]) -> dict[str, int]:

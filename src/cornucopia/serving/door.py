@@ -89,13 +89,13 @@ class Door:
             raise Problem(429, f"每分钟最多 {rate:g} 个请求", code="rate_limit_exceeded", wait=wait)
 
     def _note(self, scope: Any, status: int, seconds: float) -> None:
-        route = scope.get("route")
-        path = getattr(route, "path", "") or "other"
+        facts = scope["cornucopia"]
+        path = facts.pop("path", "other")  # a route's, never what a caller made up
         self._house.meters.request(path, status)
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "id": scope["cornucopia_id"], "method": scope["method"],
             "path": path, "status": status, "seconds": round(seconds, 3), "key": scope.get("cornucopia_key", ""),
-            **scope["cornucopia"],
+            **facts,
         }  # fmt: skip
         self._log(to_json(line))
 

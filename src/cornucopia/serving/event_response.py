@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -46,7 +48,7 @@ class EventResponse(Response):
 
     Args:
         pieces: the text; closed whatever happens, so that it can give back what it holds.
-        idle: most seconds that the caller may take to read one piece.
+        idle: seconds that the caller may take to read one piece; looked at as often.
     """
 
     media_type = "text/event-stream"
@@ -54,14 +56,22 @@ class EventResponse(Response):
     def __init__(self, pieces: AsyncIterator[str], idle: float) -> None:
         super().__init__()
         self._pieces, self._idle = pieces, idle
+        self._since = math.inf  # when the piece was sent that the caller has not taken
         del self.headers["content-length"]
         self.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send everything; return early when the caller has gone."""
+        """Send everything; return early when the caller has gone.
+
+        Raises:
+            TimeoutError: the caller does not read.
+        """
         tasks = [asyncio.ensure_future(self._feed(send)), asyncio.ensure_future(_gone(receive))]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            while not any(task.done() for task in tasks):
+                await asyncio.wait(tasks, timeout=self._idle, return_when=asyncio.FIRST_COMPLETED)
+                if time.monotonic() - self._since > self._idle:
+                    raise TimeoutError(f"{self._idle:g} 秒没有读")
             if tasks[0].done():
                 tasks[0].result()
         finally:
@@ -71,8 +81,9 @@ class EventResponse(Response):
     async def _feed(self, send: Callable[[Any], Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async for piece in self._pieces:
-            async with asyncio.timeout(self._idle):
-                await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+            self._since = time.monotonic()
+            await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+            self._since = math.inf
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
