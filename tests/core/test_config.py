@@ -178,3 +178,11 @@ def test_what_is_missing_on_the_command_line_is_a_usage_error(tmp_path):
     (tmp_path / "r.yaml").write_text("other: 2\n")
     with pytest.raises(ConfigError, match="缺少必填项"):
         Needs.load(tmp_path / "r.yaml")
+
+
+def test_the_choices_of_a_setting_are_told_without_the_empty_one():
+    class Choice(Config):
+        kind: Literal["", "f16", "q8_0"] = option("", "种类")
+
+    with pytest.raises(ConfigError, match="应为 f16、q8_0 之一"):
+        Choice.build({"kind": "q9"})

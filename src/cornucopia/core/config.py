@@ -220,7 +220,7 @@ def _as_config_error(error: ValidationError, names: dict[str, str], where: str, 
         key = ".".join(str(part) for part in item["loc"])
         raw = values.get(key, item["input"])  # as given, before any reading of it
         message = _MESSAGES.get(item["type"], "").format(**_limits(item.get("ctx", {}), raw)).replace("'", "")
-        message = message.replace(", ", "、").replace(" or ", "、")
+        message = message.replace(", ", "、").replace(" or ", "、").replace("应为 、", "应为 ")  # '' is the default
         message = message or _own_words(item)
         given = key and item["type"] not in ("missing", "extra_forbidden")
         found = f"，给的是 {str(raw)[:80]!r}" if given else ""

@@ -215,7 +215,7 @@ def test_bad_input_is_told(run, tmp_path, short_run, data):
         train(run("out"))
     plain = tmp_path / "plain.jsonl"
     plain.write_text('{"instruction": "什么是保险？", "output": "一种安排。"}\n', "utf-8")
-    with pytest.raises(CornucopiaError, match="没有可核对的东西"):
+    with pytest.raises(CornucopiaError, match="奖励 calculator 对这一行用不上"):
         train(run("none", data_path=[str(plain)], rewards=["calculator", "format"]), rollouts=Rollouts)
 
 

@@ -159,8 +159,9 @@ class Reinforcement(NextToken):
 
     def _question(self, record: Record) -> Example:
         if not checkable(record, self._weights, REWARDS, self.recipe):
+            idle = "、".join(name for name in self._weights if not REWARDS[name].always)
             raise DataError(
-                f"没有可核对的东西：奖励 {'、'.join(self._weights)} 对这一行都用不上", where=record.origin,
+                f"没有可核对的东西：奖励 {idle} 对这一行用不上", where=record.origin,
                 fix="计算题要有 calculator 和 inputs，或换成 numbers（按参考答案）、material（按材料）",
             )  # fmt: skip
         ids = encode_prompt(_bare(record), self.template, self.tokenizer, self.recipe.cutoff_len)

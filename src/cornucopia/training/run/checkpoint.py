@@ -64,7 +64,9 @@ def check_identity(output_dir: Path, identity: dict[str, Any], defaults: dict[st
         return
     before = defaults | json.loads(path.read_text(encoding="utf-8"))
     now = json.loads(json.dumps(identity))
-    differing = [key for key in sorted(now) if before.get(key) != now[key]]
+    first = ("objective", "method")  # from which most of the others follow
+    order = sorted(now, key=lambda key: (key not in first, key))
+    differing = [key for key in order if before.get(key) != now[key]]
     if differing:
         changes = [f"{key}：上次 {before.get(key)}，这次 {now.get(key)}" for key in differing[:3]]
         more = f"；共 {len(differing)} 项" if len(differing) > 3 else ""
