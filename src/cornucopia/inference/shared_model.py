@@ -56,12 +56,14 @@ class SharedModel:
 
     def decoder(self, adapter: str | None) -> Decoder | None:
         """The decoder, when it gives what the model with this adapter gives; tried once for each."""
+        if not self.fast:
+            return None
         with self.lock:
             if adapter not in self._tried:
                 self._tried.add(adapter)
                 if reason := self._unfit(adapter):
                     self.slow[adapter] = reason
-            return self._decoder if self.fast and adapter not in self.slow else None
+            return None if adapter in self.slow else self._decoder
 
     def stacks(self, names: set[str]) -> LoraStacks:
         """The weights of these adapters and of those asked for before, in the decoder's form."""

@@ -233,12 +233,12 @@ def test_tools_are_run_and_their_results_are_not_learnt(small, tokenizer, monkey
     call = "<tool_call>equal_payment(principal='100万', rate='4.9%', months='30年')</tool_call>"
     said = iter([call, "每月还5307.27元。"])
 
-    def scripted(batch, queue, budget, most):
-        row = queue.popleft()
+    def scripted(batch):
+        (row,), batch.rows = batch.rows, []
         row.tokens, row.finish = tokenizer(next(said), add_special_tokens=False).input_ids, "stop"
-        yield row
+        return [row]
 
-    monkeypatch.setattr("cornucopia.inference.rollouts.run", scripted)
+    monkeypatch.setattr("cornucopia.inference.running_batch.PaddedBatch.step", scripted)
     record = Record((Message("user", "贷100万30年4.9%等额本息月供？"),), tools=(tool.schema,))
     (episode,) = rollouts.sample([record], [1])
     assert [message.role for message in episode.said] == ["assistant", "tool", "assistant"]
