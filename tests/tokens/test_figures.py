@@ -70,7 +70,9 @@ def test_a_mark_without_a_figure_stays_and_marks_of_the_question_are_none():
 
 def test_a_stream_shows_nothing_behind_a_mark_until_it_is_filled():
     reader = FigureReader("<tool_call>", Record(TURNS[:1]))
-    assert reader.before_call("一共①，") == 2 and reader.before_call("一共<tool_c") == 2 and reader.before_call("好") == 1
+    assert (
+        reader.before_call("一共①，") == 2 and reader.before_call("一共<tool_c") == 2 and reader.before_call("好") == 1
+    )
 
 
 @given(st.text(st.sampled_from("①②⑳0123456789.,%％万元年月日-/ 百分之三一借")), st.text(max_size=60))

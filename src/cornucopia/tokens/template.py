@@ -163,8 +163,10 @@ def _read(path: Path) -> PromptTemplate:
         raise ConfigError("模板里的 figures 只能是 marked，或不写", where=str(path), found=fields["figures"])
     for key, slots in _TOOL_KEYS.items() if set(_TOOL_KEYS) & set(fields) else ():
         if not fields.get(key) or not any(slot in fields[key] for slot in slots):
-            wanted = " 或 ".join(filter(None, slots))
+            wanted = f"，其中有 {' 或 '.join(slots)}" if all(slots) else ""
             raise ConfigError(
-                f"写工具的模板要有 {key}{wanted and '，其中有 '}{wanted}", where=str(path), found=fields.get(key, "没有")
+                f"写工具的模板要有 {key}{wanted}",
+                where=str(path),
+                found=fields.get(key, "没有"),
             )
     return PromptTemplate(name=path.stem if path.parent == TEMPLATES else str(path), **fields)
