@@ -236,7 +236,17 @@ def test_a_call_that_the_model_writes_is_the_replys_and_is_not_shown(tiny, engin
     ids = caller.tokenizer(text, add_special_tokens=False).input_ids
     tool = {"type": "function", "function": {"name": "loan", "parameters": {"type": "object"}}}
     settings = caller._settled(SHORT)
-    row = Row("a", [1], 50, settings, tools=(tool,), earlier=2, tokens=ids, finish="stop")
+    row = Row(
+        "a",
+        [1],
+        50,
+        settings,
+        tools=(tool,),
+        reader=caller.template.calls(Record()),
+        earlier=2,
+        tokens=ids,
+        finish="stop",
+    )
     reply = caller.reply(row)
     (call,) = reply.tool_calls
     assert (reply.answer, reply.finish_reason) == ("好的。", "tool_calls")

@@ -156,6 +156,6 @@ def test_a_prompt_template_shows_tools_calls_and_results(tokenizer):
     answers = [segment.text for segment in segments if segment.answer]
     assert answers == ["<tool_call>loan(principal='50', months=360)</tool_call></s>", "月供1元。</s>"]
     assert segments[3].text == "\n### 结果:\n月供：1元\n### 回答:\n"
-    assert template.calls and template.calls.read(answers[0].removesuffix("</s>"))[1]
+    assert template.calls(Record()).read(answers[0].removesuffix("</s>"))[1]
     stored = resolve_template("fin_tools", tokenizer, template.text)
-    assert stored == template and resolve_template("fin_template", tokenizer).calls is None
+    assert stored == template and resolve_template("fin_template", tokenizer).calls(Record()) is None

@@ -18,6 +18,7 @@ from cornucopia.inference.grammar import Guide
 from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
 from cornucopia.inference.text import StopFinder
 from cornucopia.models.load import DEFAULT_NEW_TOKENS
+from cornucopia.tokens.tool_calls import ToolCallReader
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Row:
         stops: finds the settings' stop texts in what was written.
         cut: whether the prompt was shortened to fit the context.
         tools: those on offer.
+        reader: of the tool calls in the answer; None where no tools are on offer.
         earlier: tool calls already made in the conversation.
         guide: holds the answer to a schema.
         top: how many of the likeliest tokens are told at each place; None when no log-probabilities are wanted.
@@ -84,6 +86,7 @@ class Row:
     cut: bool = False
     top: int | None = None
     tools: tuple[dict[str, Any], ...] = ()
+    reader: ToolCallReader | None = None
     earlier: int = 0
     guide: Guide | None = None
     tokens: list[int] = field(default_factory=list)

@@ -59,7 +59,7 @@ class LocalLive(Live):
         if kind not in self._lines:
             self._lines[kind] = Scheduler(engine.open_batch(kind, at_once=True))
         line = self._lines[kind]
-        reader = engine.reader(row)
+        reader = row.reader
         text = TextStream(engine.tokenizer, row.settings.stop, reader.marks if reader else ())
         marks = ThoughtMarks(opened=engine.opens_thought(row))
         self._answers[request.id] = _Answer(row, engine, line, text, marks, CallHold(reader, row.tools))

@@ -29,7 +29,6 @@ from cornucopia.records.schema import Record, ToolCall
 from cornucopia.tokens.reasoning import opens_block, split_reasoning
 from cornucopia.tokens.render import encode, encode_prompt
 from cornucopia.tokens.segments import Template
-from cornucopia.tokens.tool_calls import ToolCallReader
 
 MOST = 64  # rows of a batch
 BatchKind = tuple[Literal["slots", "padded", "search"], str | None]  # the adapter where it is one's alone
@@ -101,10 +100,6 @@ class TransformersEngine(Engine):
         """See Engine; it serves all engines of this model."""
         return LocalLive(self)
 
-    def reader(self, row: Row) -> ToolCallReader | None:
-        """What reads the tool calls in an answer; None where no tools are on offer."""
-        return self.template.calls if row.tools else None
-
     def opens_thought(self, row: Row) -> bool:
         """Whether the prompt has opened a block of thought."""
         return opens_block(self.tokenizer.decode(row.prompt[-8:]))
@@ -144,7 +139,7 @@ class TransformersEngine(Engine):
     def limits(self) -> Limits:
         """A local model scores and streams, and calls tools where its template shows them; pictures it is not shown."""
         can = {"scores": True, "streams": True, "schemas": True, "logprobs": True, "tokens": True}
-        return Limits(self.context(), self._most(), tools=self.template.calls is not None, **can)
+        return Limits(self.context(), self._most(), tools=self.template.calls(Record()) is not None, **can)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -217,6 +212,7 @@ class TransformersEngine(Engine):
         return Row(
             request.id, prompt, limit, settings, self.adapter, StopFinder(self.tokenizer, settings.stop),
             cut=len(prompt) < whole, tools=record.tools, guide=self._guide(prompt, settings),
+            reader=self.template.calls(record) if record.tools else None,
             earlier=sum(len(turn.tool_calls) for turn in record.messages),
         )  # fmt: skip
 
@@ -276,7 +272,7 @@ class TransformersEngine(Engine):
             return Reply(row.id, "", "error", prompt_tokens=len(row.prompt), error=row.error)
         settings = row.settings
         tokens = row.tokens[:-1] if row.tokens and row.tokens[-1] in settings.eos else row.tokens
-        reader = self.reader(row)
+        reader = row.reader
         text = decode(self.tokenizer, tokens, reader.marks if reader else ())
         at = first_stop(text, settings.stop)
         text = (text if at < 0 else text[:at]).strip()

@@ -172,7 +172,7 @@ class VllmEngine(Engine):
 
     def limits(self) -> Limits:
         """As our own engine's: it scores and streams, and calls tools where the template shows them; no pictures."""
-        return Limits(self._context, MOST, scores=True, streams=True, tools=self.template.calls is not None)
+        return Limits(self._context, MOST, scores=True, streams=True, tools=self.template.calls(Record()) is not None)
 
     def settings(self, sampling: Sampling) -> Sampling:
         """The sampling settings with the model's own values filled in."""
@@ -262,7 +262,7 @@ class VllmEngine(Engine):
             return Reply(request.id, "", "error", error=f"{type(error).__name__}: {error}"[:300], failure="service")
 
     def _reader(self, record: Record) -> ToolCallReader | None:
-        return self.template.calls if record.tools else None
+        return self.template.calls(record) if record.tools else None
 
     def _marks(self, record: Record) -> Sequence[str]:
         reader = self._reader(record)

@@ -36,9 +36,13 @@ class ChatTemplate:
     def __repr__(self) -> str:
         return f"ChatTemplate(empty_thought={self._empty_thought!r})"
 
+    def calls(self, record: Record) -> ToolCallReader | None:
+        """See `Template.calls`; the same for all records."""
+        return self._calls
+
     @cached_property
-    def calls(self) -> ToolCallReader | None:
-        """See `Template.calls`: a tool on offer is looked for in what the template writes."""
+    def _calls(self) -> ToolCallReader | None:
+        """A tool on offer is looked for in what the template writes."""
         function = {"name": _PROBE, "description": "", "parameters": {"type": "object", "properties": {}}}
         asked = [{"role": "user", "content": "?"}]
         try:

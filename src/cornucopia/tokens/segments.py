@@ -35,9 +35,9 @@ class Template(Protocol):
         """Text at which an answer ends besides the end-of-sequence token."""
         ...
 
-    @property
-    def calls(self) -> ToolCallReader | None:
-        """Reads the calls that a model of this template writes; None where the template does not show it tools."""
+    def calls(self, record: Record) -> ToolCallReader | None:
+        """Reads the calls that a model of this template writes in answer to a record; None where the template does not
+        show it tools, whatever the record."""
         ...
 
     def segments(self, record: Record, *, eos: str) -> list[Segment]:

@@ -17,14 +17,16 @@ from cornucopia.records.json_values import written
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.turns import turn_dict
 from cornucopia.tokens.chat_template import ChatTemplate
+from cornucopia.tokens.figures import FigureReader, marked
 from cornucopia.tokens.reasoning import opens_block, think_block
 from cornucopia.tokens.segments import Segment, Template, tell_once, with_material
 from cornucopia.tokens.tool_calls import ToolCallReader, call_text, tool_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 _KEYS = ("prompt_input", "prompt_no_input", "response_split")
-# And what of it must stand in each: {line} is the first line of a result.
-_TOOL_KEYS = {"prompt_tools": ("{tools}",), "tool_result": ("{content}", "{line}")}
+# And what of it must stand in each: {line} is the first line of a result. A model may know its tools by heart.
+_TOOL_KEYS = {"prompt_tools": ("",), "tool_result": ("{content}", "{line}")}
+_FIGURES = ("", "marked")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class PromptTemplate:
 
     Several turns are written one after another, each as in single-turn training; a system message stands first. With
     `prompt_tools` and `tool_result` tools are shown before all turns, in one line each, calls are written as
-    `<tool_call>name(key='value')</tool_call>`, and what a tool gives back stands in `tool_result`.
+    `<tool_call>name(key='value')</tool_call>`, and what a tool gives back stands in `tool_result`. A `prompt_tools`
+    without `{tools}` is for a model that is tuned to know its tools by heart. With `figures` "marked" the model names
+    the figures of questions and results by their mark, see tokens/figures.py.
     """
 
     name: str
@@ -42,16 +46,18 @@ class PromptTemplate:
     response_split: str
     prompt_tools: str = ""
     tool_result: str = ""
+    figures: str = ""
 
     @property
     def text(self) -> dict[str, str]:
         """What decides the rendering, as cornucopia.json keeps it."""
-        return {key: text for key in (*_KEYS, *_TOOL_KEYS) if (text := getattr(self, key)) or key in _KEYS}
+        return {key: text for key in (*_KEYS, *_TOOL_KEYS, "figures") if (text := getattr(self, key)) or key in _KEYS}
 
-    @property
-    def calls(self) -> ToolCallReader | None:
+    def calls(self, record: Record) -> ToolCallReader | None:
         """See `Template.calls`."""
-        return ToolCallReader("<tool_call>") if self.prompt_tools else None
+        if not self.prompt_tools:
+            return None
+        return FigureReader("<tool_call>", record) if self.figures else ToolCallReader("<tool_call>")
 
     @property
     def stop_strings(self) -> list[str]:
@@ -61,6 +67,8 @@ class PromptTemplate:
 
     def segments(self, record: Record, *, eos: str) -> list[Segment]:
         parts: list[Segment] = []
+        if self.figures and record.tools:
+            record = marked(record)
         if record.tools and self.prompt_tools:
             parts.append(Segment(self.prompt_tools.replace("{tools}", "\n".join(map(tool_line, record.tools)))))
         elif record.tools:
@@ -144,17 +152,21 @@ def _read(path: Path) -> PromptTemplate:
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
         fields = {key: str(values[key]) for key in _KEYS}
-        fields |= {key: str(values[key]) for key in _TOOL_KEYS if key in values}
+        fields |= {key: str(values[key]) for key in (*_TOOL_KEYS, "figures") if key in values}
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"模板文件应是含 {'、'.join(_KEYS)} 的 JSON", where=str(path), found=str(error)[:200]
         ) from None
     if "{instruction}" not in fields["prompt_input"] or "{instruction}" not in fields["prompt_no_input"]:
         raise ConfigError("模板里没有 {instruction}", where=str(path))
+    if fields.get("figures", "") not in _FIGURES:
+        raise ConfigError("模板里的 figures 只能是 marked，或不写", where=str(path), found=fields["figures"])
     for key, slots in _TOOL_KEYS.items() if set(_TOOL_KEYS) & set(fields) else ():
-        if not any(slot in fields.get(key, "") for slot in slots):
-            wanted = " 或 ".join(slots)
+        if not fields.get(key) or not any(slot in fields[key] for slot in slots):
+            wanted = f"，其中有 {' 或 '.join(slots)}" if all(slots) else ""
             raise ConfigError(
-                f"写工具的模板要有 {key}，其中有 {wanted}", where=str(path), found=fields.get(key, "没有")
+                f"写工具的模板要有 {key}{wanted}",
+                where=str(path),
+                found=fields.get(key, "没有"),
             )
     return PromptTemplate(name=path.stem if path.parent == TEMPLATES else str(path), **fields)

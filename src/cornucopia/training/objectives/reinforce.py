@@ -102,7 +102,7 @@ class Reinforcement(NextToken):
         recipe = self.recipe
         self._rollouts = self.open_rollouts(
             model, self.tokenizer, self.template, max_new_tokens=recipe.max_new_tokens,
-            temperature=recipe.rollout_temperature, rounds=recipe.tool_rounds if self.template.calls else 0,
+            temperature=recipe.rollout_temperature, rounds=recipe.tool_rounds if self.template.calls(Record()) else 0,
         )  # fmt: skip
         say(
             f"每次前向 {recipe.micro} 题 × {recipe.group_size} 次作答；"
