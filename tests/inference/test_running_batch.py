@@ -168,8 +168,13 @@ def test_a_row_that_does_not_fit_the_memory_alone_gets_the_reason_and_harms_no_o
 
 
 def test_rows_wait_for_memory_that_others_hold(engine, monkeypatch):
-    monkeypatch.setattr(engine.shared, "room", lambda: 50)
-    batch, rows, most = batch_of(engine), rows_of(engine, GREEDY), []
+    rows, most = rows_of(engine, GREEDY), []
+
+    def room():
+        return 150 - sum(len(row.prompt + row.tokens) for row in rows if row.tokens and row.finish is None)
+
+    monkeypatch.setattr(engine.shared, "room", room)
+    batch = batch_of(engine)
     step = batch.step
     monkeypatch.setattr(batch, "step", lambda: most.append(len(batch.rows)) or step())
     run(batch, rows)

@@ -198,7 +198,7 @@ class PaddedBatch(RunningBatch):
             return 0
         width = max(len(row.prompt) + row.limit for row in (*self.rows, waiting[0]))
         places = max(1, min(self.most, self._budget // width))
-        room = self._room()
+        room = self._room() - sum(row.limit - len(row.tokens) for row in self.rows)  # what those inside will take
         free = min(places - len(self.rows), len(waiting), room // width)
         if not self.rows and free < 1:
             raise NoRoom(width, room)
