@@ -50,6 +50,8 @@ def _grouped(rows: Sequence[dict[str, Any]]) -> Groups:
 
 
 def _rates(model: str, rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
     groups = _grouped(rows)
     cells = sorted({(prompt, count) for _, count, prompt in groups})
     heads = " | ".join(f"{count} 条 × {prompt}" for prompt, count in cells)

@@ -196,12 +196,16 @@ class PaddedBatch(RunningBatch):
         """How many rows of the line may enter now."""
         if not waiting or (self.rows and (self._state is None or not can_join(self._state.cache))):
             return 0
-        width = max(len(row.prompt) + row.limit for row in (*self.rows, waiting[0]))
-        places = max(1, min(self.most, self._budget // width))
         room = self._room() - sum(row.limit - len(row.tokens) for row in self.rows)  # what those inside will take
-        free = min(places - len(self.rows), len(waiting), room // width)
+        width, places, free = max((len(row.prompt) + row.limit for row in self.rows), default=0), 1, 0
+        for row in waiting:
+            wider = max(width, len(row.prompt) + row.limit)
+            most = max(1, min(self.most, self._budget // wider))
+            if len(self.rows) + free >= most or (free + 1) * wider > room:
+                break
+            width, places, free = wider, most, free + 1
         if not self.rows and free < 1:
-            raise NoRoom(width, room)
+            raise NoRoom(len(waiting[0].prompt) + waiting[0].limit, room)
         if not self.rows or self._at_once:
             return max(0, free)
         # A place alone is not worth reading a prompt for: the running rows wait meanwhile.
