@@ -89,10 +89,11 @@ class Scheduler:
 
 
 def is_short(error: Exception) -> bool:
-    """Whether memory ran out."""
+    """Whether memory ran out; torch's words for it on Windows, on Linux and of CUDA libraries differ."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+    words = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 
 
 def problem(error: Exception) -> str:
