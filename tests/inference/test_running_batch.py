@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cornucopia.inference import scheduler
 from cornucopia.inference.engine import Request, Sampling
 from cornucopia.inference.scheduler import Scheduler
 from cornucopia.records.schema import Message, Record
@@ -154,3 +155,58 @@ def test_beam_search_holds_the_models_lock(engine, monkeypatch):
     list(engine.stream(record, Sampling(num_beams=2)))
     list(engine.generate([Request("a", record)], Sampling(num_beams=2)))
     assert seen == [False, False]
+
+
+def test_a_row_that_does_not_fit_the_memory_alone_gets_the_reason_and_harms_no_other(engine, monkeypatch):
+    monkeypatch.setattr(engine.shared, "room", lambda: 60)
+    rows = rows_of(engine, GREEDY)
+    rows[4].limit = 4000
+    run(batch_of(engine, most=2), rows)
+    assert rows[4].finish == "error" and "60 个词元" in rows[4].error and "--max-new-tokens" in rows[4].error
+    for row in rows[:4] + rows[5:]:
+        assert row.tokens == generated(engine, row.prompt, 12), row.error
+
+
+def test_rows_wait_for_memory_that_others_hold(engine, monkeypatch):
+    rows, most = rows_of(engine, GREEDY), []
+
+    def room():
+        return 150 - sum(len(row.prompt + row.tokens) for row in rows if row.tokens and row.finish is None)
+
+    monkeypatch.setattr(engine.shared, "room", room)
+    batch = batch_of(engine)
+    step = batch.step
+    monkeypatch.setattr(batch, "step", lambda: most.append(len(batch.rows)) or step())
+    run(batch, rows)
+    assert max(most) < 9 and all(row.tokens == generated(engine, row.prompt, 12) for row in rows)
+
+
+def test_after_memory_ran_out_the_batch_grows_again(engine, monkeypatch):
+    monkeypatch.setattr(scheduler, "CALM", 3)
+    batch = batch_of(engine, most=4)
+    line, step, failures = Scheduler(batch), batch.step, [torch.OutOfMemoryError("CUDA out of memory")]
+
+    def failing():
+        if failures and len(batch.rows) == 4:
+            raise failures.pop()
+        return step()
+
+    monkeypatch.setattr(batch, "step", failing)
+    rows = rows_of(engine, GREEDY)
+    for row in rows:
+        line.add(row)
+    sizes = []
+    while line.busy:
+        line.step()
+        sizes.append(batch.most)
+    assert sizes[0] == 2 and sizes[-1] == 4
+    assert all(row.tokens == generated(engine, row.prompt, 12) for row in rows)
+
+
+def test_why_a_model_is_slow_is_told_once(tiny, adapter, capsys, monkeypatch):
+    engines = open_engines(tiny, [None, adapter], template="fin_template", dtype="float32")
+    monkeypatch.setattr(engines[0].shared, "_unfit", lambda name: "结构不同")
+    for engine in [*engines, *engines]:
+        assert engine.shared.decoder(engine.adapter) is None
+    told = capsys.readouterr().err
+    assert told.count("比解码器慢：结构不同") == 1 and told.count("键值缓存：一批最多") == 1

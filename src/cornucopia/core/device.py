@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import ConfigError
@@ -15,6 +16,24 @@ def cpu_has_fast_bfloat16() -> bool:
 
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name)() for name in checks if hasattr(torch.cpu, name))
+
+
+def free_bytes(device: str) -> int:
+    """Memory that this program may still take on a device, in bytes; a container's limit counts as the machine's."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0]) + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no control group, or "max"
+        return free
+    return min(free, limit - used + int(kept.get("inactive_file", 0)))  # what files left in memory is given up
 
 
 def choose_device(wanted: str = "auto") -> str:

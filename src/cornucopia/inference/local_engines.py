@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cornucopia.adapters.load import attach
-from cornucopia.inference.shared_model import SharedModel, cache_tokens
+from cornucopia.core.console import say, warn
+from cornucopia.core.device import free_bytes
+from cornucopia.inference.shared_model import SharedModel, cache_tokens, token_bytes
 from cornucopia.inference.spec import EngineSpec
 from cornucopia.inference.transformers_engine import TransformersEngine
 from cornucopia.models.load import load_base
@@ -32,8 +34,20 @@ def open_local(specs: Sequence[EngineSpec]) -> list[TransformersEngine]:
             name = f"adapter{number}"
             shared.model = _in_base_dtype(attach(shared.model, loaded, model.adapter, name), loaded.model.dtype)
         budget = spec.batch_tokens or cache_tokens(loaded.model)
+        if not number:
+            _tell_memory(shared, budget)
         engines.append(TransformersEngine(shared, name, loaded.tokenizer, model.template, budget, model.describe()))
     return engines
+
+
+def _tell_memory(shared: SharedModel, budget: int) -> None:
+    """What a batch may take, and whether that is there."""
+    bytes_each, room = token_bytes(shared.base), shared.room()
+    told = f"键值缓存：一批最多 {budget} 个词元（{budget * bytes_each / 1e9:.1f} GB）"
+    if room < budget:
+        warn(f"{told}，现在的内存只够 {max(0, room)} 个：同时回答的条数会少，放不下的一条会得到错误")
+    else:
+        say(f"{told}，可用内存 {free_bytes(str(shared.device)) / 1e9:.1f} GB")
 
 
 def _in_base_dtype(model: Any, dtype: Any) -> Any:

@@ -8,6 +8,7 @@ two tokens are equally likely. The order of work is therefore fixed.)
 
 from __future__ import annotations
 
+import sys
 import time
 from abc import abstractmethod
 from collections import deque
@@ -25,6 +26,16 @@ LEAVE = 4  # pad columns are dropped when they are more than one in so many
 REFILL = 4  # rows enter when one place in so many is free, or all that wait fit
 
 
+class NoRoom(RuntimeError):
+    """The first row of the line does not fit the memory that is free, though no other is in the batch."""
+
+    def __init__(self, tokens: int, room: int) -> None:
+        super().__init__(
+            f"提示加回答最多 {tokens} 个词元，剩下的内存只够放 {max(0, room)} 个词元的键值缓存："
+            "减小 --max-new-tokens，缩短提示，或关掉别的程序"
+        )
+
+
 class RunningBatch(Protocol):
     """Rows that are answered together.
 
@@ -38,7 +49,11 @@ class RunningBatch(Protocol):
 
     @abstractmethod
     def take(self, waiting: deque[Row]) -> None:
-        """Let in those from the front of the line for which there is room."""
+        """Let in those from the front of the line for which there is room.
+
+        Raises:
+            NoRoom: the batch is empty, and still the first has none.
+        """
         ...
 
     @abstractmethod
@@ -116,15 +131,16 @@ class PaddedBatch(RunningBatch):
         device: where inputs go.
         budget: most tokens of the padded batch, answers included.
         most: most rows at a time.
+        room: how many tokens' keys and values the memory that is free can take.
         at_once: let a row in as soon as there is a place; else when a quarter is free, which costs less in all.
     """
 
     def __init__(
         self, forward: Callable[..., Any], new_cache: Callable[[], Any], device: Any, budget: int, most: int,
-        *, at_once: bool = False,
+        *, room: Callable[[], int] = lambda: sys.maxsize, at_once: bool = False,
     ) -> None:  # fmt: skip
         self._forward, self._new_cache, self._device = forward, new_cache, device
-        self._budget, self.most, self._at_once = budget, most, at_once
+        self._budget, self.most, self._room, self._at_once = budget, most, room, at_once
         self._state: _State | None = None
         self._entering: list[Row] = []
         self.rows: list[Row] = []
@@ -180,9 +196,16 @@ class PaddedBatch(RunningBatch):
         """How many rows of the line may enter now."""
         if not waiting or (self.rows and (self._state is None or not can_join(self._state.cache))):
             return 0
-        width = max(len(row.prompt) + row.limit for row in (*self.rows, waiting[0]))
-        places = max(1, min(self.most, self._budget // width))
-        free = min(places - len(self.rows), len(waiting))
+        room = self._room() - sum(row.limit - len(row.tokens) for row in self.rows)  # what those inside will take
+        width, places, free = max((len(row.prompt) + row.limit for row in self.rows), default=0), 1, 0
+        for row in waiting:
+            wider = max(width, len(row.prompt) + row.limit)
+            most = max(1, min(self.most, self._budget // wider))
+            if len(self.rows) + free >= most or (free + 1) * wider > room:
+                break
+            width, places, free = wider, most, free + 1
+        if not self.rows and free < 1:
+            raise NoRoom(len(waiting[0].prompt) + waiting[0].limit, room)
         if not self.rows or self._at_once:
             return max(0, free)
         # A place alone is not worth reading a prompt for: the running rows wait meanwhile.

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections import deque
 
 from cornucopia.inference.generate import Row
-from cornucopia.inference.running_batch import RunningBatch
+from cornucopia.inference.running_batch import NoRoom, RunningBatch
 from cornucopia.inference.shared_model import free_memory
+
+CALM = 64  # steps without a failure after which a batch that memory made smaller is tried at twice its size
+LONGEST_CALM = 4096
 
 
 class Scheduler:
     """Rows wait, are answered and leave.
 
     When a step fails, most often for memory, its rows go on in halves, each alone, down to the one that is to blame;
-    that one ends with the error. What was already written stays written.
+    that one ends with the error. What was already written stays written. Where memory ran out the batch stays smaller
+    for a while, longer each time.
     """
 
     def __init__(self, batch: RunningBatch) -> None:
         self._batch = batch
         self._waiting: deque[Row] = deque()
         self._suspects: list[deque[Row]] = []
+        self._most, self._calm, self._wait = batch.most, 0, CALM
 
     @property
     def busy(self) -> int:
@@ -42,13 +47,27 @@ class Scheduler:
         """One step of the batch; the rows that got a token or ended."""
         while self._suspects and not self._suspects[-1] and not self._batch.rows:
             self._suspects.pop()
-        self._batch.take(self._suspects[-1] if self._suspects else self._waiting)
+        line = self._suspects[-1] if self._suspects else self._waiting
+        try:
+            self._batch.take(line)
+        except NoRoom as error:
+            row = line.popleft()
+            row.finish, row.error = "error", str(error)
+            return [row]
         if not self._batch.rows:
             return []
         try:
-            return self._batch.step()
+            served = self._batch.step()
         except Exception as error:  # a model may raise anything; rows that are not to blame must be answered
             return self._blame(error)
+        self._grow()
+        return served
+
+    def _grow(self) -> None:
+        """Make the batch larger again once nothing has failed for a while."""
+        self._calm += 1
+        if self._batch.most < self._most and self._calm >= self._wait and not self._suspects:
+            self._batch.most, self._calm = min(self._most, 2 * self._batch.most), 0
 
     def _blame(self, error: Exception) -> list[Row]:
         stuck = [row for row in self._batch.rows if row.finish is None]
@@ -62,16 +81,19 @@ class Scheduler:
             return stuck
         half = (len(stuck) + 1) // 2
         if is_short(error):
-            self._batch.most = half
+            if self._batch.most < self._most:
+                self._wait = min(LONGEST_CALM, 2 * self._wait)
+            self._batch.most, self._calm = half, 0
         self._suspects += [deque(stuck[half:]), deque(stuck[:half])]
         return []
 
 
 def is_short(error: Exception) -> bool:
-    """Whether memory ran out."""
+    """Whether memory ran out; torch's words for it on Windows, on Linux and of CUDA libraries differ."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    words = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 
 
 def problem(error: Exception) -> str:

@@ -7,6 +7,8 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
+from cornucopia.core.console import say
+from cornucopia.core.device import free_bytes
 from cornucopia.inference.decoder import Decoder
 from cornucopia.inference.lora_rows import LoraStacks, unfit_adapter
 from cornucopia.inference.open_decoder import Unfit, check, open_decoder
@@ -14,6 +16,7 @@ from cornucopia.inference.prefix import behind_prefix, has_prefix
 
 CACHE_NAMES = ("past_key_values", "cache")  # of a model's key/value cache: until Transformers 5.23, and from 5.24
 CACHE_BYTES = 2 * 1024**3  # keys and values of one batch when no budget is given: 4096 tokens of LLaMA-7B in 16 bits
+KEPT = 0.9  # of the free memory, for keys and values; the rest is for a step's own tensors
 
 
 class SharedModel:
@@ -62,6 +65,8 @@ class SharedModel:
             if adapter not in self._tried:
                 self._tried.add(adapter)
                 if reason := self._unfit(adapter):
+                    if reason not in self.slow.values():
+                        say(f"作答用模型自己的 forward，比解码器慢：{reason}（docs/infer.md「引擎怎样工作」）")
                     self.slow[adapter] = reason
             return None if adapter in self.slow else self._decoder
 
@@ -112,15 +117,23 @@ class SharedModel:
                 inputs[self.cache_name] = inputs.pop("past_key_values")
             return model(**{name: value for name, value in inputs.items() if name in self.accepts})
 
+    def room(self) -> int:
+        """Tokens whose keys and values fit the memory that is free, with some of it kept back."""
+        return int(KEPT * free_bytes(str(self.device))) // token_bytes(self.base)
+
 
 def cache_tokens(model: Any) -> int:
     """Tokens whose keys and values fill CACHE_BYTES."""
+    return max(1024, min(65536, CACHE_BYTES // token_bytes(model)))
+
+
+def token_bytes(model: Any) -> int:
+    """Bytes of one token's keys and values."""
     config = model.config.get_text_config()
     heads = getattr(config, "num_attention_heads", None) or 1
     width = getattr(config, "head_dim", None) or (config.hidden_size // heads)
     keys = getattr(config, "num_key_value_heads", None) or heads
-    bytes_per_token = 2 * config.num_hidden_layers * keys * width * model.dtype.itemsize
-    return max(1024, min(65536, CACHE_BYTES // bytes_per_token))
+    return int(2 * config.num_hidden_layers * keys * width * model.dtype.itemsize)
 
 
 def free_memory() -> None:

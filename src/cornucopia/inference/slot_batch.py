@@ -6,15 +6,18 @@ does not hold up the answers. What a prompt begins with and another row has, or 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
+
+import torch
 
 from cornucopia.inference.choosing import choose
 from cornucopia.inference.decoder import Decoder, Piece
 from cornucopia.inference.generate import Row
 from cornucopia.inference.lora_rows import LoraStacks
-from cornucopia.inference.running_batch import RunningBatch, finish_step
+from cornucopia.inference.running_batch import NoRoom, RunningBatch, finish_step
 from cornucopia.inference.slots import Slot, Slots, common
 
 CHUNK = 512  # tokens of prompts in a step
@@ -29,12 +32,16 @@ class SlotBatch(RunningBatch):
         stacks: gives the adapters' weights, all adapters of the rows among them.
         budget: most tokens of all rows' slots.
         most: most rows at a time.
+        room: how many tokens' keys and values the memory that is free can take.
     """
 
-    def __init__(self, decoder: Decoder, stacks: Callable[[set[str]], LoraStacks], budget: int, most: int) -> None:
+    def __init__(
+        self, decoder: Decoder, stacks: Callable[[set[str]], LoraStacks], budget: int, most: int,
+        room: Callable[[], int] = lambda: sys.maxsize,
+    ) -> None:  # fmt: skip
         self._decoder, self._stacks, self.most = decoder, stacks, most
         self._slots = Slots(
-            decoder.count, decoder.shape, decoder.weight, budget=budget, most=most, longest=decoder.longest
+            decoder.count, decoder.shape, decoder.weight, budget=budget, most=most, longest=decoder.longest, room=room
         )
         self._at: dict[Row, Slot] = {}
         self.rows: list[Row] = []
@@ -43,13 +50,18 @@ class SlotBatch(RunningBatch):
         """See RunningBatch. A row waits while another computes what both begin with."""
         held: list[Row] = []
         while waiting and len(self.rows) + len(held) < self.most and self._slots.fits(_most(waiting[0])):
-            row = waiting.popleft()
+            row = waiting[0]
             if self._comes(row):
-                held.append(row)
+                held.append(waiting.popleft())
                 continue
-            self._at[row] = self._slots.enter(row.prompt, _most(row), row.adapter)
-            self.rows.append(row)
+            try:
+                self._at[row] = self._slots.enter(row.prompt, _most(row), row.adapter)
+            except (MemoryError, torch.OutOfMemoryError):
+                break  # no harm is done: those that run go on, and make room
+            self.rows.append(waiting.popleft())
         waiting.extendleft(reversed(held))
+        if waiting and not self.rows:
+            raise NoRoom(_most(waiting[0]), self._slots.room())
 
     def _comes(self, row: Row) -> bool:
         """Whether a running row will soon know much more of this one's prompt than anyone does."""
@@ -64,7 +76,7 @@ class SlotBatch(RunningBatch):
     def drop(self, row: Row) -> None:
         """See RunningBatch; its slot keeps what was computed."""
         self.rows.remove(row)
-        self._at.pop(row).taken = False
+        self._at.pop(row).leave()
 
     def step(self) -> list[Row]:
         """See RunningBatch."""

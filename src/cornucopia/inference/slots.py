@@ -9,7 +9,8 @@ Shapes: S slots, G key heads, W tokens of a slot, D width of a head.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ class Slot:
         adapter: the one they were computed with.
         taken: whether a row is in it.
         used: when a row last entered it.
+        most: tokens that its row may come to.
+        written: most tokens that were ever in it: on CPU, memory that is taken already.
     """
 
     pool: Pool
@@ -39,6 +42,17 @@ class Slot:
     adapter: str | None = None
     taken: bool = False
     used: int = 0
+    most: int = 0
+    written: int = 0
+
+    def leave(self) -> None:
+        """No row is in it; what it holds stays."""
+        self.taken, self.written = False, max(self.written, len(self.held))
+
+    @property
+    def lacks(self) -> int:
+        """Tokens that its row may still write where nothing was before."""
+        return max(0, self.most - max(self.written, len(self.held)))
 
 
 class Pool:
@@ -51,10 +65,10 @@ class Pool:
         self.values = [like.new_empty(0, heads, width, size) for _ in range(layers)]
         self.slots: list[Slot] = []
 
-    def grow(self, most: int) -> None:
-        """Make more slots, at most `most`; all at once where memory is only taken as it is written."""
-        at_once = self.keys[0].device.type == "cpu"
-        count = most if at_once else min(most, max(FIRST, 2 * len(self.slots)))
+    def grow(self, most: int, room: int) -> None:
+        """Make more slots, at most `most`: all at once where memory is only taken as it is written, else what fits."""
+        at_once, held = self.keys[0].device.type == "cpu", len(self.slots)
+        count = most if at_once else max(held + 1, min(most, max(FIRST, 2 * held), held + room // self.width))
         for tensors in (self.keys, self.values):
             for layer, old in enumerate(tensors):
                 tensors[layer] = _zeros((count, *old.shape[1:]), old)
@@ -78,11 +92,14 @@ class Slots:
         budget: most tokens of the slots that are taken.
         most: most rows at a time.
         longest: most tokens of a row.
+        room: how many tokens' keys and values the memory that is free can take.
     """
 
     def __init__(
-        self, layers: int, shape: tuple[int, int], like: torch.Tensor, *, budget: int, most: int, longest: int
-    ) -> None:
+        self, layers: int, shape: tuple[int, int], like: torch.Tensor, *, budget: int, most: int, longest: int,
+        room: Callable[[], int] = lambda: sys.maxsize,
+    ) -> None:  # fmt: skip
+        self.room = room
         self._layers, self._shape, self._like, self.budget, self._most = layers, shape, like, budget, most
         self._widths = [width for width in WIDTHS if width < longest] + [longest]
         self.pools: dict[int, Pool] = {}
@@ -98,9 +115,25 @@ class Slots:
         return next((width for width in self._widths if width >= tokens), self._widths[-1])
 
     def fits(self, tokens: int) -> bool:
-        """Whether a row of so many tokens may enter; into an empty batch it always may."""
-        used = sum(slot.pool.width for slot in self.taken)
-        return not used or used + self.width(tokens) <= self.budget
+        """Whether a row of so many tokens may enter: by the budget, unless it is alone, and by the memory left."""
+        taken = self.taken
+        used = sum(slot.pool.width for slot in taken)
+        if used and used + self.width(tokens) > self.budget:
+            return False
+        if self.lacks(tokens) <= self.room():
+            return True
+        if not taken and self.pools:  # what earlier rows left behind is worth less than a row
+            self.pools = {}
+            return self.lacks(tokens) <= self.room()
+        return False
+
+    def lacks(self, tokens: int) -> int:
+        """Tokens for whose keys and values memory has still to be taken once a row of so many enters."""
+        pool = self.pools.get(self.width(tokens))
+        free = [slot for slot in pool.slots if not slot.taken] if pool else []
+        if self._like.device.type != "cpu":  # a pool is whole from the start
+            return 0 if free else self.width(tokens)
+        return sum(slot.lacks for slot in self.taken) + max(0, tokens - max((s.written for s in free), default=0))
 
     def enter(self, prompt: Sequence[int], tokens: int, adapter: str | None) -> Slot:
         """A slot for a row of at most `tokens` tokens, with what is known of its prompt already in it."""
@@ -111,7 +144,7 @@ class Slots:
         source, known = self._best(prompt, adapter)
         free = [slot for slot in pool.slots if not slot.taken]
         if not free:
-            pool.grow(max(len(pool.slots) + 1, min(self._most, self.budget // width)))
+            pool.grow(max(len(pool.slots) + 1, min(self._most, self.budget // width)), self.room())
             free = [slot for slot in pool.slots if not slot.taken]
         # Its own content is of most use to it; else the emptiest, then the one left longest ago.
         slot = source if source in free else min(free, key=lambda one: (bool(one.held), one.used, one.index))
@@ -119,6 +152,7 @@ class Slots:
             pool.copy(source, slot.index, known)
         self._clock += 1
         slot.held, slot.adapter, slot.taken, slot.used = list(prompt[:known]), adapter, True, self._clock
+        slot.most = tokens
         return slot
 
     def close_gaps(self, at: dict[Any, Slot]) -> None:
@@ -136,7 +170,9 @@ class Slots:
             for slot, target in moving.items():
                 pool.copy(slot, target.index, len(slot.held))
                 target.held, target.adapter, target.taken, target.used = slot.held, slot.adapter, True, slot.used
-                slot.held, slot.taken = [], False
+                target.most = slot.most
+                slot.leave()
+                slot.held = []
             for row, slot in at.items():
                 at[row] = moving.get(slot, slot)
 

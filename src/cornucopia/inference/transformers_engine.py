@@ -263,8 +263,9 @@ class TransformersEngine(Engine):
         if kind[0] == "padded" or (decoder := shared.decoder(self.adapter)) is None:
             new_cache = partial(growing_cache, shared.base.config)
             most, budget = self._most(), self.batch_tokens
-            return PaddedBatch(self._forward, new_cache, shared.device, budget, most, at_once=at_once)
-        return SlotBatch(decoder, shared.stacks, self.batch_tokens, self._most())
+            room = shared.room
+            return PaddedBatch(self._forward, new_cache, shared.device, budget, most, room=room, at_once=at_once)
+        return SlotBatch(decoder, shared.stacks, self.batch_tokens, self._most(), shared.room)
 
     def reply(self, row: Row) -> Reply:
         """The answer of a finished row."""

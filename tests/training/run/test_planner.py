@@ -196,10 +196,12 @@ def test_the_room_counts_a_containers_limit(monkeypatch):
     import psutil
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * 2**30))
-    values = {"memory.max": str(3 * 2**30), "memory.current": str(2**30)}
+    values = {"memory.max": str(3 * 2**30), "memory.current": str(2**30 + 500)}
+    values["memory.stat"] = "anon 7\ninactive_file 500"
     monkeypatch.setattr(planner.Path, "read_text", lambda self, **_: values[self.name])
     own, free = planner.room("cpu")
     assert own == planner.PROGRAM_CPU and 2 * 2**30 < free < 4 * 2**30
+    assert planner.free_bytes("cpu") == 2 * 2**30
 
 
 def plan_of(lengths):

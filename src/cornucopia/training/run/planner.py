@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import say, warn
+from cornucopia.core.device import free_bytes
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import write_json
 from cornucopia.models.memory import GIB, MemoryEstimate, Shape, Step
@@ -38,19 +39,13 @@ def room(device: str) -> tuple[int, int]:
 
     A container's limit counts as the machine's memory.
     """
-    import torch
-
     if device.startswith("cuda"):
-        return PROGRAM_CUDA, torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()
+        import torch
+
+        return PROGRAM_CUDA, free_bytes(device) + torch.cuda.memory_allocated()
     import psutil
 
-    free = psutil.virtual_memory().available
-    try:
-        limit, used = (int(Path("/sys/fs/cgroup", name).read_text()) for name in ("memory.max", "memory.current"))
-        free = min(free, limit - used)
-    except (OSError, ValueError):  # no control group, or "max"
-        pass
-    return PROGRAM_CPU, free + psutil.Process().memory_info().rss
+    return PROGRAM_CPU, free_bytes(device) + psutil.Process().memory_info().rss
 
 
 def step_of(recipe: TrainRecipe, plan: DataPlan, compute_bytes: int) -> Step:
