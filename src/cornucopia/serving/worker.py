@@ -34,7 +34,7 @@ class Worker:
         self._engine, self._loop = engine, loop
         self._live: Live = engine.live()
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
-        self._sinks: dict[str, asyncio.Queue[Event]] = {}  # touched by the loop's thread alone
+        self._sinks: dict[str, asyncio.Queue[Event | None]] = {}  # touched by the loop's thread alone
         self._thread = threading.Thread(target=self._run, name="cornucopia-worker", daemon=True)
         self._thread.start()
 
@@ -51,7 +51,7 @@ class Worker:
         self,
         request: Request,
         sampling: Sampling,
-        sink: asyncio.Queue[Event],
+        sink: asyncio.Queue[Event | None],
         *,
         engine: Engine,
         logprobs: int | None = None,
