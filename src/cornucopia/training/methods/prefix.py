@@ -67,7 +67,10 @@ class Prefix(AdapterMethod):
         )
         made = get_peft_model(model, config)
         made.prompt_encoder.float()
-        _try(made.eval())
+        if not is_scorer(
+            model
+        ):  # PEFT asks a classifier for a cache by a name it does not have; ours puts it in itself
+            _try(made.eval())
         return made.train()
 
     def save(self, model: Any, folder: Path) -> None:
