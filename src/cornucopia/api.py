@@ -134,12 +134,11 @@ def train(recipe: str | Path | None = None, **settings: Any) -> dict[str, Any]:
     Raises:
         CornucopiaError: bad recipe, data or model. Interrupted: after Ctrl-C, with state saved.
     """
-    from cornucopia.inference.answering import answers
     from cornucopia.inference.rollouts import Rollouts
     from cornucopia.training.recipe import TrainRecipe
     from cornucopia.training.run.loop import train as run
 
-    return run(TrainRecipe.load(recipe, settings), answers, Rollouts)
+    return run(TrainRecipe.load(recipe, settings), Rollouts)
 
 
 def compare(recipe: str | Path | None = None, *, allow_key: Sequence[str] = (), **settings: Any) -> Comparison:

@@ -54,11 +54,10 @@ def run(argv: list[str]) -> int:
         show_cards(recipe)
         return 0
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is local; saving an adapter must not ask a hub
-    from cornucopia.inference.answering import answers
     from cornucopia.inference.rollouts import Rollouts
     from cornucopia.training.run.loop import train
 
-    result = train(recipe, answers, Rollouts)
+    result = train(recipe, Rollouts)
     if result.get("dry_run"):
         say(f"只看计划：共 {result['steps']} 步，跳过坏数据 {result['rejects']} 行。去掉 --dry-run 开始训练")
         return 0

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import read_jsonl, write_jsonl
-from cornucopia.inference.answering import answers
+from cornucopia.inference.rollouts import Rollouts
 from cornucopia.training.data.batches import EpochSampler, Filled
 from cornucopia.training.data.store import TokenStore
 from cornucopia.training.recipe import TrainRecipe
@@ -107,7 +107,7 @@ def runs(small, questions, tmp_path_factory):
         return TrainRecipe.build(values | KINDS[kind] | more)
 
     for kind in KINDS:
-        train(make(kind, "one"), answers)
+        train(make(kind, "one"), Rollouts)
     recipes = [make(kind, "ddp") for kind in KINDS] + [make(kind, "fsdp2", shard="fsdp2") for kind in SHARED_OUT]
     for kind, way in (("lora", "none"), ("full", "fsdp2")):
         shutil.copytree(home / f"{kind}-one", home / f"{kind}-on")

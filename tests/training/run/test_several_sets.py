@@ -12,6 +12,9 @@ from safetensors.torch import load_file
 
 from cornucopia.core.errors import ConfigError
 from cornucopia.core.jsonl import read_jsonl
+from cornucopia.inference.rollouts import Rollouts
+from cornucopia.records.episode import Episode
+from cornucopia.records.schema import Message
 from cornucopia.training.data.mixture import mix
 from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run.callbacks import EarlyStop
@@ -131,17 +134,21 @@ def test_calculations_are_answered_at_each_validation_and_choose_the_best(short_
     ask.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     asked = []
 
-    def answers(model, tokenizer, template, records, tokens):
-        asked.append((len(records), tokens, model.training))
-        right = len(asked) == 2
-        return ["每月还 1,021.98 元。" if right else "不知道"] * len(records)
+    class Handed:
+        def __init__(self, model, tokenizer, template, *, max_new_tokens, **_):
+            self.tokens = max_new_tokens
+
+        def sample(self, records, seeds, *, greedy):
+            asked.append((len(records), self.tokens, greedy))
+            said = Message("assistant", "每月还 1,021.98 元。" if len(asked) == 2 else "不知道")
+            return [Episode(record, (said,)) for record in records]
 
     settings = {
         "data_path": files, "val_set_size": 0.2, "batch_size": 8, "max_steps": 3, "eval_steps": 1, "save_steps": 1,
         "best_metric": "number_accuracy", "eval_generate": str(ask), "eval_generate_tokens": 9,
     }  # fmt: skip
-    result = train(short_run("a", **settings), answers)
-    assert [(count, tokens) for count, tokens, _ in asked] == [(2, 9)] * 3
+    result = train(short_run("a", **settings), Handed)
+    assert asked == [(2, 9, True)] * 3
     assert result["best"]["number_accuracy"] == 0.5 and result["best_step"] == 2
     with pytest.raises(ConfigError, match="eval_generate"):
         short_run("b", **settings, shard="fsdp2")
@@ -149,19 +156,19 @@ def test_calculations_are_answered_at_each_validation_and_choose_the_best(short_
 
 def test_the_engine_answers_in_the_midst_of_training_as_after_it(short_run, files, tmp_path):
     """On the fast step's model, whose own forward pass takes packed rows; and the run is none the worse for it."""
-    from cornucopia.inference.answering import answers
-
     found = {}
 
-    def noted(model, tokenizer, template, records, tokens):
-        found["during"] = answers(model, tokenizer, template, records, tokens)
-        return found["during"]
+    class Noted(Rollouts):
+        def sample(self, *asked, **how):
+            episodes = super().sample(*asked, **how)
+            found["during"] = [episode.answer for episode in episodes]
+            return episodes
 
     ask = tmp_path / "算.jsonl"
     row = {"instruction": "贷款第3问", "output": "", "calculator": "equal_payment", "inputs": LOAN}
     ask.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
     settings = {"data_path": files, "val_set_size": 0.2, "batch_size": 8, "max_steps": 2, "eval_steps": 2, "lora_r": 4}
-    train(short_run("a", **settings, eval_generate=str(ask), eval_generate_tokens=6), noted)
+    train(short_run("a", **settings, eval_generate=str(ask), eval_generate_tokens=6), Noted)
     train(short_run("b", **settings))
     one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("a", "b"))
     assert all((one[name] == two[name]).all() for name in one)
@@ -170,6 +177,19 @@ def test_the_engine_answers_in_the_midst_of_training_as_after_it(short_run, file
     model = cornucopia.load(short_run("a").base, adapter=str(tmp_path / "a"), dtype="float32", device="cpu")
     after = model.answer("贷款第3问", max_new_tokens=6, do_sample=False, repetition_penalty=1.0)
     assert found["during"] == [after]
+
+
+def test_full_training_goes_on_learning_after_the_model_has_answered(short_run, files, tmp_path):
+    """The engine must not put other tensors into the place of those that are learnt."""
+    ask = tmp_path / "算.jsonl"
+    row = {"instruction": "贷款第3问", "output": "", "calculator": "equal_payment", "inputs": LOAN}
+    ask.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    settings = {"data_path": files, "val_set_size": 0.2, "batch_size": 8, "max_steps": 3, "eval_steps": 1}
+    settings |= {"method": "full", "learning_rate": 1e-3}
+    train(short_run("a", **settings, eval_generate=str(ask), eval_generate_tokens=3), Rollouts)
+    train(short_run("b", **settings))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b"))
+    assert one.keys() == two.keys() and all((one[name] == two[name]).all() for name in one)
 
 
 def test_the_recipe_of_several_sets_trains(small, tmp_path):

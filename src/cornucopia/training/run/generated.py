@@ -1,6 +1,6 @@
 """Calculations that the model answers at each validation: the share whose numbers are right is a metric.
 
-The answers come from what the caller of `train` hands in (`inference.answering.answers`): training does not know
+The answers come from what the caller of `train` hands in (`inference.rollouts.Rollouts`): training does not know
 inference. Numbers are judged as in a comparison (finance.check).
 """
 
@@ -17,16 +17,16 @@ from cornucopia.training.recipe import TrainRecipe
 from cornucopia.training.run import ranks
 from cornucopia.training.run.best import NUMBERS
 
-Answers = Callable[[Any, Any, Any, list[Record], int], list[str]]
+Rollouts = Callable[..., Any]  # see `loop.train`
 Measure = Callable[[Any], dict[str, float]]
 
 
-def number_accuracy(recipe: TrainRecipe, answers: Answers | None, tokenizer: Any, template: Any) -> Measure | None:
+def number_accuracy(recipe: TrainRecipe, rollouts: Rollouts | None, tokenizer: Any, template: Any) -> Measure | None:
     """What measures a model, or None where the recipe does not ask for it.
 
     Args:
         recipe: eval_generate is a file of calculation questions, eval_generate_tokens the length of an answer.
-        answers: see `loop.train`.
+        rollouts: see `loop.train`.
         tokenizer, template: of the run.
 
     Raises:
@@ -35,7 +35,7 @@ def number_accuracy(recipe: TrainRecipe, answers: Answers | None, tokenizer: Any
     """
     if not recipe.eval_generate:
         return None
-    if answers is None:
+    if rollouts is None:
         raise UsageError("eval_generate 要让模型现场作答", fix="用 cornucopia train 或 cornucopia.train 来跑")
     questions = _questions(recipe.eval_generate)
     mine = questions[ranks.rank() :: ranks.world()]
@@ -44,8 +44,11 @@ def number_accuracy(recipe: TrainRecipe, answers: Answers | None, tokenizer: Any
 
     def measure(model: Any) -> dict[str, float]:
         with plain_forward(model):
-            found = answers(model, tokenizer, template, mine, recipe.eval_generate_tokens)
-        right = sum(bool(_verdict(record, answer)) for record, answer in zip(mine, found, strict=True))
+            asked = rollouts(
+                model, tokenizer, template, max_new_tokens=recipe.eval_generate_tokens, temperature=1.0, rounds=0
+            )
+            episodes = asked.sample(mine, [0] * len(mine), greedy=True)
+        right = sum(bool(_verdict(record, one.answer)) for record, one in zip(mine, episodes, strict=True))
         return {NUMBERS: ranks.total_of(right) / len(questions)}
 
     return measure

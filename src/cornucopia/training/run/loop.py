@@ -32,7 +32,7 @@ from cornucopia.training.run.best import best_metric, larger_is_better
 from cornucopia.training.run.build import check_processes, make_trainer, spec_to_load, trainable
 from cornucopia.training.run.card import card
 from cornucopia.training.run.divergence import Diverged
-from cornucopia.training.run.generated import Answers, Measure, number_accuracy
+from cornucopia.training.run.generated import Measure, Rollouts, number_accuracy
 from cornucopia.training.run.plan import compile_hint, repays_compiling, show, total_steps
 from cornucopia.training.run.rehearsal import rehearse, trained_parameters
 from cornucopia.training.run.save import as_yaml, make_meta, save, summary
@@ -40,17 +40,14 @@ from cornucopia.training.run.start import as_started, check_output, goes_on, ope
 from cornucopia.training.run.trackers import check_trackers, start_trackers
 
 
-def train(
-    recipe: TrainRecipe, answers: Answers | None = None, rollouts: Callable[..., Any] | None = None
-) -> dict[str, Any]:
+def train(recipe: TrainRecipe, rollouts: Rollouts | None = None) -> dict[str, Any]:
     """Run a recipe.
 
     Args:
         recipe: all settings.
-        answers: gives a model's answers to questions (`inference.answering.answers`), for eval_generate; handed in,
-            as training does not know inference.
         rollouts: makes what answers questions with the model in training (`inference.rollouts.Rollouts`), for
-            objectives that learn from the model's own answers; handed in likewise.
+            eval_generate and for objectives that learn from the model's own answers; handed in, as training does not
+            know inference.
 
     Returns:
         The result, as in train_result.json: steps, losses, seconds, tokens per second.
@@ -63,11 +60,11 @@ def train(
     console.quiet(not ranks.is_first())
     if recipe.dry_run:
         with TemporaryDirectory() as scratch:
-            return _train(recipe, rehearse(recipe, Path(scratch)), [], answers, rollouts)
+            return _train(recipe, rehearse(recipe, Path(scratch)), [], rollouts)
     resolved = resolve(recipe.spec())
     claims: list[Any] = []  # of the output folder, once it is this run's
     try:
-        return _train(recipe, resolved, claims, answers, rollouts)
+        return _train(recipe, resolved, claims, rollouts)
     except RuntimeError as error:
         if ranks.is_lost(error):
             raise ranks.lost(error, recipe.output_dir) from None
@@ -78,11 +75,7 @@ def train(
 
 
 def _train(
-    recipe: TrainRecipe,
-    resolved: ResolvedModel,
-    claims: list[Any],
-    answers: Answers | None,
-    rollouts: Callable[..., Any] | None,
+    recipe: TrainRecipe, resolved: ResolvedModel, claims: list[Any], rollouts: Rollouts | None
 ) -> dict[str, Any]:
     output, shape, template = Path(recipe.output_dir), resolved.shape, resolved.template
     check_trackers(recipe)
@@ -97,7 +90,7 @@ def _train(
         objective.open_rollouts = rollouts
     plan = prepare(recipe, objective, keep=not recipe.dry_run)
     best_metric(recipe, objective, plan)  # before anything is loaded, as it may not be there
-    generated = number_accuracy(recipe, answers, resolved.tokenizer, template)
+    generated = number_accuracy(recipe, rollouts, resolved.tokenizer, template)
     size = resolved.dtype.itemsize
     own, free = planner.room(resolved.device)
     fitted = _fitted(recipe, output, lambda most: planner.fit(most, plan, shape, size, free - own))
