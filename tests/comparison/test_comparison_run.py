@@ -11,7 +11,8 @@ import pytest
 
 from comparison_fakes import FakeEngine, Lab, make_recipe, make_records
 from cornucopia.comparison.cells import make_questions
-from cornucopia.comparison.run import compare
+from cornucopia.comparison.run import _counted, compare
+from cornucopia.core.console import Progress
 from cornucopia.core.errors import DataError, Interrupted, ModelError
 from cornucopia.inference.engine import Reply
 from cornucopia.records.schema import Message, Record
@@ -298,3 +299,9 @@ def test_the_terminal_says_once_why_questions_were_not_answered(tmp_path, record
     compare(make_recipe(tmp_path, "甲", "乙"), records, Lab({"甲": echo("a"), "乙": Refused(str)}))
     told = [line for line in capsys.readouterr().err.splitlines() if "401" in line]
     assert len(told) == 1 and "乙" in told[0] and str(len(records)) in told[0]
+
+
+def test_answers_are_counted_as_they_come_and_only_those_that_were_missing():
+    bar = Progress("甲", 2)
+    replies = _counted((Reply(name, "答", "stop") for name in "abc"), {"b", "c"}, bar)
+    assert [(next(replies).id, bar.done) for _ in range(3)] == [("a", 0), ("b", 1), ("c", 2)]

@@ -64,14 +64,27 @@ def test_plain_progress_is_a_line_now_and_then_and_the_last(capsys, clock):
             bar.update(step, f"损失 {step}")
     lines = capsys.readouterr().err.splitlines()
     assert 8 <= len(lines) <= 12
-    assert lines[0].startswith("训练 1/100 剩余 01:39") and lines[-1] == "训练 100/100 剩余 00:00 损失 100"
+    assert lines[0] == "训练 1/100 剩余 --:-- 损失 1" and lines[1] == "训练 11/100 剩余 01:29 损失 11"
+    assert lines[-1] == "训练 100/100 剩余 00:00 损失 100"
 
 
 def test_time_left_of_a_resumed_run_counts_its_own_pace(capsys, clock):
     with Progress("训练", 100, done=90) as bar:
-        clock[0] += 20
-        bar.advance(2)
+        for _ in range(2):
+            clock[0] += 10
+            bar.advance()
     assert "92/100 剩余 01:20" in capsys.readouterr().err
+
+
+def test_no_time_is_told_while_units_come_all_at_once(capsys, clock):
+    """A batch of 64 answers ends in one step: the first of them says nothing of the pace."""
+    with Progress("推理", 286) as bar:
+        for _ in range(2):
+            clock[0] += 20
+            for _ in range(64):
+                bar.advance()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["推理 1/286 剩余 --:--", "推理 65/286 剩余 02:16"]
 
 
 def test_nothing_to_do_and_more_than_expected(capsys):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TypeVar
@@ -202,7 +202,7 @@ class Column:
     def _ask(self, engine: Engine, group: Sequence[Request], together: bool, bar: Progress) -> None:
         """Ask a group and write its cells; what scores does so after its own thoughts, which therefore come first."""
         waiting = {question.fingerprint for question in self.missing([self._by_print[one.id] for one in group])}
-        replies: Iterable[Reply] = engine.generate(group, self.sampling)
+        replies: Iterable[Reply] = _counted(engine.generate(group, self.sampling), frozenset(waiting), bar)
         losses: dict[str, Score] = {}
         if together and engine.limits().scores:
             replies = list(replies)
@@ -215,7 +215,6 @@ class Column:
             if not together and engine.limits().scores:
                 losses = self._golden_scores(engine, [Request(reply.id, question.record)], {reply.id: reply.reasoning})
             self._write(question, reply, losses.get(reply.id))
-            bar.advance()
 
     def _golden_scores(self, engine: Engine, group: Sequence[Request], thoughts: Mapping[str, str]) -> dict[str, Score]:
         """Of each golden answer, as it stands after what the contestant itself thought of the question."""
@@ -246,6 +245,14 @@ class Column:
         if reply.tool_calls:
             cell["tool_calls"] = [asdict(call) for call in reply.tool_calls]
         self.store.add(cell)
+
+
+def _counted(replies: Iterable[Reply], waiting: Container[str], bar: Progress) -> Iterator[Reply]:
+    """The replies, each that was waited for told of as it comes: a group is written once it is whole."""
+    for reply in replies:
+        if reply.id in waiting:
+            bar.advance()
+        yield reply
 
 
 def _after(record: Record, thought: str) -> Record:

@@ -120,10 +120,12 @@ class Progress:
     """
 
     plain_every = 10.0  # seconds between two plain lines
+    burst = 1.0  # seconds after the first units within which others come with them: no pace can be told yet
 
     def __init__(self, label: str, total: int, done: int = 0) -> None:
         self.label, self.total, self.done, self.note = label, max(total, 0), done, ""
         self._first, self._start, self._last = done, time.monotonic(), 0.0
+        self._came: float | None = None  # when the first units were done
         self._bar: Any = None
         self._task: Any = None
 
@@ -153,6 +155,8 @@ class Progress:
     def update(self, done: int, note: str | None = None, total: int | None = None) -> None:
         """Set the number of units done, and how many there are by what is known by now."""
         self.done = done
+        if self._came is None and done > self._first:
+            self._came = time.monotonic()
         self.total = self.total if total is None else max(total, 0)
         self.note = self.note if note is None else note
         if self._bar:
@@ -162,9 +166,10 @@ class Progress:
             say(f"{self.label} {done}/{self.total} 剩余 {self._left()} {self.note}".rstrip())
 
     def _left(self) -> str:
-        if self.done <= self._first:
+        now = time.monotonic()
+        if self._came is None or (now - self._came < self.burst and self.done < self.total):
             return "--:--"
-        pace = (time.monotonic() - self._start) / (self.done - self._first)
+        pace = (now - self._start) / (self.done - self._first)
         seconds = int(pace * max(self.total - self.done, 0))
         return f"{seconds // 60:02d}:{seconds % 60:02d}"
 
