@@ -8,7 +8,6 @@ and the two hardly belong together.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.config import option
-from cornucopia.core.errors import ConfigError, CornucopiaError, DataError, ModelError
+from cornucopia.core.errors import ConfigError, CornucopiaError, DataError
 from cornucopia.inference.engine import Score, TokenSpan
 from cornucopia.inference.open_engine import open_engine
 from cornucopia.inference.spec import EngineSpec
-from cornucopia.models.find import find_adapter, find_model
+from cornucopia.models.find import found_folders
 from cornucopia.records.quality.stage import with_scores
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Dropped, Outcome, Stage
@@ -66,11 +65,7 @@ class Perplexity(Stage):
 
     def inputs(self) -> list[Path]:
         """The model's files."""
-        found = []
-        for find, name in ((find_model, self.config.base), (find_adapter, self.config.adapter)):
-            with contextlib.suppress(ModelError, OSError, ValueError):  # told when it is opened
-                found += [Path(find(name))] if name else []
-        return found
+        return found_folders(self.config.base, self.config.adapter)
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         engine, outcome = self._opened(), Outcome()

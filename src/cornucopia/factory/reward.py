@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +10,8 @@ from typing import Any
 
 from cornucopia.adapters.reward import RewardModel, open_reward
 from cornucopia.core.config import option
-from cornucopia.core.errors import DataError, ModelError
-from cornucopia.models.find import find_adapter, find_model
+from cornucopia.core.errors import DataError
+from cornucopia.models.find import found_folders
 from cornucopia.models.spec import ModelSpec
 from cornucopia.records.quality.stage import with_scores
 from cornucopia.records.schema import Record
@@ -45,11 +44,7 @@ class RewardScore(Stage):
 
     def inputs(self) -> list[Path]:
         """The model's files."""
-        found = []
-        for find, name in ((find_model, self.config.base), (find_adapter, self.config.adapter)):
-            with contextlib.suppress(ModelError, OSError, ValueError):  # told when it is opened
-                found += [Path(find(name))] if name else []
-        return found
+        return found_folders(self.config.base, self.config.adapter)
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
         self._model = self._model or open_reward(self.config.spec())

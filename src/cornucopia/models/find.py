@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from cornucopia.core.errors import ModelError
@@ -35,6 +36,18 @@ def find_model(name: str) -> Path:
         )
     found = "、".join(sorted(p.name for p in existing.iterdir())[:8]) or "空目录"
     raise ModelError("这个目录里没有模型（缺 config.json）", where=str(existing), found=found, fix=how_to_get(name))
+
+
+def found_folders(base: str, adapter: str | None = None) -> list[Path]:
+    """The folders of a model and of its adapter, those that are there: what else is wrong is told when they are opened.
+
+    An address of a model elsewhere has none.
+    """
+    found = []
+    for find_one, name in ((find_model, base), (find_adapter, adapter)):
+        with suppress(ModelError, OSError, ValueError):
+            found += [find_one(name)] if name else []
+    return found
 
 
 def find_adapter(name: str | Path) -> Path:

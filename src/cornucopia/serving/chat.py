@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +17,10 @@ from cornucopia.inference.request import Reply, Token
 from cornucopia.records.schema import ToolCall
 from cornucopia.serving.answering import Answering, Piece
 from cornucopia.serving.ask import Ask, read_chat
-from cornucopia.serving.event_response import DONE, EventResponse, event, while_there
+from cornucopia.serving.event_response import DONE, while_there
 from cornucopia.serving.house import House, id_of
-from cornucopia.serving.json_response import json_response
 from cornucopia.serving.problems import Problem
+from cornucopia.serving.sending import send
 
 
 async def chat(house: House, request: Request) -> Response:
@@ -38,57 +37,33 @@ async def chat(house: House, request: Request) -> Response:
         await lease.aclose()
         raise
     answering = Answering(id_of(request), served, ask, timeout=house.settings.timeout, lease=lease)
-    if ask.stream:
-        return await _streamed(house, request, answering)
-    async with answering:
-        await while_there(request, _all(answering))
-        house.over(request, answering)
-        return json_response(_whole(answering))
+    return await send(house, request, answering, ChatWritten(answering))
 
 
-async def _all(answering: Answering) -> list[Piece]:
-    return [piece async for pieces in answering.pieces() for piece in pieces]
-
-
-async def _streamed(house: House, request: Request, answering: Answering) -> Response:
-    """The stream, once its first piece is there: what fails before has a status of its own."""
-    await answering.__aenter__()
-    pieces = answering.pieces()
-    try:
-        first = await while_there(request, anext(pieces))
-    except BaseException:
-        await answering.__aexit__()
-        raise
-    return EventResponse(_chunks(house, request, answering, first, pieces), house.settings.timeout)
-
-
-async def _chunks(
-    house: House, request: Request, answering: Answering, first: list[Piece], pieces: AsyncIterator[list[Piece]]
-) -> AsyncIterator[str]:
-    stream = ChatStream(answering)
-    try:
-        async with aclosing(pieces):  # type: ignore[type-var]
-            yield stream.begin() + stream.feed(first)
-            async for new in pieces:
-                yield stream.feed(new)
-            yield stream.end()
-            house.over(request, answering)
-    except Problem as problem:
-        yield event(problem.body())
-    finally:
-        await answering.__aexit__()
-
-
-class ChatStream:
-    """Pieces of answers as chunks."""
+class ChatWritten:
+    """Answers as a `chat.completion`, or their pieces as chunks; see `sending.Written`."""
 
     def __init__(self, answering: Answering) -> None:
-        self._ask, self._replies = answering.ask, answering.replies
-        head = {
-            "id": f"chatcmpl-{answering.id}", "object": "chat.completion.chunk", "created": int(time.time()),
-            "model": answering.served.name,
-        }  # fmt: skip
+        self._ask, self._replies, self._answering = answering.ask, answering.replies, answering
+        self._head = {"id": f"chatcmpl-{answering.id}", "created": int(time.time()), "model": answering.served.name}
+        head = {**self._head, "object": "chat.completion.chunk"}
         self._start = f"data: {to_json(head)[:-1]}, "  # what all chunks begin with, written once
+
+    def whole(self) -> dict[str, Any]:
+        """The body."""
+        tokens = self._answering.tokens if self._ask.logprobs is not None else {}
+        replies = {index: called(self._ask, reply) for index, reply in sorted(self._replies.items())}
+        choices = [
+            {
+                "index": index,
+                "message": message_of(reply) | {"refusal": None},
+                "logprobs": {"content": likely(tokens[index]), "refusal": None} if index in tokens else None,
+                "finish_reason": reply.finish_reason,
+            }
+            for index, reply in replies.items()
+        ]
+        usage = usage_of(list(replies.values()))
+        return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage}
 
     def begin(self) -> str:
         """Who speaks."""
@@ -122,24 +97,6 @@ class ChatStream:
 
     def _event(self, rest: dict[str, Any]) -> str:
         return f"{self._start}{to_json(rest)[1:]}\n\n"
-
-
-def _whole(answering: Answering) -> dict[str, Any]:
-    tokens = answering.tokens if answering.ask.logprobs is not None else {}
-    replies = {index: called(answering.ask, reply) for index, reply in sorted(answering.replies.items())}
-    choices = [
-        {
-            "index": index,
-            "message": message_of(reply) | {"refusal": None},
-            "logprobs": {"content": likely(tokens[index]), "refusal": None} if index in tokens else None,
-            "finish_reason": reply.finish_reason,
-        }
-        for index, reply in replies.items()
-    ]
-    return {
-        "id": f"chatcmpl-{answering.id}", "object": "chat.completion", "created": int(time.time()),
-        "model": answering.served.name, "choices": choices, "usage": usage_of(list(replies.values())),
-    }  # fmt: skip
 
 
 def called(ask: Ask, reply: Reply) -> Reply:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -18,10 +17,11 @@ from cornucopia.inference.text import HALF
 from cornucopia.records.schema import Record
 from cornucopia.serving.answering import Answering, Piece
 from cornucopia.serving.ask import MOST_ANSWERS, Ask, integer, read_sampling, switch, wants_usage
-from cornucopia.serving.event_response import DONE, EventResponse, event, while_there
+from cornucopia.serving.event_response import DONE, event, while_there
 from cornucopia.serving.house import House, id_of
 from cornucopia.serving.json_response import json_response
 from cornucopia.serving.problems import Problem
+from cornucopia.serving.sending import send
 from cornucopia.serving.shelf import Served
 
 MOST_PROMPTS = 256
@@ -46,17 +46,12 @@ async def complete(house: House, request: Request) -> Response:
         if most == 0:
             await lease.aclose()
             choices = [_choice(index, tokens, "length", text) for index, (text, tokens) in enumerate(given)]
-            return json_response(_body(id_of(request), served, choices, _usage(prompts, [])))
+            return json_response({**_head(id_of(request), served), "choices": choices, "usage": _usage(prompts, [])})
     except BaseException:
         await lease.aclose()
         raise
     answering = Answering(id_of(request), served, ask, timeout=house.settings.timeout, lease=lease, prompts=prompts)
-    if ask.stream:
-        return await _streamed(house, request, answering, prompts)
-    async with answering:
-        await while_there(request, _all(answering))
-        house.over(request, answering)
-        return json_response(_whole(answering, prompts, given))
+    return await send(house, request, answering, _Written(answering, prompts, given))
 
 
 def _read(body: Mapping[str, Any], served: Served) -> tuple[Ask, int, bool]:
@@ -135,58 +130,40 @@ def _scored(engine: Engine, prompts: Prompts, logprobs: int | None) -> list[tupl
     return found
 
 
-async def _all(answering: Answering) -> list[Piece]:
-    return [piece async for pieces in answering.pieces() for piece in pieces]
+class _Written:
+    """Answers as a `text_completion`; see `sending.Written`."""
 
+    def __init__(self, answering: Answering, prompts: Prompts, given: Sequence[tuple[str, list[Token]]]) -> None:
+        self._answering, self._prompts, self._given = answering, prompts, given
+        self._told = answering.ask.logprobs is not None
+        self._head = _head(answering.id, answering.served)
 
-async def _streamed(house: House, request: Request, answering: Answering, prompts: Prompts) -> Response:
-    await answering.__aenter__()
-    pieces = answering.pieces()
-    try:
-        first = await while_there(request, anext(pieces))
-    except BaseException:
-        await answering.__aexit__()
-        raise
-    return EventResponse(_chunks(house, request, answering, prompts, first, pieces), house.settings.timeout)
+    def whole(self) -> dict[str, Any]:
+        answering, choices = self._answering, []
+        for index, reply in sorted(answering.replies.items()):
+            asked, before = self._given[index // answering.ask.n] if self._given else ("", [])
+            tokens = [*before, *answering.tokens.get(index, [])] if self._told else []
+            choices.append(_choice(index, tokens, reply.finish_reason, asked + reply.answer))
+        return self._body(choices, usage=True)
 
+    def begin(self) -> str:
+        return ""
 
-async def _chunks(
-    house: House, request: Request, answering: Answering, prompts: Prompts, first: list[Piece],
-    pieces: AsyncIterator[list[Piece]],
-) -> AsyncIterator[str]:  # fmt: skip
-    try:
-        async with aclosing(pieces):  # type: ignore[type-var]
-            yield _events(answering, first)
-            async for new in pieces:
-                yield _events(answering, new)
-            usage = _body(answering.id, answering.served, [], _usage(prompts, answering.replies.values()))
-            yield (event(usage) if answering.ask.usage else "") + DONE
-            house.over(request, answering)
-    except Problem as problem:
-        yield event(problem.body())
-    finally:
-        await answering.__aexit__()
+    def feed(self, pieces: Sequence[Piece]) -> str:
+        parts = []
+        for piece in pieces:
+            finish = piece.reply.finish_reason if piece.reply else None
+            if piece.text or finish or (self._told and piece.tokens):
+                choice = _choice(piece.index, piece.tokens if self._told else [], finish, piece.text)
+                parts.append(event(self._body([choice])))
+        return "".join(parts)
 
+    def end(self) -> str:
+        return (event(self._body([], usage=True)) if self._answering.ask.usage else "") + DONE
 
-def _events(answering: Answering, pieces: Sequence[Piece]) -> str:
-    told = answering.ask.logprobs is not None
-    parts = []
-    for piece in pieces:
-        finish = piece.reply.finish_reason if piece.reply else None
-        if piece.text or finish or (told and piece.tokens):
-            choice = _choice(piece.index, piece.tokens if told else [], finish, piece.text)
-            parts.append(event(_body(answering.id, answering.served, [choice], None)))
-    return "".join(parts)
-
-
-def _whole(answering: Answering, prompts: Prompts, given: Sequence[tuple[str, list[Token]]]) -> dict[str, Any]:
-    told = answering.ask.logprobs is not None
-    choices = []
-    for index, reply in sorted(answering.replies.items()):
-        asked, before = given[index // answering.ask.n] if given else ("", [])
-        tokens = [*before, *answering.tokens.get(index, [])] if told else []
-        choices.append(_choice(index, tokens, reply.finish_reason, asked + reply.answer))
-    return _body(answering.id, answering.served, choices, _usage(prompts, answering.replies.values()))
+    def _body(self, choices: list[dict[str, Any]], *, usage: bool = False) -> dict[str, Any]:
+        used = {"usage": _usage(self._prompts, self._answering.replies.values())} if usage else {}
+        return {**self._head, "choices": choices, **used}
 
 
 def _choice(index: int, tokens: Sequence[Token], finish: str | None, text: str) -> dict[str, Any]:
@@ -214,6 +191,5 @@ def _usage(prompts: Prompts, replies: Iterable[Reply]) -> dict[str, int]:
     return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 
 
-def _body(id: str, served: Served, choices: list[dict[str, Any]], usage: dict[str, int] | None) -> dict[str, Any]:
-    head = {"id": f"cmpl-{id}", "object": "text_completion", "created": int(time.time()), "model": served.name}
-    return {**head, "choices": choices} | ({} if usage is None else {"usage": usage})
+def _head(id: str, served: Served) -> dict[str, Any]:
+    return {"id": f"cmpl-{id}", "object": "text_completion", "created": int(time.time()), "model": served.name}

@@ -26,6 +26,7 @@ from cornucopia.serving.event_response import while_there
 from cornucopia.serving.house import House, id_of
 from cornucopia.serving.json_response import json_response
 from cornucopia.serving.problems import Problem, refused
+from cornucopia.serving.sending import finish
 
 MOST_TALKS = 1000  # held under a uid; the one that was quiet longest is forgotten
 MOST_TURNS = 200
@@ -75,20 +76,13 @@ async def older(house: House, talks: Talks, request: Request) -> Response:
         await lease.aclose()
         raise
     answering = Answering(id_of(request), served, Ask(record, sampling), timeout=house.settings.timeout, lease=lease)
-    async with answering:
-        await while_there(request, _all(answering))
-        house.over(request, answering)
+    await finish(house, request, answering)
     answer = answering.replies[0].answer
     turns = [*turns, (prompt, answer)]
     if not given:
         talks.put(key, uid, turns)
     told = {"response": answer, "history": turns, "status": 200, "time": time.strftime("%Y-%m-%d %H:%M:%S")}
     return json_response(told if given else {**told, "uid": uid})
-
-
-async def _all(answering: Answering) -> None:
-    async for _ in answering.pieces():
-        pass
 
 
 def _history(value: Any) -> Turns:

@@ -13,9 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from cornucopia.core.console import say, warn
+from cornucopia.core.device import choose_device, free_bytes
 from cornucopia.core.errors import CornucopiaError, nearest
 from cornucopia.inference.engine import Engine
 from cornucopia.inference.open_engine import kind_of
@@ -67,7 +66,7 @@ class Shelf:
 
     def __init__(self, table: Mapping[str, ServedModel], memory_gb: float | None = None, timeout: float = 600) -> None:
         self.table = dict(table)
-        self._room = memory_gb * GB if memory_gb else SHARE * _free_memory()
+        self._room = memory_gb * GB if memory_gb else SHARE * free_bytes(choose_device())
         self._timeout = timeout
         self._groups = _groups(self.table)
         self._loading = asyncio.Lock()
@@ -203,12 +202,3 @@ def _size(model: ServedModel) -> float:
         return float(sum(file.stat().st_size for file in files))
     except (CornucopiaError, OSError):
         return 0.0  # what cannot be found is told when it is asked for
-
-
-def _free_memory() -> float:
-    """Bytes free where models go: the first GPU's, or the machine's."""
-    import torch
-
-    if torch.cuda.is_available():
-        return float(torch.cuda.mem_get_info()[0])
-    return float(psutil.virtual_memory().available)
