@@ -7,6 +7,8 @@ from cornucopia.serving.settings import ServeSettings
 @pytest.mark.parametrize(("words", "code", "said"), [
     (["--host", "0.0.0.0", "--keys-env", "NO_SUCH_KEYS"], 1, "必须有密钥"), (["--prot", "1"], 2, "--port"),
     (["--model", "a="], 1, "写法有误"), (["--keys-file", "nowhere.txt"], 1, "密钥文件"),
+    (["--model", "甲=nano+不存在"], 1, "找不到适配器"), (["--model", "乙=没有的模型"], 1, "本地没有"),
+    (["--model", "丙=没有.gguf"], 1, "GGUF"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_before_anything_is_served(words, code, said, capsys):
     assert main(["serve", *words]) == code

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
 
 from cornucopia.core.config import option, read_yaml
 from cornucopia.core.console import say, warn
 from cornucopia.core.errors import ConfigError, reason
 from cornucopia.core.options import parse
 from cornucopia.inference.providers import check_key
-from cornucopia.serving.settings import ServeSettings
+from cornucopia.models.find import find_adapter, find_model
+from cornucopia.serving.settings import ServedModel, ServeSettings
 
 EXAMPLES = """  cornucopia serve                                              内置小模型，http://127.0.0.1:8000/v1
   cornucopia serve --model 基座=base_models/llama-7b-hf --model 调优后=base_models/llama-7b-hf+runs/我的适配器
@@ -41,8 +43,7 @@ def run(argv: list[str]) -> int:
             "allow_key 只能写在命令行上", where=path, fix="从配置里删掉；确认要发时写 --allow-key 变量名=主机"
         )
     for model in config.table().values():
-        if model.address[0]:
-            check_key(model.address[0], model.key_env, config.allow_key)
+        _check(model, config.allow_key)
     from cornucopia.serving.app import make_app
 
     app = make_app(config)
@@ -62,6 +63,25 @@ def run(argv: list[str]) -> int:
             uvicorn.Server(settings).run(sockets=[listening])
     say("已停止")
     return 0
+
+
+def _check(model: ServedModel, allow_key: Sequence[str]) -> None:
+    """A model is loaded when it is first asked for; that it is there is looked at now.
+
+    Raises:
+        CornucopiaError: it, its adapter or its key is missing.
+    """
+    if model.address[0]:
+        check_key(model.address[0], model.key_env, allow_key)
+        return
+    if model.base.lower().endswith(".gguf"):
+        from cornucopia.inference.llama_cpp_engine import find_gguf
+
+        find_gguf(model.base)
+    else:
+        find_model(model.base)
+    if model.adapter and not model.adapter.lower().endswith(".gguf"):
+        find_adapter(model.adapter)
 
 
 def _listening(config: ServeSettings) -> socket.socket:

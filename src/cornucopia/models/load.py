@@ -142,6 +142,19 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str, scor
             fix="cornucopia doctor 查环境；文件损坏时用 cornucopia models pull 重新下载",
         ) from None
     model, report = loaded
+    _check(model, report, folder, quantisation, scores)
+    if scores:
+        ready(model)
+    if spare_uneven(model):
+        say("有的层大小不合 bitsandbytes 在这颗 CPU 上的 4 位快速乘法，这些层用普通的（结果一样，慢一些）")
+    return model
+
+
+def _check(model: Any, report: Any, folder: Path, quantisation: Any, scores: bool) -> None:
+    """
+    Raises:
+        ModelError: weights are missing, or nothing was quantised that should be.
+    """
     names = sorted(name for name in report["missing_keys"] if not (scores and name == f"{HEAD}.weight"))
     if names:  # Transformers would fill them with random numbers
         raise ModelError(
@@ -152,11 +165,6 @@ def _load_weights(folder: Path, quantisation: Any, dtype: Any, device: str, scor
         )
     if quantisation and not any(type(m).__name__ in ("Linear8bit", "Linear4bit") for m in model.modules()):
         raise ModelError("量化没有作用于任何一层", where=str(folder), fix="去掉 --bits")
-    if scores:
-        ready(model)
-    if spare_uneven(model):
-        say("有的层大小不合 bitsandbytes 在这颗 CPU 上的 4 位快速乘法，这些层用普通的（结果一样，慢一些）")
-    return model
 
 
 def _quantisation(bits: int, quant_type: str, dtype: Any) -> Any:

@@ -16,12 +16,13 @@ from cornucopia.core import console
 from cornucopia.core.device import choose_device
 from cornucopia.core.errors import CornucopiaError, Interrupted, first_line
 from cornucopia.core.jsonl import write_json, write_text
-from cornucopia.models.load import load_base
+from cornucopia.models.load import Base, load_base
 from cornucopia.models.meta import ModelMeta
 from cornucopia.models.spec import ResolvedModel, resolve
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.data.prepare import prepare, save_rejects
 from cornucopia.training.methods import METHODS
+from cornucopia.training.methods.method import Method
 from cornucopia.training.objectives import OBJECTIVES
 from cornucopia.training.objectives.objective import Objective
 from cornucopia.training.recipe import TrainRecipe
@@ -199,20 +200,10 @@ def _fit_once(
     start: str | None,
     generated: Measure | None,
 ) -> dict[str, Any]:
-    import transformers
-
     from cornucopia.training.run.callbacks import CheckpointCallback, EarlyStop, InterruptCallback, LogCallback
     from cornucopia.training.run.plot import plot_loss
 
-    transformers.set_seed(recipe.seed)
-    random.seed(recipe.seed)
-    base = load_base(resolve(spec_to_load(recipe)), scores=objective.scores)
-    method = METHODS[recipe.method](recipe)
-    model = trainable(recipe, base, method)
-    if objective.refers:
-        objective.reference = method.reference(model)  # type: ignore[attr-defined]
-    if objective.samples:
-        objective.begin(model)  # type: ignore[attr-defined]
+    base, method, model = _loaded(recipe, objective)
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
     callbacks = [log, CheckpointCallback(meta), interrupt]
@@ -245,6 +236,22 @@ def _fit_once(
             fix=f"接着练：同样的命令加 --resume（第 {result['steps']} 步）",
         )
     return result
+
+
+def _loaded(recipe: TrainRecipe, objective: Objective) -> tuple[Base, Method, Any]:
+    """The base, the method, and the model as it is trained; everything random begins here."""
+    import transformers
+
+    transformers.set_seed(recipe.seed)
+    random.seed(recipe.seed)
+    base = load_base(resolve(spec_to_load(recipe)), scores=objective.scores)
+    method = METHODS[recipe.method](recipe)
+    model = trainable(recipe, base, method)
+    if objective.refers:
+        objective.reference = method.reference(model)  # type: ignore[attr-defined]
+    if objective.samples:
+        objective.begin(model)  # type: ignore[attr-defined]
+    return base, method, model
 
 
 def _told(error: Diverged, trainer: Any, output: Path, seconds: float, plan: DataPlan) -> Diverged:
