@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import httpx
 import pytest
 
 from cornucopia.serving.page.routes import _FILES
@@ -52,7 +51,7 @@ def test_the_files_hold_no_address_elsewhere_and_no_markup_made_of_text():
     for name, response in _FILES.items():
         text = response.body.decode()
         assert not re.findall(r"https?://(?!www\.w3\.org)", text), name
-        assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), name
+        assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
 
 
 def test_another_sites_page_changes_nothing(locked):
@@ -62,4 +61,4 @@ def test_another_sites_page_changes_nothing(locked):
 
 def test_the_page_is_found_behind_a_proxys_prefix():
     page = _FILES["page.html"].body.decode()
-    assert not re.findall(r'(?:src|href)="/', page) and httpx.URL("http://h/p/").join("page/page.js").path == "/p/page/page.js"
+    assert not re.findall(r'(?:src|href)="/', page)

@@ -62,8 +62,7 @@ async def _file(request: Request, name: str) -> Response:
     if response is None:
         raise Problem(404, "没有这个路径")
     if request.headers.get("if-none-match") == response.headers["etag"]:
-        kept = {name: value for name, value in response.headers.items() if name not in ("content-length", "content-type")}
-        return Response(status_code=304, headers=kept)
+        return Response(status_code=304, headers={**_HEADERS, "ETag": response.headers["etag"]})
     return response
 
 
