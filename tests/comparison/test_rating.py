@@ -151,7 +151,7 @@ def test_elo_by_hand():
 
 @pytest.mark.parametrize("match", [Match("甲", "甲", 1.0), Match("甲", "乙", 0.7), Match("甲", "乙", float("nan"))])
 def test_a_verdict_that_is_none_is_refused(match):
-    with pytest.raises(DataError, match="自己|只能"):
+    with pytest.raises(DataError, match=r"自己|只能"):
         rate([match])
 
 

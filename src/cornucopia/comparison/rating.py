@@ -27,7 +27,7 @@ class Match:
     Args:
         a, b: names of the contestants, which differ.
         score: 1 when a is better, 0 when b is, 0.5 when neither is.
-        cluster: verdicts that may agree for a reason of their own share it (the question); '' for one that stands alone.
+        cluster: shared by verdicts that may agree for a reason of their own (one question); '' for one that stands alone.
     """
 
     a: str
@@ -151,7 +151,8 @@ def _lines(
     """The group's lines, the best first."""
     lines = []
     for i, name in enumerate(names):
-        scores = [match.score if match.a == name else 1 - match.score for match in matches if name in (match.a, match.b)]
+        own = [match for match in matches if name in (match.a, match.b)]
+        scores = [match.score if match.a == name else 1 - match.score for match in own]
         middle, half = START + SCALE * float(fitted.strength[i]), SCALE * SURE * fitted.deviation(i)
         rank = 1 + sum(_surely_better(fitted, j, i) for j in range(len(names)) if j != i)
         counts = [scores.count(score) for score in (1, 0.5, 0)]
@@ -164,5 +165,8 @@ def _surely_better(fitted: Fit, i: int, j: int) -> bool:
 
 
 def _steadied(names: Sequence[str], groups: int) -> str:
-    who = "有的选手只赢不输（或只输不赢，或局局平手）" if groups == 1 else f"{'、'.join(names[:3])} 这一组里有全胜或全负"
-    return f"{who}，最大似然没有解：每人加了半局胜、半局负（对一个中等的虚拟选手），分数偏向中间，投票多了就不用加"
+    where = "" if groups == 1 else f"{'、'.join(names[:3])}{'…' * (len(names) > 3)} 这一组："
+    return (
+        f"{where}有的选手只赢不输（或只输不赢，或局局平手），最大似然没有解："
+        "每人加了半局胜、半局负（对一个中等的虚拟选手），分数偏向中间；票多了自然不用加"
+    )
