@@ -27,7 +27,7 @@ class Match:
     Args:
         a, b: names of the contestants, which differ.
         score: 1 when a is better, 0 when b is, 0.5 when neither is.
-        cluster: shared by verdicts that may agree for a reason of their own (one question); '' for one that stands alone.
+        cluster: shared by verdicts that may agree for a reason of their own (one question); '' where it stands alone.
     """
 
     a: str
