@@ -155,8 +155,12 @@ def _lines(
         scores = [match.score if match.a == name else 1 - match.score for match in own]
         middle, half = START + SCALE * float(fitted.strength[i]), SCALE * SURE * fitted.deviation(i)
         rank = 1 + sum(_surely_better(fitted, j, i) for j in range(len(names)) if j != i)
-        counts = [scores.count(score) for score in (1, 0.5, 0)]
-        lines.append(Rating(name, middle, middle - half, middle + half, rank, *counts, group, points[name]))
+        lines.append(
+            Rating(
+                name, middle, middle - half, middle + half, rank,
+                scores.count(1), scores.count(0.5), scores.count(0), group, points[name],
+            )
+        )  # fmt: skip
     return sorted(lines, key=lambda line: (-line.rating, line.name))
 
 
