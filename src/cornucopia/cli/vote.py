@@ -98,8 +98,7 @@ def _ask(voting: Voting, reveal: bool) -> None:
         else:
             voting.cast(offer, pressed)
             if reveal:
-                first, second = (offer.battle.a, offer.battle.b)[:: 1 if offer.left == "a" else -1]
-                say(f"第一个是 {plain(first.model)}，第二个是 {plain(second.model)}")
+                say("第一个是 {}，第二个是 {}".format(*map(plain, offer.models)))
 
 
 def _pressed() -> str:

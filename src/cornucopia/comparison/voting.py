@@ -38,6 +38,12 @@ class Offer:
         a, b = self.battle.a.answer, self.battle.b.answer
         return (a, b) if self.left == "a" else (b, a)
 
+    @property
+    def models(self) -> tuple[str, str]:
+        """Who gave them, in the same order: not to be shown before the vote."""
+        a, b = self.battle.a.model, self.battle.b.model
+        return (a, b) if self.left == "a" else (b, a)
+
     def verdict_of(self, pressed: str) -> str:
         """What a choice of left, right, tie or bad says of a and b."""
         if pressed in ("tie", "bad"):
@@ -97,7 +103,10 @@ def _answers(rows: Sequence[dict[str, Cell]], settings: dict[str, Any], source: 
 
 def _battle(one: Cell, other: Cell, settings: dict[str, Any], source: str) -> Battle:
     a, b = sorted(
-        (Side(cell["contestant"], cell["answer"], settings.get(cell.get("fingerprint"), {})) for cell in (one, other)),
+        (
+            Side(cell["contestant"], cell["answer"], settings.get(str(cell.get("fingerprint")), {}))
+            for cell in (one, other)
+        ),
         key=lambda side: (side.model, side.answer),
     )
     prompt = _prompt(one)
