@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -142,3 +144,18 @@ def test_a_terminal_takes_single_keys(result):
     os.close(other)
     os.close(main_end)
     assert process.returncode == 0 and len(standing(result)) == 4
+
+
+def test_the_commands_of_its_page_run(result, monkeypatch, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "arena.md").read_text(encoding="utf-8")
+    (folder / "runs").mkdir()
+    (folder / "runs" / "compare").symlink_to(result)
+    (folder / "serve").symlink_to(result)
+    monkeypatch.chdir(folder)
+    commands = [line.partition("#")[0] for line in page.splitlines() if line.startswith("cornucopia vote")]
+    assert len(commands) == 4
+    for command in commands:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("1\n" * 8))
+        assert main(shlex.split(command)[1:]) == 0
+    assert (folder / "偏好.jsonl").is_file()
