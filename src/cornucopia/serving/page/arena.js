@@ -7,7 +7,7 @@ import { standingsView } from "./standings.js";
 export const title = "竞技场";
 
 const HERE = "/page/api/arena";
-const CHOICES = [["left", "左边好"], ["right", "右边好"], ["tie", "不相上下"], ["bad", "都不行"]]; // by the keys 1 to 4
+const CHOICES = [["left", "回答 1 好"], ["right", "回答 2 好"], ["tie", "不相上下"], ["bad", "都不行"]]; // by the keys 1 to 4
 const SIDES = ["left", "right"];
 const VOTER = "cornucopia.voter";
 

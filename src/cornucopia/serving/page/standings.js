@@ -30,14 +30,14 @@ export function standingsView(shell, path) {
 
   function rowOf(line, low, high, grouped) {
     const place = (points) => `${(100 * (points - low)) / (high - low || 1)}%`;
-    const bar = el("span", { class: "interval", title: `${line.low.toFixed(0)} 到 ${line.high.toFixed(0)}` });
+    const bar = el("span", { class: "interval" });
     bar.style.setProperty("--low", place(line.low));
     bar.style.setProperty("--high", place(line.high));
     bar.style.setProperty("--middle", place(line.rating));
     const name = grouped ? `${line.name}（第 ${line.group + 1} 组）` : line.name;
     const numbers = [line.wins, line.ties, line.losses, line.elo.toFixed(0)];
     return el("tr", {}, el("td", {}, String(line.rank)), el("th", { scope: "row" }, name), el("td", {}, line.rating.toFixed(0)),
-      el("td", {}, bar), numbers.map((number) => el("td", {}, String(number))));
+      el("td", {}, bar, el("small", { class: "faint" }, `${line.low.toFixed(0)} 到 ${line.high.toFixed(0)}`)), numbers.map((number) => el("td", {}, String(number))));
   }
 
   async function pairs() {
