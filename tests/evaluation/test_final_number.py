@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cornucopia.evaluation.final_number import final_number_is
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks/evaluation"))
-from number_table import lm_eval_says, read_table
+from number_table import flexible_extract, judged_otherwise, ours, read_table
 
 TABLE = read_table(Path(__file__).with_name("final_numbers.txt"))
 KNOWN = {("最大回撤为-8%", "8%")}  # whether a drawdown has a sign is told by neither text
