@@ -11,11 +11,13 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 
-from cornucopia.evaluation.final_text import boxed, conclusions, spelled, without_asides
+from cornucopia.evaluation.final_text import boxed, conclusions, declines, spelled, without_asides
 from cornucopia.finance.compare import same_unit, states
 from cornucopia.finance.numbers import Quantity, read_numbers
+from cornucopia.finance.signs import asks_for_a_fall
 
 _SCALES = tuple(Decimal(10) ** power for power in (4, 8))
+_ABOUT = re.compile(r"(?:约|大概|大约|将近|接近)[为是]?\s*$")
 _EITHER = re.compile(r"或|还是|也可能|也许")
 
 
@@ -25,7 +27,7 @@ def final_number_is(answer: str, golden: str, question: str = "", *, named: str 
     Args:
         answer: what was written.
         golden: the reference: a number with its unit, a range, or a formula that ends with one.
-        question: may give the unit that a bare number has; its numbers are not taken for the result where others are.
+        question: may tell the direction (下降了多少); its numbers are not taken for the result where others are.
         named: numbers that the answer may repeat to contradict them.
 
     Returns:
@@ -36,15 +38,24 @@ def final_number_is(answer: str, golden: str, question: str = "", *, named: str 
     if not wanted:
         return None
     found = _stated(spelled(answer), [] if _is_given(wanted[-1], given) else given, wanted[-1])
-    return all(any(_same(number, one) for number in found) for one in wanted) if found else None
+    told = asks_for_a_fall(question)
+    return all(any(_same(number, one, told) for number in found) for one in wanted) if found else None
 
 
 def _numbers(text: str) -> list[Quantity]:
     """The numbers of a text, 3.5W and 一半 among them; years as months."""
-    return [
-        replace(n, value=n.value * 12, step=n.step * 12, unit="月") if n.unit == "年" else n
-        for n in read_numbers(spelled(text))
-    ]
+    text = spelled(text)
+    return [_plain(text, number) for number in read_numbers(text)]
+
+
+def _plain(text: str, number: Quantity) -> Quantity:
+    """Years as months; 约8800 as a number whose last zeros are not meant."""
+    if number.unit == "年":
+        return replace(number, value=number.value * 12, step=number.step * 12, unit="月")
+    digits = re.match(r"-?\d+[1-9](0+)(?![\d.,])", text[slice(*number.span)])
+    if digits and _ABOUT.search(text[: number.span[0]]):
+        return replace(number, step=number.step.scaleb(len(digits[1])))
+    return number
 
 
 def _last(numbers: list[Quantity]) -> list[Quantity]:
@@ -61,11 +72,19 @@ def _stated(answer: str, given: list[Quantity], wanted: Quantity) -> list[Quanti
         side = _last_side(without_asides(clause))
         if numbers := _own(side, given):
             return [] if _is_open(side, numbers) else numbers
-    for text in (without_asides(answer), answer):
-        if numbers := _own(text, given):
-            fitting = [number for number in numbers if _fits(number, wanted)] or numbers
+    main = without_asides(answer)
+    for text in (answer,) if wanted.points else (main, answer):
+        if fitting := _fitting(_own(text, given), wanted):
             return [] if _is_open(text, fitting[-2:]) else _last(fitting)
-    return _last(_numbers(answer))
+        if declines(main):
+            return []
+    return _last(_own(answer, given) or _numbers(answer))
+
+
+def _fitting(numbers: list[Quantity], wanted: Quantity) -> list[Quantity]:
+    """Those whose units allow a comparison; of 3.95%，降25个基点 the kind that is wanted."""
+    fitting = [number for number in numbers if _fits(number, wanted)]
+    return [number for number in fitting if number.points == wanted.points] or fitting
 
 
 def _fits(number: Quantity, wanted: Quantity) -> bool:
@@ -100,7 +119,7 @@ def _is_given(number: Quantity | None, given: list[Quantity]) -> bool:
     return number is not None and any(number.signed == one.signed and number.unit == one.unit for one in given)
 
 
-def _same(number: Quantity, wanted: Quantity) -> bool:
+def _same(number: Quantity, wanted: Quantity, told: bool = False) -> bool:
     """Equal as written; or one is bare and the other has the 万, 亿 or % that the question asks in.
 
     A month is no answer where a day is wanted, nor a range where a number is.
@@ -109,7 +128,7 @@ def _same(number: Quantity, wanted: Quantity) -> bool:
         return False
     if wanted.unit == "日期" and wanted.value >= 10**7 > number.value >= 10**5:
         return False
-    if states(number, wanted):
+    if states(number, wanted, told=told):
         return True
     if "none" not in (number.unit, wanted.unit):
         return False

@@ -19,6 +19,11 @@ _END = re.compile(r"[\n。；]|(?<=\D)\.(?:\s|$)")
 _ASIDE = re.compile(r"[（(][^（()）\d]*[\u4e00-\u9fff][^（()）]*[)）]")  # （上年为11.8%）
 _DENIED = re.compile(r"[，,]?(?:而不是|而非|并非|不是)[^，,。；;\n]*")  # 是5.2%，而不是6.2%
 _PART = re.compile(r"[，,；;。]?\s*其中[^。；;\n]*")  # 总利息91万元，其中第一年4.87万元
+_BESIDE = re.compile(  # 资产负债率64%，高于行业平均的55%
+    r"[，,。；;\n]\s*[^，,。；;\d\n]{0,8}(?:[高低]于|高出|优于|好于|超过|不及|[比较](?:去年|上年|上期|同期|同业|行业|预期|年初)"
+    r"|通常|一般|行业|同业|警戒线)[^。；;\n]*"
+)
+_DECLINES = re.compile(r"无法|不能(?:确定|计算|给出)|难以(?:确定|计算|给出)|缺少|没有给出")
 _SCALED = rf"(?:[十百千]?[万亿]|[百千])(?:{UNIT})?|{UNIT}"
 _BARE = rf"(?<![\d.,])-?\d+(?:[.,]\d+)*(?![\d.,]|\s*(?:{_SCALED}))"
 _HEADED = re.compile(rf"[（(]\s*({_SCALED})\s*[)）]\s*[:：=＝]?\s*({_BARE})", re.I)  # 营业收入（亿元）：12.5
@@ -69,8 +74,13 @@ def conclusions(text: str) -> list[str]:
     return clauses
 
 
+def declines(text: str) -> bool:
+    """Whether it says that it gives no result."""
+    return bool(_DECLINES.search(text))
+
+
 def without_asides(text: str) -> str:
-    """Without what is said beside the result: （上年为11.8%）, 而不是6.2%, 其中第一年4.87万元."""
-    for pattern in (_ASIDE, _DENIED, _PART):
+    """Without what is said beside the result: （上年为11.8%）, 而不是6.2%, 其中第一年4.87万元, 高于行业的55%."""
+    for pattern in (_ASIDE, _DENIED, _PART, _BESIDE):
         text = pattern.sub("", text)
     return text

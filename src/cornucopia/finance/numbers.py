@@ -15,7 +15,7 @@ from functools import lru_cache
 from cornucopia.finance import codes, dates, signs
 from cornucopia.finance.numerals import DIGITS, MULTIPLIERS, NUMERAL, read_numeral
 from cornucopia.finance.spelling import spell
-from cornucopia.finance.units import SYMBOL, SYMBOLS, UNIT, unit_of
+from cornucopia.finance.units import SYMBOL, SYMBOLS, UNIT, is_points, unit_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Quantity:
         currency: ISO code of a 元 quantity.
         direction: -1 where words say a fall or a loss (下降6.8%), 1 a rise or a gain, 0 neither.
         either: whether the text leaves the sign open (±5%, 最大回撤8%).
+        points: whether a ratio is written as a difference of two (百分点, BP).
     """
 
     value: Decimal
@@ -42,6 +43,7 @@ class Quantity:
     currency: str = "CNY"
     direction: int = 0
     either: bool = False
+    points: bool = False
 
     @property
     def signed(self) -> Decimal:
@@ -200,7 +202,7 @@ def _read_half(match: re.Match[str]) -> Quantity:
     weight *= MULTIPLIERS.get(match["v"] or "", 1)
     count = _value(match["n"]) if match["n"] else Decimal(0)
     half = Decimal("0.5")
-    return Quantity((count + half) * weight, kind, match.span(), half * weight)
+    return Quantity((count + half) * weight, kind, match.span(), half * weight, points=match["v"] == "百分点")
 
 
 def _read_fraction(text: str, at: int) -> Quantity | None:
@@ -241,7 +243,8 @@ def _read_one(text: str, at: int) -> Quantity | None:
         kind = "元" if kind == "none" else kind
         currency = SYMBOLS[match["money"].upper()] if currency == "CNY" else currency
     sign = -1 if match["sign"] else 1
-    return Quantity(sign * value * weight, kind, match.span(), step * weight, currency=currency)
+    points = is_points(unit)
+    return Quantity(sign * value * weight, kind, match.span(), step * weight, currency=currency, points=points)
 
 
 def _is_number(raw: str, unit: str) -> bool:

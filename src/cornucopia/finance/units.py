@@ -72,3 +72,8 @@ def unit_of(spelling: str) -> tuple[str, Decimal, str]:
     name = _KNOWN.get(spelling.upper(), "")
     kind, weight = UNITS.get(name, ("none", _ONE))
     return kind, weight, CURRENCIES.get(name, "CNY")
+
+
+def is_points(spelling: str) -> bool:
+    """Whether a unit as written is that of a difference of two ratios: 百分点, 基点, pct, pp."""
+    return bool(re.search("百分点|基点|pct|pp|BP", spelling, re.I))
