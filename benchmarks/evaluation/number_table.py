@@ -1,4 +1,4 @@
-"""How often an instrument judges an answer's number otherwise than a person: ours, lm-evaluation-harness's, Math-Verify.
+"""How often an instrument judges an answer's number otherwise than a person: ours, lm_eval's, Math-Verify.
 
 The tables are tests/evaluation/final_numbers*.txt: answer | golden | + or -. The reader was mended on the first; the
 second ("heldout") was written by another hand before it was measured. Math-Verify is measured where it is installed

@@ -1,12 +1,13 @@
 """Whether the number that an answer ends at is the reference's: 答案是 160.1 亿美元, \\boxed{0.35}, {"answer": 14.8}.
 
 Where an answer says which number is its result (答案, 最终, 所以, a box, JSON, the right side of its last equation),
-that one counts, and steps before it do not. An answer that leaves two open, or a range, states neither. Units, scales (ten thousand, hundred million), percent and rounding are
-read by finance/numbers.py and compared by finance/compare.py.
+that one counts, and steps before it do not. An answer that leaves two open, or a range, states neither. Units, scales
+(ten thousand, hundred million), percent and rounding are read by finance/numbers.py and compared by finance/compare.py.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -95,7 +96,7 @@ def _fits(number: Quantity, wanted: Quantity) -> bool:
 
 def _is_open(text: str, numbers: list[Quantity]) -> bool:
     """Whether it names two different results and chooses none: 12.5亿元或13.5亿元."""
-    pairs = zip(numbers, numbers[1:], strict=False)
+    pairs = itertools.pairwise(numbers)
     return any(
         one.unit == two.unit and not _same(one, two) and _EITHER.search(text[one.span[1] : two.span[0]])
         for one, two in pairs
