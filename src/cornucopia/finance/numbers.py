@@ -187,22 +187,16 @@ def _read_mixed(text: str, at: int) -> Quantity | None:
         unit = "年" if "年" in (match["u"] or "", match["v"] or "") else "月"
         return Quantity(count + Decimal("0.5"), unit, match.span(), Decimal("0.5"))
     match = _HALF.match(text, at)
-    if match:
-        return _read_half(match)
+    if match:  # 两倍半, 半个百分点, 半个亿
+        kind, weight, _ = unit_of(match["u"] or match["w"] or ("" if match["v"] in "万亿" else f"个{match['v']}"))
+        weight *= MULTIPLIERS.get(match["v"] or "", 1)
+        value = (_value(match["n"]) if match["n"] else 0) + Decimal("0.5")
+        return Quantity(value * weight, kind, match.span(), weight / 2, points=match["v"] == "百分点")
     match = _CHENG.match(text, at)
     if match:
         value = _value(match["a"]) / 10 + _value(match["b"]) / 100
         return Quantity(value, "比例", match.span(), Decimal("0.01"))
     return None
-
-
-def _read_half(match: re.Match[str]) -> Quantity:
-    """两倍半, 半个百分点, 半个亿."""
-    kind, weight, _ = unit_of(match["u"] or match["w"] or ("" if match["v"] in "万亿" else f"个{match['v']}"))
-    weight *= MULTIPLIERS.get(match["v"] or "", 1)
-    count = _value(match["n"]) if match["n"] else Decimal(0)
-    half = Decimal("0.5")
-    return Quantity((count + half) * weight, kind, match.span(), half * weight, points=match["v"] == "百分点")
 
 
 def _read_fraction(text: str, at: int) -> Quantity | None:
