@@ -1,0 +1,107 @@
+"""Verdicts of one judge: of two answers in both orders, or of one answer with a grade."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cornucopia.comparison.judging.reading import Opinion
+
+TIE = "tie"
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two answers to one question, compared twice.
+
+    Args:
+        id: of the item.
+        first, second: the contestants.
+        forward, backward: what was said with the first's answer in place A, and in place B; None where the two answers
+            are the same to the letter and nothing was asked.
+    """
+
+    id: str
+    first: str
+    second: str
+    forward: Opinion | None = None
+    backward: Opinion | None = None
+
+    @property
+    def winner(self) -> str:
+        """A contestant's name; `tie`, also where the verdict depends on the order; '' where a reply gives none."""
+        if self.forward is None or self.backward is None:
+            return TIE
+        one, other = self._named(self.forward, self.first), self._named(self.backward, self.second)
+        if not one or not other:
+            return ""
+        return one if one == other else TIE
+
+    @property
+    def depends_on_order(self) -> bool:
+        """Whether the two orders gave different verdicts."""
+        if self.forward is None or self.backward is None or not self.winner:
+            return False
+        return self._named(self.forward, self.first) != self._named(self.backward, self.second)
+
+    @property
+    def opinions(self) -> list[Opinion]:
+        """What was said, in the order asked."""
+        return [one for one in (self.forward, self.backward) if one]
+
+    def score(self, name: str) -> float:
+        """Of one of the two: 1 for a win, 0.5 for a tie, 0 for a loss; only where there is a winner or a tie."""
+        return 0.5 if self.winner == TIE else float(self.winner == name)
+
+    def _named(self, opinion: Opinion, a: str) -> str:
+        other = self.second if a == self.first else self.first
+        return {"A": a, "B": other, "tie": TIE}.get(opinion.choice, "")
+
+    def row(self, judge: str) -> dict[str, Any]:
+        """As a row of verdicts.jsonl."""
+        said = {name: asdict(one) for name, one in (("forward", self.forward), ("backward", self.backward)) if one}
+        for one in said.values():
+            del one["score"]
+        return {
+            "judge": judge, "how": "pairwise", "id": self.id, "first": self.first, "second": self.second,
+            "winner": self.winner, "depends_on_order": self.depends_on_order, "same_text": not said, **said,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One answer, graded."""
+
+    id: str
+    name: str
+    opinion: Opinion
+
+    def row(self, judge: str) -> dict[str, Any]:
+        """As a row of verdicts.jsonl."""
+        one = self.opinion
+        said = {"score": one.score, "why": one.why, "text": one.text}
+        return {"judge": judge, "how": "graded", "id": self.id, "contestant": self.name, **said}
+
+
+@dataclass
+class Bench:
+    """One judge's work.
+
+    Args:
+        judge: its name.
+        settings: everything that decides its verdicts, and what it cost; JSON-ready.
+        duels, grades: the verdicts; one of the two is empty.
+    """
+
+    judge: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    duels: list[Duel] = field(default_factory=list)
+    grades: list[Grade] = field(default_factory=list)
+
+    def opinions(self) -> list[Opinion]:
+        """Every reply."""
+        return [one for duel in self.duels for one in duel.opinions] + [grade.opinion for grade in self.grades]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """As rows of verdicts.jsonl."""
+        return [duel.row(self.judge) for duel in self.duels] + [grade.row(self.judge) for grade in self.grades]
