@@ -18,7 +18,6 @@ from cornucopia.inference.paid.asker import Asker, Prompt
 from cornucopia.inference.paid.consent import Estimate, agree
 from cornucopia.inference.paid.spending import Purse, prompt_tokens
 from cornucopia.inference.paid.templates import Templates
-from cornucopia.inference.providers import check_key
 
 PROMPTS = Path(__file__).parent / "prompts.yaml"
 _LENGTH = 300.0  # tokens that a verdict with its reasons is expected to have
@@ -53,9 +52,8 @@ class Court:
             name: Asker(judge, "评委", folder / "judges" / _file_name(name), allow_key)
             for name, judge in self._judges.items()
         }
-        for judge in self._judges.values():
-            if judge.address[0]:
-                check_key(judge.address[0], judge.key_env, allow_key)
+        for asker in self._askers.values():
+            asker.check_key()
         self._prompts, self._places = self._all_prompts()
 
     def judge(self) -> list[Bench]:
@@ -141,7 +139,7 @@ class Court:
         return {
             "model": asker.model, **asker.identity, "how": judge.how, "shape": judge.shape,
             "reference": judge.reference,
-            "prompt": judge.prompt, "prompt_hash": self._templates.fingerprint(judge.prompt),
+            "prompt": judge.prompt, "most": judge.most, "prompt_hash": self._templates.fingerprint(judge.prompt),
             "seed": sampling.seed, "temperature": sampling.temperature, "top_p": sampling.top_p,
             "max_new_tokens": sampling.max_new_tokens, "requests": purse.requests, "tokens_in": purse.tokens_in,
             "tokens_out": purse.tokens_out, "cost": round(purse.cost, 4),

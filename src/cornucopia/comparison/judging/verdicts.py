@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from cornucopia.comparison.judging.reading import Opinion
 
-TIE = "tie"
+Winner = Literal["first", "second", "tie", ""]
+_FORWARD: dict[str, Winner] = {"A": "first", "B": "second", "tie": "tie", "": ""}
+_BACKWARD: dict[str, Winner] = {"A": "second", "B": "first", "tie": "tie", "": ""}
 
 
 @dataclass(frozen=True)
@@ -28,34 +30,26 @@ class Duel:
     backward: Opinion | None = None
 
     @property
-    def winner(self) -> str:
-        """A contestant's name; `tie`, also where the verdict depends on the order; '' where a reply gives none."""
+    def winner(self) -> Winner:
+        """Who is better; `tie` also where the verdict depends on the order; '' where a reply gives none."""
         if self.forward is None or self.backward is None:
-            return TIE
-        one, other = self._named(self.forward, self.first), self._named(self.backward, self.second)
+            return "tie"
+        one, other = _FORWARD[self.forward.choice], _BACKWARD[self.backward.choice]
         if not one or not other:
             return ""
-        return one if one == other else TIE
+        return one if one == other else "tie"
 
     @property
     def depends_on_order(self) -> bool:
         """Whether the two orders gave different verdicts."""
         if self.forward is None or self.backward is None or not self.winner:
             return False
-        return self._named(self.forward, self.first) != self._named(self.backward, self.second)
+        return _FORWARD[self.forward.choice] != _BACKWARD[self.backward.choice]
 
     @property
     def opinions(self) -> list[Opinion]:
         """What was said, in the order asked."""
         return [one for one in (self.forward, self.backward) if one]
-
-    def score(self, name: str) -> float:
-        """Of one of the two: 1 for a win, 0.5 for a tie, 0 for a loss; only where there is a winner or a tie."""
-        return 0.5 if self.winner == TIE else float(self.winner == name)
-
-    def _named(self, opinion: Opinion, a: str) -> str:
-        other = self.second if a == self.first else self.first
-        return {"A": a, "B": other, "tie": TIE}.get(opinion.choice, "")
 
     def row(self, judge: str) -> dict[str, Any]:
         """As a row of verdicts.jsonl."""

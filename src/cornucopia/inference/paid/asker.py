@@ -168,14 +168,19 @@ class Asker:
 
     def _opened(self) -> Engine:
         if self._engine is None:
-            endpoint, _ = self.config.address
-            if endpoint:
-                self._check_key(endpoint)
+            self.check_key()
             self._engine = open_engine(self._spec)
         return self._engine
 
-    def _check_key(self, endpoint: str) -> None:
-        """A recipe may come from a stranger: which key goes where, only the user's own environment says."""
+    def check_key(self) -> None:
+        """Refuse to send a key where it does not belong: a recipe may come from a stranger.
+
+        Raises:
+            ConfigError: neither is the host registered for it, nor does the user allow it.
+        """
+        endpoint, _ = self.config.address
+        if not endpoint:
+            return
         try:
             check_key(endpoint, self.config.key_env, self._allowed)
         except ConfigError as error:
