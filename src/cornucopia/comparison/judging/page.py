@@ -20,7 +20,9 @@ STYLE = "judging/judge.css"
 _WIDTH, _HEIGHT = 240, 14  # px of a bar
 _LABELS = {
     "model": "模型", "endpoint": "接口", "base": "基座", "adapter": "适配器", "how": "评法", "shape": "问法",
-    "reference": "看参考答案", "most": "满分", "prompt": "提示词", "prompt_hash": "提示词指纹", "seed": "随机种子", "temperature": "温度", "top_p": "核采样", "max_new_tokens": "最多生成词元", "requests": "付过的请求",
+    "reference": "看参考答案", "most": "满分", "prompt": "提示词", "prompt_hash": "提示词指纹",
+    "seed": "随机种子", "temperature": "温度", "top_p": "核采样",
+    "max_new_tokens": "最多生成词元", "requests": "付过的请求",
     "tokens_in": "输入词元", "tokens_out": "输出词元", "cost": "约多少元",
 }  # fmt: skip
 

@@ -61,7 +61,7 @@ def grades_sheet(one: Tally) -> Sheet:
 
 
 def ratings_sheet(one: Tally) -> Sheet:
-    """Bradley-Terry ratings, where there are three or more contestants: of two the wins say it all."""
+    """Bradley-Terry ratings, and Elo's."""
     ratings = one.table.ratings if one.table else ()
     rows = [
         [
@@ -71,7 +71,7 @@ def ratings_sheet(one: Tally) -> Sheet:
         for line in ratings
     ]  # fmt: skip
     columns = ["名次", "选手", "Bradley-Terry 分", "胜", "平", "负", "Elo"]
-    return Sheet(f"评委 {one.bench.judge}：排名", columns, rows if len(rows) > 2 else [], 2)
+    return Sheet(f"评委 {one.bench.judge}：排名", columns, rows, 2)
 
 
 def steadiness_sheet(tallies: Sequence[Tally]) -> Sheet:
@@ -106,7 +106,7 @@ def sentences(tallies: Sequence[Tally], failed: dict[str, int], strange: int) ->
     found = [_versus(one, line) for one in tallies for line in one.versus]
     found += [text for one in tallies for text in _warnings(one)]
     found += [f"「{name}」有 {count} 题没有回答，评不了。" for name, count in failed.items() if count]
-    found += [note for one in tallies if one.table for note in one.table.notes if len(one.table.ratings) > 2]
+    found += [f"评委 {one.bench.judge}：{note}。" for one in tallies if one.table for note in one.table.notes]
     return found + ([f"有 {strange} 张票投的不是这些回答，没有算。"] if strange else [])
 
 
@@ -118,7 +118,7 @@ def _versus(one: Tally, line: Versus) -> str:
     few = f"；只有 {count} 题，只作参考" if count < FEW else ""
     return (
         f"评委 {one.bench.judge}：「{line.first}」对「{line.second}」胜 {line.wins} 平 {line.ties} 负 {line.losses}，"
-        f"胜率 {with_interval(SHARE, line.share)}，符号检验 p={p_text(line.p)}，{said}{few}。"
+        f"胜率 {with_interval(SHARE, line.share)}，符号检验 p{p_text(line.p, '=')}，{said}{few}。"
     )
 
 
@@ -152,9 +152,9 @@ def with_interval(metric: Metric, value: Estimate, *, sign: bool = False) -> str
     return f"{shown} [{metric.show(value.low, sign=sign)}, {metric.show(value.high, sign=sign)}]"
 
 
-def p_text(p: float) -> str:
-    """A p as it is told."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+def p_text(p: float, equals: str = "") -> str:
+    """A p as it is told, `equals` before a value that is told itself."""
+    return "<0.001" if p < 0.001 else f"{equals}{p:.3f}"
 
 
 def show(found: Sequence[Sheet], told: Sequence[str]) -> None:

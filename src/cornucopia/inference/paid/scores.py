@@ -14,8 +14,8 @@ _NAMES = ("score", "rating", "得分", "评分", "分数", "打分")
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _OVER = rf"(?P<of>{_NUMBER})(?:\s*/\s*(?P<most>[0-9]+(?:\.[0-9]+)?))?"
 _SAID = re.compile(
-    rf"(?:{'|'.join(_NAMES)})[\"”*_\s]*[:：=为是]\s*[*_\s]*(?:\[\s*)?{_OVER}\s*(?:\]|分(?!之))?"
-    r"\s*(?P<more>以[上下]|左右|[%‰~～–/+-]|\.|到|至)?",
+    rf"(?:{'|'.join(_NAMES)})[\"”*_\s]*[:：=为是]\s*[*_\s]*(?:\[\s*)?{_OVER}(?:\s*(?:\]|分(?!之)))?"
+    r"(?P<gap>\s*)(?P<more>以[上下]|左右|[%‰~～–/+-]|\.|到|至)?",
     re.IGNORECASE,
 )
 _BRACKETED = re.compile(rf"\[\[\s*(?:(?:{'|'.join(_NAMES)})\s*[:：]\s*)?{_OVER}\s*分?\s*\]\]", re.IGNORECASE)
@@ -90,7 +90,9 @@ def _goes_on(match: re.Match[str]) -> bool:
         return False
     if match["more"] == ".":
         return "." not in match["of"] or after.isnumeric()
-    return bool(match["more"]) or after.isnumeric() or match.string[match.end("of") : match.end("of") + 1] == "."
+    attached = not match["gap"] and after.isascii() and after.isalnum()  # 1e1, 0x8
+    beside = "\n" not in match["gap"] and after.isnumeric()
+    return bool(match["more"]) or attached or beside or match.string[match.end("of") : match.end("of") + 1] == "."
 
 
 def _of_objects(text: str, most: float, least: float) -> Judged | None:
