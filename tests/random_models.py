@@ -27,9 +27,7 @@ def made(family, options, seed=3):
 def generated(model, prompt, limit=10):
     ids = torch.tensor([prompt])
     mask = torch.ones_like(ids)  # an id that equals the pad's is a token like others
-    tokens = model.generate(
-        input_ids=ids, attention_mask=mask, max_new_tokens=limit, do_sample=False, pad_token_id=3
-    )
+    tokens = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=limit, do_sample=False, pad_token_id=3)
     return tokens[0, len(prompt) :].tolist()
 
 

@@ -25,7 +25,7 @@ def prompts_of(seed, count=6):
     """Some with passages that come again, some with none."""
     numbers = random.Random(seed)
     passages = [[numbers.randrange(5, 250) for _ in range(numbers.randrange(3, 20))] for _ in range(3)]
-    return [[5 + number, *passages[number % 3] * (1 + number % 4), *passages[number % 2][:2]] for number in range(count)]
+    return [[5 + at, *passages[at % 3] * (1 + at % 4), *passages[at % 2][:2]] for at in range(count)]
 
 
 def rows_of(prompts, sampling, limit, lookup):
@@ -88,9 +88,10 @@ def test_adapters_stops_scores_and_schemas_in_one_batch(tiny, adapter, tmp_path,
         while live.busy:
             for event in live.step():
                 told[event.id] = told.get(event.id, "") + event.piece
-                tokens.setdefault(event.id, []).extend((token.id, round(token.logprob, 3)) for token in event.tokens)
+                own = tokens.setdefault(event.id, [])
+                own += [(token.id, round(token.logprob, 3)) for token in event.tokens]
                 if event.reply:
-                    assert event.reply.finish_reason != "error" and event.reply.completion_tokens == len(tokens[event.id])
+                    assert event.reply.finish_reason != "error" and event.reply.completion_tokens == len(own)
         found.append((told, tokens))
     assert found[0] == found[1]
 
@@ -119,7 +120,9 @@ def test_it_guesses_where_text_is_quoted_and_not_where_none_is():
     assert steps(material[20:120], 64)[0] >= quoted
 
 
-@given(st.lists(st.integers(0, 2), max_size=20), st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(0, 9))
+@given(
+    st.lists(st.integers(0, 2), max_size=20), st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(0, 9)
+)
 @settings(max_examples=50)
 def test_a_guess_is_no_longer_than_allowed_and_follows_what_stood_there(prompt, answer, most):
     lookup = PromptLookup(prompt)
