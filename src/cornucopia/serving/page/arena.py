@@ -32,7 +32,8 @@ from cornucopia.serving.event_response import while_there
 from cornucopia.serving.house import House, id_of
 from cornucopia.serving.json_response import json_response
 from cornucopia.serving.page.battles import SIDES, SOURCE, Battles, Fight
-from cornucopia.serving.page.routes import Add, page_body
+from cornucopia.serving.page.body import page_body
+from cornucopia.serving.page.routes import Add
 from cornucopia.serving.problems import Problem
 from cornucopia.serving.sending import send
 
