@@ -1,4 +1,4 @@
-"""Guessing from the prompt: every answer is what it is without, over families, adapters, sampling, stops and schemas."""
+"""Guessing from the prompt: answers are what they are without, for all families, adapters, sampling, stops, schemas."""
 
 from __future__ import annotations
 
