@@ -93,7 +93,7 @@ class Arena:
         """A battle of the comparison for {"voter"}: the question and both answers; {} when none is left."""
         body = await page_body(self._house, request)
         fight = await kept(self._battles.draw_compared, _voter(request, body.get("voter", "")))
-        if fight is None:
+        if fight is None or fight.offer is None:
             return json_response({})
         asked = [{"role": turn.role, "content": turn.content, "material": text} for turn, text in fight.prompt.turns()]
         return json_response({"id": fight.id, "asked": asked, "answers": fight.offer.answers})
