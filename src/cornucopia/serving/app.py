@@ -1,4 +1,4 @@
-"""The server's application: which path is answered by what. A page is added by its own routes beside these."""
+"""The server's application: which path is answered by what."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ def make_app(settings: ServeSettings, log: Callable[[str], None] | None = None) 
     async def lifespan(_: Any) -> AsyncIterator[None]:
         yield
         await shelf.close()
+        for close in house.closing:
+            close()
 
     app = FastAPI(title="Cornucopia", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_routes(app, house)
@@ -68,6 +70,7 @@ def _add_routes(app: Any, house: Any) -> None:
     from cornucopia.serving.house import note
     from cornucopia.serving.json_response import json_response
     from cornucopia.serving.older import Talks, older
+    from cornucopia.serving.page.routes import add_page
 
     begun, talks = int(time.time()), Talks()
 
@@ -103,3 +106,4 @@ def _add_routes(app: Any, house: Any) -> None:
     add("/health", "GET", health)
     add("/metrics", "GET", metrics)
     add("/", "POST", lambda request: older(house, talks, request))
+    add_page(add, house)

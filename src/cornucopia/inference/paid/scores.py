@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from cornucopia.factory.write.replies import read_json
+from cornucopia.inference.paid.replies import read_json
 
 _NAMES = ("score", "得分", "评分", "分数")
 _SAID = re.compile(

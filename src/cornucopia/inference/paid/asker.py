@@ -20,12 +20,12 @@ from cornucopia.core.console import Progress, say
 from cornucopia.core.errors import ConfigError, DataError, EndpointError
 from cornucopia.core.jsonl import mended
 from cornucopia.core.paths import cache_folder
-from cornucopia.factory.write.replies import OVER
-from cornucopia.factory.write.settings import WriteConfig
-from cornucopia.factory.write.spending import BudgetReached, Purse
 from cornucopia.inference.asking import groups_to_ask
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling
 from cornucopia.inference.open_engine import identity_of, open_engine
+from cornucopia.inference.paid.replies import OVER
+from cornucopia.inference.paid.settings import AskingConfig
+from cornucopia.inference.paid.spending import BudgetReached, Purse
 from cornucopia.inference.providers import check_key
 from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Message, Record
@@ -61,10 +61,13 @@ class Asker:
         config: the step's settings.
         step: its name; each step has a cache file of its own.
         folder: the step's folder in the run; what was spent is noted there.
+        allow_key: variables that may go to hosts they are not registered for, each NAME=host, besides those that
+            the user's environment allows.
     """
 
-    def __init__(self, config: WriteConfig, step: str, folder: Path) -> None:
+    def __init__(self, config: AskingConfig, step: str, folder: Path, allow_key: Sequence[str] = ()) -> None:
         config.check_model()
+        self._allowed = (*allow_key, *os.environ.get(ALLOWED, "").split(","))
         self.config, self.step, self._folder = config, step, folder
         self._spec = config.engine_spec()
         self._identity = identity_of(self._spec)
@@ -174,7 +177,7 @@ class Asker:
     def _check_key(self, endpoint: str) -> None:
         """A recipe may come from a stranger: which key goes where, only the user's own environment says."""
         try:
-            check_key(endpoint, self.config.key_env, os.environ.get(ALLOWED, "").split(","))
+            check_key(endpoint, self.config.key_env, self._allowed)
         except ConfigError as error:
             host = endpoint.partition("://")[2].partition("/")[0]
             http = "http://" if endpoint.startswith("http://") else ""
