@@ -107,3 +107,7 @@ def _add_routes(app: Any, house: Any) -> None:
     add("/metrics", "GET", metrics)
     add("/", "POST", lambda request: older(house, talks, request))
     add_page(add, house)
+    if house.settings.board:
+        from cornucopia.serving.board.routes import add_board
+
+        add_board(add, house)

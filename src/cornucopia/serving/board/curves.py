@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def _mean(values: Sequence[float]) -> float:
 def seconds_a_step(rows: Sequence[Row]) -> float:
     """By the last rows, from their tokens and tokens a second (validation included); 0 where it cannot be told."""
     told = [row for row in rows if row.get("tokens_per_second", 0) > 0 and "tokens" in row][-_ROWS:]
-    pairs = [(a, b) for a, b in zip(told, told[1:], strict=False) if b["step"] > a["step"]]
+    pairs = [(a, b) for a, b in pairwise(told) if b["step"] > a["step"]]
     steps = sum(b["step"] - a["step"] for a, b in pairs)
     seconds = sum(max(b["tokens"] - a["tokens"], 0) / b["tokens_per_second"] for a, b in pairs)
     return seconds / steps if steps and math.isfinite(seconds) else 0.0

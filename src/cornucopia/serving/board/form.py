@@ -86,7 +86,9 @@ def groups() -> list[dict[str, Any]]:
     for name, field in every.items():
         if name not in USUAL:
             found.setdefault(_group(name, field["when"]), []).append(field)
-    order = sorted(found, key=lambda title: (title != "常用", not found[title][0]["when"]))  # its own way's before all's
+    order = sorted(
+        found, key=lambda title: (title != "常用", not found[title][0]["when"])
+    )  # its own way's before all's
     return [{"title": title, "open": title == "常用", "fields": found[title]} for title in order]
 
 

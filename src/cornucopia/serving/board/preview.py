@@ -43,10 +43,10 @@ def preview(recipe: TrainRecipe, file: Path, name: str) -> list[dict[str, Any]]:
     records = list(islice((item for item in stream if isinstance(item, Record)), MOST))
     if not records:
         raise DataError(told(stream.nothing(), file, name))
-    shown = []
+    shown: list[dict[str, Any]] = []
     for record in records:
         where = record.origin.rpartition(":")[2]
-        made = next(objective.examples([begun(record, recipe.system)]))
+        made: list[Example] | DataError = next(objective.examples([begun(record, recipe.system)]))
         if isinstance(made, DataError):
             shown.append({"line": where, "sequences": [], "problem": told(made, file, name)})
         else:

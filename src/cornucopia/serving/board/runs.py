@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Run:
             "loss": _last(self.rows, "loss"), "eval_loss": evals[-1] if evals else None,
             "eval_best": min(evals, default=None), "changed": self.changed or None, "resumable": self.resumable,
             **{key: _text(self.recipe.get(key)) for key in ("base", "adapter", "method", "objective", "template")},
-            "data": [Path(_text(path)).name for path in _list(self.recipe.get("data_path"))],
+            "data": [_text(path) for path in _list(self.recipe.get("data_path"))],
             "validates": bool(self.recipe.get("val_data") or self.recipe.get("val_set_size")),
             "rejects": _number(self.result.get("rejects")),
         }  # fmt: skip
@@ -86,7 +86,7 @@ class Runs:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._read: dict[Path, tuple[tuple[int, int], Any]] = {}  # file -> (size and time, what was in it)
+        self._read: dict[Any, tuple[tuple[int, int], Any]] = {}  # file, reader -> (its size and time, what was read)
 
     def folders(self) -> dict[str, Path]:
         """Name -> folder of every run, links not followed."""
@@ -99,55 +99,52 @@ class Runs:
             found[folder.relative_to(self.home).as_posix()] = folder / "report.html"
         return found
 
-    def read(self, name: str, folder: Path, alive: bool = False, stopping: bool = False) -> Run:
+    def read(
+        self, name: str, folder: Path, *, alive: bool = False, stopping: bool = False, recipe: Path | None = None
+    ) -> Run:
         """
         Args:
             name, folder: of `folders`, or of a run that has just been started.
             alive: whether its process is known to run; one that was started elsewhere is asked of the folder itself.
             stopping: whether it was asked to stop.
+            recipe: a file with its settings where the folder holds none yet.
         """
-        rows, result = self._log(folder), read_json(folder / RESULT)
-        recipe = self._recipe(folder)
+        rows, result = self._kept(folder / LOG, read_log) or [], read_json(folder / RESULT)
+        settings = self._kept(folder / RECIPE, _read_recipe) or (recipe and self._kept(recipe, _read_recipe)) or {}
         alive = alive or in_use(folder)
         state = ("stopping" if stopping else "running" if rows else "preparing") if alive else _ended(folder, result)
         return Run(
-            name, folder, state, recipe, rows, result, self._steps(folder, rows, recipe),
-            not alive and state in ("stopped", "died") and bool(recipe), _time(folder / LOG),
+            name, folder, state, settings, rows, result, self._steps(folder, rows, settings),
+            state in ("stopped", "died") and bool(settings), _time(folder / LOG),
         )  # fmt: skip
 
-    def recipe_text(self, folder: Path) -> str:
-        """The run's recipe as it was written, or ''."""
-        return _read_text(folder / RECIPE)
-
-    def _log(self, folder: Path) -> list[Row]:
-        return self._kept(folder / LOG, read_log) or []
-
-    def _recipe(self, folder: Path) -> dict[str, Any]:
-        return self._kept(folder / RECIPE, _read_recipe) or {}
+    def recipe_text(self, path: Path) -> str:
+        """A recipe as it was written, or ''."""
+        return self._kept(path, _read_text) or ""
 
     def _steps(self, folder: Path, rows: list[Row], recipe: dict[str, Any]) -> int:
         """As the Trainer has counted them, once there is a checkpoint that says so."""
         for checkpoint in _checkpoints(folder):
-            counted = self._kept(checkpoint / "trainer_state.json", lambda path: read_json(path).get("max_steps"))
+            counted = self._kept(checkpoint / "trainer_state.json", _most_steps)
             if isinstance(counted, int) and counted > 0:
                 return counted
         return total_steps(rows, recipe)
 
-    def _kept(self, path: Path, read: Any) -> Any:
-        """What the file holds, read again only when it has changed."""
+    def _kept(self, path: Path, read: Callable[[Path], Any]) -> Any:
+        """What is read of the file, again only when it has changed; None where there is none."""
         try:
             stat = path.stat()
         except (OSError, ValueError):
             return None
-        mark = (stat.st_size, stat.st_mtime_ns)
-        if self._read.get(path, (None,))[0] != mark:
+        mark, kept = (stat.st_size, stat.st_mtime_ns), self._read.get((path, read))
+        if kept is None or kept[0] != mark:
             if len(self._read) > 4 * MOST_RUNS:
                 self._read.clear()
-            self._read[path] = (mark, read(path))
-        return self._read[path][1]
+            kept = self._read[path, read] = (mark, read(path))
+        return kept[1]
 
 
-def _walk(home: Path, wanted: Any, most: int) -> Iterator[Path]:
+def _walk(home: Path, wanted: Callable[[Path], bool], most: int) -> Iterator[Path]:
     """Folders below `home` that are wanted; those of a Trainer's checkpoints and hidden ones are not entered."""
     for place, folders, _ in os.walk(home):
         deep = len(Path(place).relative_to(home).parts) >= DEPTH
@@ -159,9 +156,9 @@ def _walk(home: Path, wanted: Any, most: int) -> Iterator[Path]:
             return
 
 
-def _is(wanted: Any, place: Path) -> bool:
+def _is(wanted: Callable[[Path], bool], place: Path) -> bool:
     try:
-        return bool(wanted(place))
+        return wanted(place)
     except OSError:  # a folder that may be listed but not entered
         return False
 
@@ -180,6 +177,10 @@ def _checkpoints(folder: Path) -> list[Path]:
     except OSError:
         return []
     return sorted((path for path in found if path.name.startswith("checkpoint-")), reverse=True)
+
+
+def _most_steps(path: Path) -> Any:
+    return read_json(path).get("max_steps")
 
 
 def _read_recipe(path: Path) -> dict[str, Any]:

@@ -91,14 +91,14 @@ class Uploads:
             folder.mkdir(parents=True)
             file = folder / f"data{suffix}"
             size = await self._write(file, parts)
-            about = {"name": _shown(name), "time": time.time(), "size": size}
-            write_json(folder / _ABOUT, about)  # last: a folder without it is no upload
+            upload = Upload(folder.name, _shown(name), file, size, time.time())
+            write_json(folder / _ABOUT, upload.told())  # last: a folder without it is no upload
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
                 raise Problem(507, f"文件没有存下来：{reason(error)}") from None
             raise
-        return Upload(folder.name, about["name"], file, size, about["time"])
+        return upload
 
     async def _write(self, file: Path, parts: AsyncIterator[bytes]) -> int:
         size = 0
@@ -128,7 +128,9 @@ def check(file: Path, recipe: TrainRecipe, name: str) -> dict[str, Any]:
     Returns:
         Good records, bad rows, the first bad ones by line, notes, the formats met; `problem` when nothing can be read.
     """
-    stream: RecordStream = opener(str(file), recipe.model_copy(update={"strict": False}), OBJECTIVES[recipe.objective].rows)()
+    stream: RecordStream = opener(
+        str(file), recipe.model_copy(update={"strict": False}), OBJECTIVES[recipe.objective].rows
+    )()
     bad: list[dict[str, Any]] = []
     problem = ""
     try:

@@ -27,9 +27,13 @@ _HEADERS = {
 }
 
 
+REPORTS = "/page/report/"  # what follows is a ticket
+
+
 def is_open(method: str, path: str) -> bool:
-    """Whether it is one of the page's files, which are shown before a key is entered."""
-    return method in ("GET", "HEAD") and (path == "/" or (path.startswith("/page/") and path[6:] in _FILES))
+    """Whether it is one of the page's files, which are shown before a key is entered, or is asked for by a ticket."""
+    own = path == "/" or (path.startswith("/page/") and path[6:] in _FILES) or path.startswith(REPORTS)
+    return own and method in ("GET", "HEAD")
 
 
 def add_page(add: Add, house: House) -> None:
