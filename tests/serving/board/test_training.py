@@ -87,11 +87,12 @@ def test_a_run_that_cannot_begin_tells_why_and_calls_the_file_as_people_do(board
 
 def test_a_plan_is_laid_out_as_tables_and_lines(board, says):
     says("from cornucopia.core.console import say, show_table\n"
-         "show_table('数据', ['项', '值'], [('条数', '8 / 2'), ('很长' * 40, '长' * 80)])\n"
-         "show_table('内存估计', ['项', 'GiB'], [('合计', '0.75'), ('可用', '18.65')]); say('注意：看一下')")  # fmt: skip
+         "show_table('数据', ['项', '值'], [('条数', '8 / 2'), ('名', '长' * 80)])\n"
+         "show_table('内存估计', ['项', 'GiB'], [('合计', '0.75'), ('可用', '18.65')])\n"
+         "say('注意：看一下')")  # fmt: skip
     body = {"values": {"lora_r": 4}, "data": ["instruction_data/fin_data.json"], "base": "nano"}
     plan = board.post("plan", body).json()
-    assert plan["tables"]["数据"] == [["条数", "8 / 2"], ["很长" * 40, "长" * 80]]
+    assert plan["tables"]["数据"] == [["条数", "8 / 2"], ["名", "长" * 80]]
     assert plan["tables"]["内存估计"] == [["合计", "0.75"], ["可用", "18.65"]]
     assert plan["lines"] == ["注意：看一下"] and "--lora-r 4" in plan["command"]
     says("import sys; print('错误：太大', file=sys.stderr); sys.exit(1)")
