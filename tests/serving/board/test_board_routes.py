@@ -13,7 +13,7 @@ from cornucopia.serving.board.uploads import _shown
 from running_server import running
 
 KEY = "secret-key-of-the-first"
-CHANGES = ("check", "preview", "plan", "start", "stop", "resume", "remove")
+CHANGES = ("check", "command", "preview", "plan", "start", "stop", "resume", "remove")
 TRAVERSALS = [
     "../../etc/passwd",
     "/etc/passwd",

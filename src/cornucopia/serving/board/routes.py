@@ -19,7 +19,8 @@ from cornucopia.serving.board.uploads import SUFFIXES, Upload, Uploads, check, t
 from cornucopia.serving.board.watch import Watch
 from cornucopia.serving.house import House, note
 from cornucopia.serving.json_response import json_response
-from cornucopia.serving.page.routes import REPORTS, Add, page_body
+from cornucopia.serving.page.body import page_body
+from cornucopia.serving.page.routes import REPORTS, Add
 from cornucopia.serving.problems import Problem, refused
 from cornucopia.serving.settings import HERE
 from cornucopia.training.recipe import TrainRecipe
@@ -47,7 +48,7 @@ def add_board(add: Add, house: House) -> None:
         ("form", "GET", board.form), ("recipe", "GET", board.recipe), ("runs", "GET", board.every),
         ("run", "GET", board.run),
         ("upload", "POST", board.upload), ("remove", "POST", board.remove), ("check", "POST", board.check),
-        ("preview", "POST", board.preview), ("plan", "POST", board.plan), ("start", "POST", board.start),
+        ("command", "POST", board.command), ("preview", "POST", board.preview), ("plan", "POST", board.plan), ("start", "POST", board.start),
         ("stop", "POST", board.stop), ("resume", "POST", board.resume),
     ):  # fmt: skip
         add(_API + path, method, answer)
@@ -151,6 +152,10 @@ class Board:
         """Check data that is already here, by the form's objective and columns."""
         recipe, files = await self._asked(request)
         return json_response({"checks": [await asyncio.to_thread(check, path, recipe, name) for path, name in files]})
+
+    async def command(self, request: Request) -> Response:
+        """The command line that does the same as the form."""
+        return json_response({"command": form.command((await self._asked(request))[0])})
 
     async def preview(self, request: Request) -> Response:
         """The first records as the model will see them."""
