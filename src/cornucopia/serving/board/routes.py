@@ -48,8 +48,8 @@ def add_board(add: Add, house: House) -> None:
         ("form", "GET", board.form), ("recipe", "GET", board.recipe), ("runs", "GET", board.every),
         ("run", "GET", board.run),
         ("upload", "POST", board.upload), ("remove", "POST", board.remove), ("check", "POST", board.check),
-        ("command", "POST", board.command), ("preview", "POST", board.preview), ("plan", "POST", board.plan), ("start", "POST", board.start),
-        ("stop", "POST", board.stop), ("resume", "POST", board.resume),
+        ("command", "POST", board.command), ("preview", "POST", board.preview), ("plan", "POST", board.plan),
+        ("start", "POST", board.start), ("stop", "POST", board.stop), ("resume", "POST", board.resume),
     ):  # fmt: skip
         add(_API + path, method, answer)
     add(REPORTS + "{ticket}", "GET", board.report)
