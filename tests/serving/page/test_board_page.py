@@ -24,7 +24,7 @@ control.dispatchEvent(new Event(control.tagName === "SELECT" ? "change" : "input
 PRESS = "[...document.querySelectorAll('.board button')].find((one) => one.textContent === arguments[0]).click()"
 
 
-def wait(chromium, script, seconds=120):
+def wait(chromium, script, seconds=240):
     end = time.monotonic() + seconds
     while not (found := chromium.run(f"return {script}")):
         assert time.monotonic() < end, (script, chromium.run("return document.querySelector('.board').innerText"))

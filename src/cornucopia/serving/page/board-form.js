@@ -1,15 +1,15 @@
 // The form that starts a run: data dropped in or picked, a model, and the recipe's settings, which the server lists.
-import { copied, planTables, together } from "./board-run.js";
+import { copied, isBusy, planTables, together } from "./board-run.js";
 
 const API = "/page/api/board/";
 const KEPT = "cornucopia.board.form";
 const KINDS = { chosen: "更好的回答", rejected: "被拒的回答", good: "标为好", bad: "标为坏", "": "" };
 
-/** options: `started(name)` is called when a run has begun. Returns { node, like(name) }. */
+/** options: `started(name)` is called when a run has begun. Returns { node, open(), like(name) }. */
 export function runForm(shell, { started }) {
   const { el } = shell;
   const node = el("div", { class: "start" }, el("p", { class: "faint" }, "正在读设置……"));
-  let form = null, chosen = fresh(), waiting = 0;
+  let form = null, opened = null, chosen = fresh(), waiting = 0;
 
   function fresh() {
     try { return { ...blank(), ...JSON.parse(shell.storage.get(KEPT) || "{}") }; } catch { return blank(); }
@@ -23,8 +23,14 @@ export function runForm(shell, { started }) {
     waiting = setTimeout(tellCommand, 400);
   }
 
+  /** Read anew what may be picked, as the form comes into view. */
+  function open() {
+    opened = load().catch((error) => node.replaceChildren(el("p", { class: "bad" }, `读不到设置：${error.message}`)));
+    return opened;
+  }
+
   async function load() {
-    form = await shell.json(`${API}form`);
+    form = await shell.json(`${API}form`, { quiet: true });
     if (!form.bases.includes(chosen.base)) chosen.base = form.bases[0] || "";
     const known = form.data.map((one) => one.id);
     chosen.data = chosen.data.filter((id) => known.includes(id));
@@ -36,7 +42,7 @@ export function runForm(shell, { started }) {
 
   async function fill(query) {
     const filled = await shell.json(`${API}recipe?${query}`);
-    if (!form) await load();
+    await opened;
     chosen = { ...blank(), ...filled, base: filled.base || chosen.base, data: filled.data.length ? filled.data : chosen.data, label: chosen.label };
     delete chosen.missing;
     for (const word of filled.missing) shell.toast(word, "bad");
@@ -168,7 +174,7 @@ export function runForm(shell, { started }) {
     const input = field.kind === "switch" ? el("input", { type: "checkbox", name: field.name, checked: now, onchange: (event) => set(event.target.checked) })
       : field.kind === "choice" ? select(field, now, set) : entry(field, set);
     return el("label", { class: `setting ${field.kind}`, title: field.name },
-      el("span", {}, field.label, el("code", {}, field.name)), input, field.help !== field.label && el("small", {}, field.help));
+      el("span", {}, field.label, el("code", {}, field.name)), input, field.help && el("small", {}, field.help));
   }
 
   function select(field, now, set) {
@@ -241,7 +247,7 @@ export function runForm(shell, { started }) {
     try {
       await begin(false);
     } catch (error) {
-      if (error.status !== 409) return shell.toast(error.message, "bad");
+      if (!isBusy(error)) return shell.toast(error.message, "bad");
       const told = await plan(); // what it would take is told before two share the memory
       if (await together(shell, error.message, planTables(el, told.tables)[0])) await begin(true);
     }
@@ -255,8 +261,7 @@ export function runForm(shell, { started }) {
     await started(run);
   }
 
-  load().catch((error) => node.replaceChildren(el("p", { class: "bad" }, `读不到设置：${error.message}`)));
-  return { node, like };
+  return { node, open, like };
 }
 
 const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : `${(bytes / 1e6).toFixed(1)} MB`);

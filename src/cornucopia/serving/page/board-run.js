@@ -11,7 +11,9 @@ const OTHERS = {
 /** options: `again(name)` fills the form as for this run; `changed()` looks at all runs anew. */
 export function runView(shell, { again, changed }) {
   const { el } = shell;
-  const head = el("div", { class: "card now" }), more = el("div", { class: "more" });
+  const name = el("h2"), chip = el("span", { class: "chip" }), acts = el("div", { class: "acts" }), body = el("div");
+  const head = el("div", { class: "card now" }, el("div", { class: "row" }, name, chip, acts), body);
+  const more = el("div", { class: "more" }), tail = el("pre", { class: "log" });
   const loss = chart(el, { label: "损失曲线", height: 300 });
   const logarithm = el("input", { type: "checkbox", onchange: () => drawCharts() });
   const legend = el("div", { class: "legend" });
@@ -20,7 +22,7 @@ export function runView(shell, { again, changed }) {
   const node = el("div", { class: "watch" }, head,
     el("div", { class: "card" }, el("div", { class: "row" }, el("h3", {}, "损失"), legend, el("label", { class: "check" }, logarithm, "对数")), loss.node),
     el("div", { class: "smalls" }, smalls), more);
-  let drawn = [], before = "";
+  let drawn = [], before = "", could = "";
 
   function draw(runs) {
     drawn = runs;
@@ -28,9 +30,14 @@ export function runView(shell, { again, changed }) {
     const run = runs[0].full;
     drawHead(run);
     drawCharts();
-    const mark = JSON.stringify([run.name, run.said, run.recipe, run.command, run.error, run.reports]);
-    if (mark !== before) drawMore(run);
+    const mark = JSON.stringify([run.name, run.said.tables, run.said.lines.length > 0, run.recipe, run.command, run.reports]);
+    if (mark !== before) drawMore(run); // else what somebody marks or copies would be taken from under the hand
     before = mark;
+    const said = run.said.lines.slice(-60).join("\n");
+    if (tail.textContent !== said) {
+      tail.textContent = said;
+      tail.scrollTop = tail.scrollHeight;
+    }
   }
 
   function drawHead(run) {
@@ -42,33 +49,37 @@ export function runView(shell, { again, changed }) {
     ].filter(([, value]) => value);
     const told = [run.method, run.objective, run.base, run.template, run.data.join("、"), run.rejects && `跳过坏行 ${run.rejects}`];
     head.className = `card now ${run.state}`;
-    head.replaceChildren(
-      el("div", { class: "row" }, el("h2", {}, nameOf(run)), el("span", { class: "chip" }, run.status), el("div", { class: "acts" }, acts(run))),
+    const can = JSON.stringify([run.name, run.state, run.stoppable, run.resumable]);
+    if (can !== could) acts.replaceChildren(...buttons(run)); // a button that is pressed stays where it is
+    could = can;
+    name.textContent = nameOf(run);
+    chip.textContent = run.status;
+    body.replaceChildren(
       el("p", { class: "faint" }, told.filter(Boolean).join(" · ")), run.alive ? progress(el, run) : "",
       el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
       run.error ? el("pre", { class: "error" }, run.error) : "",
       run.state === "diverged" && !run.error ? el("p", { class: "bad" }, "损失或梯度不是有限的数，训练停在那一步。学习率调小、预热调大，再练一次。") : "");
   }
 
-  function acts(run) {
+  function buttons(run) {
     const act = (text, path, kind = "") => el("button", { type: "button", class: kind, onclick: (event) => send(event, path, run) }, text);
     return [
       run.stoppable && act(run.state === "stopping" ? "立即停下" : "停下并保存", "stop", "danger"),
       run.resumable && act("接着练", "resume", "primary"),
       run.recipe && el("button", { type: "button", onclick: () => again(run.name) }, "照这个再练"),
-    ];
+    ].filter(Boolean);
   }
 
   async function send(event, path, run) {
     event.target.disabled = true;
     const body = { run: run.name };
     try {
-      await shell.json(`/page/api/board/${path}`, { json: body, quiet: path === "resume" });
+      await shell.json(`/page/api/board/${path}`, { json: body, quiet: true });
     } catch (error) {
-      if (path === "resume" && error.status === 409 && await together(shell, error.message)) {
-        await shell.json("/page/api/board/resume", { json: { ...body, together: true } }).catch(() => {});
-      } else if (path === "resume" && error.status !== 409) shell.toast(error.message, "bad");
+      if (!isBusy(error)) shell.toast(error.message, "bad");
+      else if (await together(shell, error.message)) await shell.json("/page/api/board/resume", { json: { ...body, together: true } }).catch(() => {});
     }
+    event.target.disabled = false;
     changed();
   }
 
@@ -91,7 +102,6 @@ export function runView(shell, { again, changed }) {
     const { tables, lines } = run.said;
     const open = new Set([...more.querySelectorAll("details[open]")].map((one) => one.dataset.title));
     const fold = (title, ...inside) => el("details", { class: "card", open: open.has(title), dataset: { title } }, el("summary", {}, title), ...inside);
-    const tail = el("pre", { class: "log" }, lines.slice(-60).join("\n"));
     more.replaceChildren(...[
       run.reports.length && el("p", {}, "报告：", run.reports.map((report) =>
         el("a", { href: `page/report/${report.ticket}`, target: "_blank", rel: "noopener" }, report.name))),
@@ -101,7 +111,6 @@ export function runView(shell, { again, changed }) {
       run.recipe && fold("配方", copied(shell, run.recipe)),
       run.command && fold("命令行", copied(shell, run.command)),
     ].filter(Boolean));
-    tail.scrollTop = tail.scrollHeight;
   }
 
   return { node, draw };
@@ -110,6 +119,9 @@ export function runView(shell, { again, changed }) {
 const lossFirst = (a, b) => (b === "loss") - (a === "loss") || a.localeCompare(b);
 const isLoss = (name) => name === "loss" || (name.startsWith("eval_") && name.endsWith("loss"));
 const nameOfLoss = (name) => ({ loss: "训练", eval_loss: "验证" })[name] || `验证 ${name.slice(5, -5)}`;
+
+/** Whether the server refused because another run is on. */
+export const isBusy = (error) => error.status === 409 && error.message.startsWith("已有训练在跑");
 
 /** Whether two runs at once are wanted. */
 export async function together(shell, message, ...told) {

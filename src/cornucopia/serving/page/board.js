@@ -24,9 +24,10 @@ export function mount(root, shell) {
 
   const asked = () => decodeURIComponent(location.hash.split("/").slice(1).join("/"));
 
-  function again(name) {
-    form.like(name);
+  async function again(name) {
     location.hash = "#board/new";
+    draw();
+    await form.like(name);
   }
 
   function started(name) {
@@ -35,7 +36,9 @@ export function mount(root, shell) {
   }
 
   function draw() {
+    const focus = document.activeElement?.dataset?.key;
     list.replaceChildren(...runs.map(card));
+    if (focus) [...list.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focus)?.focus();
     state.textContent = runs.length ? `${runs.length} 次训练` : "还没有训练过。放一个数据文件进来，就能从这里开始。";
     const name = asked();
     if (name === "new" || !runs.length) show(form.node);
@@ -43,7 +46,10 @@ export function mount(root, shell) {
   }
 
   function show(node) {
-    if (place.firstChild !== node) place.replaceChildren(node);
+    if (place.firstChild !== node) {
+      place.replaceChildren(node);
+      if (node === form.node) form.open();
+    }
     root.dataset.shows = node === form.node ? "form" : "run";
   }
 
@@ -69,11 +75,11 @@ export function mount(root, shell) {
     const shown = (asked() || runs[0].name) === run.name;
     const pick = el("input", {
       type: "checkbox", checked: shown || beside.has(run.name), disabled: shown, title: "曲线画在一起", "aria-label": `把 ${nameOf(run)} 的曲线画在一起`,
-      onchange: () => { if (!beside.delete(run.name)) beside.add(run.name); draw(); },
+      dataset: { key: `beside ${run.name}` }, onchange: () => { if (!beside.delete(run.name)) beside.add(run.name); draw(); },
     });
     const facts = [run.loss !== null && `损失 ${short(run.loss)}`, run.eval_best !== null && `验证 ${short(run.eval_best)}`];
     return el("div", { class: `run ${run.state}${shown ? " shown" : ""}`, role: "listitem" }, pick,
-      el("a", { href: `#board/${encodeURIComponent(run.name)}` },
+      el("a", { href: `#board/${encodeURIComponent(run.name)}`, dataset: { key: run.name } },
         el("span", { class: "head" }, el("b", {}, nameOf(run)), el("span", { class: "chip" }, run.status)),
         el("span", { class: "faint" }, [`${run.method} ${run.objective}`, run.base.split("/").at(-1), ...facts].filter((word) => word && word.trim()).join(" · ")),
         run.alive && progress(el, run)));
