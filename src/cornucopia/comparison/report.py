@@ -15,6 +15,8 @@ from cornucopia.comparison.cells import Cell, Comparison, Question
 from cornucopia.comparison.charts import Bar, bars, grouped
 from cornucopia.comparison.html import render, source
 from cornucopia.comparison.interval import Estimate
+from cornucopia.comparison.judging.outcome import Judgement
+from cornucopia.comparison.judging.page import STYLE, section_values
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
 from cornucopia.comparison.report_settings import questions_digest, settings_tables, versions
 from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
@@ -24,7 +26,12 @@ _BY_KEY = {metric.key: metric for metric in METRICS}
 
 
 def write_report(
-    path: str | Path, comparison: Comparison, summary: Summary, *, made_at: datetime | None = None
+    path: str | Path,
+    comparison: Comparison,
+    summary: Summary,
+    *,
+    made_at: datetime | None = None,
+    judgement: Judgement | None = None,
 ) -> None:
     """Write report.html.
 
@@ -32,8 +39,9 @@ def write_report(
         path: the file; replaced in one step.
         comparison, summary: what to show.
         made_at: date shown; now by default.
+        judgement: what judges said, None where none was asked.
     """
-    style, shown = source("report.css"), _shown(summary)
+    style, shown = source("report.css") + (source(STYLE) if judgement else ""), _shown(summary)
     script = source("report_judge.js") + source("report.js")
     page = render(
         "report.html.j2",
@@ -46,7 +54,7 @@ def write_report(
         kinds=_group_table(summary, summary.by_kind), grouped=[_BY_KEY[key] for key in GROUPED],
         numbers=_BY_KEY["numbers"], golden=any(q.record.golden for q in comparison.questions),
         settings=settings_tables(comparison), versions=versions(),
-        digest=questions_digest(comparison), show=show_interval,
+        digest=questions_digest(comparison), show=show_interval, **section_values(judgement),
     )  # fmt: skip
     write_text(path, page)
 
