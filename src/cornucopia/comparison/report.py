@@ -13,11 +13,12 @@ from typing import Any
 
 from cornucopia.comparison.cells import Cell, Comparison, Question
 from cornucopia.comparison.charts import Bar, bars, grouped
+from cornucopia.comparison.doubts import doubts, number_score
 from cornucopia.comparison.html import render, source
 from cornucopia.comparison.interval import Estimate
 from cornucopia.comparison.judging.outcome import Judgement
 from cornucopia.comparison.judging.page import STYLE, section_values
-from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
+from cornucopia.comparison.metrics import METRICS, Metric, Pair
 from cornucopia.comparison.report_settings import questions_digest, settings_tables, versions
 from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
@@ -126,6 +127,7 @@ def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
         "tokens": cell.get("completion_tokens", 0), "asked": cell.get("prompt_tokens", 0),
         "seconds": cell.get("seconds") or 0, "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
         **{key: value(key) for key in ("f1", "rouge_l", "numbers", "repetition", "speed")}, **_strays(cell),
+        "doubts": [doubt.text for doubt in doubts(cell) or ()],
     }  # fmt: skip
 
 
