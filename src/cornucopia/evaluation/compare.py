@@ -19,7 +19,7 @@ from cornucopia.evaluation.results import NAMES, TaskResult
 from cornucopia.evaluation.run import benchmark_of, chosen_tasks, load_tasks, need_harness, run_tasks
 from cornucopia.evaluation.settings import EvalSettings
 from cornucopia.evaluation.table import show_score
-from cornucopia.inference.engine import Engine
+from cornucopia.inference.data_parallel import DataParallel, open_parallel
 from cornucopia.inference.store import AnswerStore
 
 Table = dict[str, dict[str, TaskResult]]  # model -> task -> result
@@ -88,7 +88,7 @@ def _evaluate(
     """Every task on one model; where it cannot be opened, every task has that problem."""
     say(f"{name}：{model.shown}")
     try:
-        engine: Engine = model.open()
+        engine = open_parallel(model.open, settings.processes)
     except CornucopiaError as error:
         warn(f"{name} 打不开：{' '.join(str(error).split())}")
         return {task: TaskResult(task, "", problem=error.what) for task in tasks}
@@ -101,6 +101,9 @@ def _evaluate(
             return {result.task: result for result in run_tasks(engine, tasks, settings, store)}
         except KeyboardInterrupt:
             raise Interrupted("已中断，答过的都存下了", where=str(store.path), fix="再运行同一命令就接着做") from None
+        finally:
+            if isinstance(engine, DataParallel):
+                engine.close()
 
 
 def _write(table: Table, settings: EvalSettings, contestants: Sequence[tuple[str, Any]], folder: Path) -> None:
