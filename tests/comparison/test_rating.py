@@ -13,7 +13,8 @@ from cornucopia.comparison.bradley_terry import Game, fit, has_maximum
 from cornucopia.comparison.rating import SCALE, SURE, Match, elo, rate
 from cornucopia.core.errors import DataError
 
-# Agresti 2002, "Categorical Data Analysis", table 10.10: the American League of 1987, row's wins over column.
+# The American League of 1987, row's wins over column: Agresti 2002, "Categorical Data Analysis", table 10.10; fitted by
+# Turner & Firth 2012, "Bradley-Terry Models in R: The BradleyTerry2 Package", J. Stat. Software 48(9).
 TEAMS = ["Milwaukee", "Detroit", "Toronto", "New York", "Boston", "Cleveland", "Baltimore"]
 WINS = [
     [0, 7, 9, 7, 7, 9, 11], [6, 0, 7, 5, 11, 9, 9], [4, 6, 0, 7, 7, 8, 12], [6, 8, 6, 0, 6, 7, 10],

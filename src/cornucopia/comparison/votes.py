@@ -91,6 +91,10 @@ class Vote:
     at: str
 
 
+class VotedAlready(DataError):
+    """A second vote of one voter on one battle."""
+
+
 class Votes:
     """The votes of one file, which is made with the first of them."""
 
@@ -108,7 +112,7 @@ class Votes:
             left: the side that was shown first: a or b.
 
         Raises:
-            DataError: this voter has voted on it, there is no such verdict, or the file cannot be written.
+            VotedAlready: this voter has. DataError: there is no such verdict, or the file cannot be written.
         """
         if verdict not in VERDICTS or left not in ("a", "b") or not voter:
             raise DataError("这不是一张选票", found=f"{voter or '没有投票人'}：{verdict}", fix="、".join(VERDICTS))
@@ -117,7 +121,7 @@ class Votes:
             base.execute("INSERT OR IGNORE INTO battles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(battle))
             standing, turn = _last(base, battle.id, voter)
             if standing not in ("", UNDONE):
-                raise DataError("这一局投过了", found=VERDICTS[standing], fix="要改先撤回")
+                raise VotedAlready("这一局投过了", found=VERDICTS[standing], fix="要改先撤回")
             _add(base, battle.id, voter, turn + 1, verdict, left)
 
         self._base.write(write)

@@ -21,7 +21,7 @@ def make_app(settings: ServeSettings, log: Callable[[str], None] | None = None) 
 
     Raises:
         ConfigError: the models' table or the keys are wrong, it is open to others without a key, or FastAPI is not
-            installed.
+            installed. DataError: the comparison for the arena cannot be read.
     """
     try:
         import prometheus_client  # noqa: F401
@@ -70,6 +70,7 @@ def _add_routes(app: Any, house: Any) -> None:
     from cornucopia.serving.house import note
     from cornucopia.serving.json_response import json_response
     from cornucopia.serving.older import Talks, older
+    from cornucopia.serving.page.arena import add_arena
     from cornucopia.serving.page.routes import add_page
 
     begun, talks = int(time.time()), Talks()
@@ -107,3 +108,4 @@ def _add_routes(app: Any, house: Any) -> None:
     add("/metrics", "GET", metrics)
     add("/", "POST", lambda request: older(house, talks, request))
     add_page(add, house)
+    add_arena(add, house)
