@@ -19,6 +19,8 @@ class EvalSettings(Config):
     data_dir: str | None = option(
         None, "数据文件放在哪个文件夹（找到三层子目录为止）；默认看环境变量 CORNUCOPIA_EVAL_DATA"
     )
+    download: bool = option(False, "模型站上有的评测集先下载到 --data-dir（FinanceIQ、CMMLU、BizFinBench）")
+    hub: Literal["hf", "mirror", "modelscope"] | None = option(None, "从哪个站下载；不设时看 CORNUCOPIA_HUB，再默认 hf")
     include_path: list[Path] = option(
         [], "自己的任务 YAML（lm-evaluation-harness 的格式）放在哪些文件夹", split="paths"
     )
