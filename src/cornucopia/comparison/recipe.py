@@ -64,6 +64,7 @@ class _Task(Config):
     contestant: list[str] = option(
         [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
     )
+    kinds: list[str] = option([], "只比这些类型的题（问题文件里的 kind），如 calc、conduct；留空都比")
     limit: int | None = option(None, "只比前多少题", gt=0)
     fail_below: list[str] = option(
         [], "成绩不够就以退出码 1 结束，供 CI 用，可写多次：指标=值 或 选手:指标=值，如 f1=0.3、调优后:numbers=80%。"

@@ -97,7 +97,8 @@ _WECHAT = re.compile(
 )
 _NO_ACCOUNT = re.compile(r"(?:wechat|weixin|alipay|iphone|android|example_)", re.IGNORECASE)
 _QQ = re.compile(
-    r"(?:q(?<![A-Za-z].)[qQ]|Q(?<![A-Za-z].)[qQ]|扣扣|企鹅)(?:群|号码?|账号)*[ ]?[:是为]?[ ]?(?P<it>[1-9]\d{4,10})(?![\d万亿元年月%.*-])"
+    r"(?:q(?<![A-Za-z].)[qQ]|Q(?<![A-Za-z].)[qQ]|扣扣|企鹅)(?:群|号码?|账号)*[ ]?[:是为]?[ ]?"
+    r"(?P<it>[1-9]\d{4,10})(?![\d万亿元年月%.*-])"
 )
 _ACCOUNT_NUMBER = re.compile(
     r"(?:卡号|账号|帐号|账户号?|户号|账号是|账户为)码?(?:[:是为( ])*"
