@@ -18,7 +18,7 @@ from cornucopia.core.jsonl import to_json
 from cornucopia.serving.event_response import Gone
 from cornucopia.serving.house import House
 from cornucopia.serving.json_response import json_response
-from cornucopia.serving.page.routes import is_open
+from cornucopia.serving.page.routes import is_counted, is_open
 from cornucopia.serving.problems import Problem
 from cornucopia.serving.settings import HERE
 
@@ -84,7 +84,7 @@ class Door:
         if name is None:
             raise Problem(401, "没有密钥，或密钥不对：Authorization: Bearer 密钥", code="invalid_api_key")
         scope["cornucopia_key"] = name
-        if wait := keys.wait(name):
+        if is_counted(scope["path"]) and (wait := keys.wait(name)):
             rate = self._house.settings.requests_per_minute
             raise Problem(429, f"每分钟最多 {rate:g} 个请求", code="rate_limit_exceeded", wait=wait)
 

@@ -7,6 +7,8 @@ data to them, never a template.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ class Templates:
         self.where = own or f"{bundled.parent.name}/{bundled.name}"
         texts = read_yaml(bundled)
         texts |= self._own(own, texts) if own else {}
+        self._texts = texts
         environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
@@ -67,6 +70,11 @@ class Templates:
         system = self._render(self._forms.get(f"system_{name}", self._forms["system"])[0], values).strip()
         turns = (Message("system", system),) if system else ()
         return (*turns, Message("user", self._render(form, values).strip()))
+
+    def fingerprint(self, name: str) -> str:
+        """SHA-256 (16 hex digits) of what a purpose is asked with: its forms and its system prompt, as templates."""
+        asked = [self._texts[name], self._texts.get(f"system_{name}", self._texts["system"])]
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def _render(self, form: Any, values: dict[str, Any]) -> str:
         try:

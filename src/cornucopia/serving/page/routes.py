@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cornucopia.serving.house import House
+from cornucopia.serving.json_response import json_response
+from cornucopia.serving.page.talk_routes import TalkRoutes
 from cornucopia.serving.problems import Problem
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -25,11 +26,18 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",  # asked for again each time, and answered 304
 }
+REPORTS = "/page/report/"  # what follows is a ticket
+
+
+def is_counted(path: str) -> bool:
+    """Whether a request counts towards a key's rate: keeping an answer that was counted, or watching, does not."""
+    return not path.startswith(("/page/api/talks", "/page/api/board/"))
 
 
 def is_open(method: str, path: str) -> bool:
-    """Whether it is one of the page's files, which are shown before a key is entered."""
-    return method in ("GET", "HEAD") and (path == "/" or (path.startswith("/page/") and path[6:] in _FILES))
+    """Whether it is one of the page's files, which are shown before a key is entered, or is asked for by a ticket."""
+    own = path == "/" or (path.startswith("/page/") and path[6:] in _FILES) or path.startswith(REPORTS)
+    return own and method in ("GET", "HEAD")
 
 
 def add_page(add: Add, house: House) -> None:
@@ -40,6 +48,12 @@ def add_page(add: Add, house: House) -> None:
         house: the server's parts; `house.settings.state` is the folder for what the page keeps.
     """
     add("/", "GET", lambda request: _file(request, "page.html"))
+    add("/page/api/models", "GET", lambda _: _models(house))
+    talks = TalkRoutes(house)
+    add("/page/api/talks", "GET", talks.list)
+    add("/page/api/talks/{id}", "GET", talks.read)
+    add("/page/api/talks/{id}", "POST", talks.change)
+    add("/page/api/talks/{id}", "DELETE", talks.delete)
     add("/page/{name}", "GET", lambda request: _file(request, request.path_params["name"]))
 
 
@@ -57,6 +71,16 @@ def _read() -> dict[str, Response]:
 _FILES = _read()
 
 
+async def _models(house: House) -> Response:
+    """The models as the page offers them: an engine tells what it can once it is loaded; an endpoint may see images."""
+    found = []
+    for name, model in house.shelf.table.items():
+        served = house.shelf.served(name)
+        images = served.engine.limits().images if served else bool(model.address[0])
+        found.append({"id": name, "loaded": served is not None, "images": images})
+    return json_response({"models": found})
+
+
 async def _file(request: Request, name: str) -> Response:
     response = _FILES.get(name)
     if response is None:
@@ -64,14 +88,3 @@ async def _file(request: Request, name: str) -> Response:
     if request.headers.get("if-none-match") == response.headers["etag"]:
         return Response(status_code=304, headers={**_HEADERS, "ETag": response.headers["etag"]})
     return response
-
-
-async def page_body(house: House, request: Request) -> dict[str, Any]:
-    """The JSON object that the page sent to change something.
-
-    Raises:
-        Problem: it is none, or a form of another site could have sent it.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "content-type 应是 application/json")
-    return await house.body(request)
