@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cornucopia.evaluation.aggregates import entity_f1, expected_calibration_error, macro_f1, weighted_f1
-from cornucopia.evaluation.statistics import difference, estimate, mcnemar, wilson
+from cornucopia.evaluation.statistics import difference, estimate, wilson
 
 
 def test_wilson_by_hand():
@@ -15,12 +15,6 @@ def test_wilson_by_hand():
     assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
     assert wilson(0, 20).low == 0 and wilson(0, 20).high == pytest.approx(0.1611, abs=1e-4)
     assert wilson(20, 20).high == 1 and wilson(0, 0).low is None
-
-
-def test_mcnemar_by_hand():
-    assert mcnemar(0, 0) == 1 and mcnemar(3, 3) == 1
-    assert mcnemar(0, 5) == pytest.approx(2 / 32) and mcnemar(6, 0) == pytest.approx(2 / 64)
-    assert mcnemar(1, 7) == pytest.approx(2 * 9 / 256)
 
 
 def test_a_difference_needs_the_same_questions_to_disagree():

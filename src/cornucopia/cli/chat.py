@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cornucopia.cli.infer import ModelOptions
 from cornucopia.core.config import option
-from cornucopia.core.console import say, typed_text, warn
+from cornucopia.core.console import plain, say, typed_text, warn
 from cornucopia.core.errors import CornucopiaError, DataError, Interrupted, reason
 from cornucopia.core.jsonl import mended
 from cornucopia.core.options import parse
@@ -100,7 +99,7 @@ def _one(engine: Engine, record: Record, sampling: Sampling) -> int:
         while True:
             pieces.append(next(stream))
             if live:
-                print(_plain(pieces[-1]), end="", flush=True)
+                print(plain(pieces[-1]), end="", flush=True)
     except StopIteration as end:
         answer = end.value
     except KeyboardInterrupt:
@@ -189,7 +188,7 @@ class Terminal:
             while True:
                 piece = next(said)
                 pieces.append(piece)
-                print(_plain(piece), end="", flush=True)
+                print(plain(piece), end="", flush=True)
         except StopIteration as end:
             answer = end.value  # what was thought is told apart for certain only when all is there
         except KeyboardInterrupt:
@@ -224,11 +223,6 @@ def _said(stream: Generator[str, None, Reply]) -> Generator[str, None, str | Non
         cause = "想到了长度上限，没有写出回答" if thought else "模型没有写出回答"
         warn(f"{cause}：调大 --max-new-tokens，或换一个模型")
     return reply.answer if reply else None
-
-
-def _plain(text: str) -> str:
-    """Text without control characters, so that an answer cannot drive the terminal."""
-    return "".join(c for c in mended(text) if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 def _line_editing() -> None:

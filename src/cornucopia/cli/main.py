@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chat": ("cornucopia.cli.chat", "在终端里对话"),
     "serve": ("cornucopia.cli.serve", "HTTP 服务：OpenAI 兼容的接口，多个模型和适配器"),
     "compare": ("cornucopia.cli.compare", "多个模型并排比较，生成网页报告"),
+    "judge": ("cornucopia.cli.judge", "评委：请模型给对比的回答评高下或打分，带一致程度"),
+    "vote": ("cornucopia.cli.vote", "盲投：给比较的回答投票，看排名，写成偏好对"),
     "eval": ("cornucopia.cli.eval", "评测：在金融评测集上打分，带区间、报告，可查训练数据里有没有题"),
     "vocab": ("cornucopia.cli.vocab", "扩词表：给基座加上你的文本里常见的中文词，旧编号不变"),
     "export": ("cornucopia.cli.export", "导出：适配器合并进基座，写成能上传、能部署的模型目录"),

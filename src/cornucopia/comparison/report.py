@@ -5,8 +5,6 @@ Knows how to lay out a comparison; measures nothing itself.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,13 +13,13 @@ from typing import Any
 
 from cornucopia.comparison.cells import Cell, Comparison, Question
 from cornucopia.comparison.charts import Bar, bars, grouped
+from cornucopia.comparison.html import render, source
 from cornucopia.comparison.interval import Estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
 from cornucopia.comparison.report_settings import questions_digest, settings_tables, versions
 from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
 
-_HERE = Path(__file__).parent
 _BY_KEY = {metric.key: metric for metric in METRICS}
 
 
@@ -35,17 +33,13 @@ def write_report(
         comparison, summary: what to show.
         made_at: date shown; now by default.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style, shown = _source("report.css"), _shown(summary)
-    script = _source("report_judge.js") + _source("report.js")
-    page = environment.get_template("report.html.j2").render(
+    style, shown = source("report.css"), _shown(summary)
+    script = source("report_judge.js") + source("report.js")
+    page = render(
+        "report.html.j2",
         title=comparison.recipe.title or f"{len(comparison.contestants)} 个模型，{len(comparison.questions)} 道题",
         made_at=(made_at or datetime.now()).strftime("%Y-%m-%d %H:%M"),
-        policy=_policy(style, script), style=style, script=script, data=_json(_data(comparison, summary)),
+        style=style, script=script, data=_json(_data(comparison, summary)),
         comparison=comparison, summary=summary, metrics=shown, lead=shown[0] if shown else None,
         cards=_cards(comparison, summary),
         charts=_charts(summary), domains=_group_table(summary, summary.by_domain),
@@ -79,19 +73,6 @@ def verdict(metric: Metric, gap: Estimate) -> str:
     if not gap.sign or not metric.better:
         return ""
     return "better" if (gap.sign > 0) == (metric.better == "up") else "worse"
-
-
-def _source(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8").replace("\r\n", "\n")
-
-
-def _policy(style: str, script: str) -> str:
-    """Only this very script and style may run: text in an answer cannot become code, and nothing may be fetched."""
-    script_hash, style_hash = (
-        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'" for text in (script, style)
-    )
-    others = "img-src data:; base-uri 'none'; form-action 'none'"
-    return f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; {others}"
 
 
 def _json(value: Any) -> str:

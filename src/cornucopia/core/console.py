@@ -9,6 +9,7 @@ import codecs
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
@@ -42,6 +43,12 @@ def typed_text(word: str) -> str:
     """A text typed on the command line of a system whose encoding could not read it, as UTF-8."""
     halves = any("\ud800" <= char <= "\udfff" for char in word)
     return os.fsencode(word).decode("utf-8", "replace") if halves else word
+
+
+def plain(text: str) -> str:
+    """Text without control characters, so that what a model wrote cannot drive the terminal."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return "".join(char for char in whole if char in "\n\t" or unicodedata.category(char) != "Cc")
 
 
 _state = {"quiet": False}

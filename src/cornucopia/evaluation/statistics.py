@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from cornucopia.core.sign_test import sign_test
+
 DRAWS = 1000
 Z = 1.959963984540054  # of a 95% interval
 Aggregate = Callable[[Sequence[Any]], float]
@@ -53,16 +55,6 @@ def wilson(right: int, count: int) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided exact p: how likely so uneven a split of the questions that only one of two models gets right is."""
-    count = only_first + only_second
-    if not count:
-        return 1.0
-    less = min(only_first, only_second)
-    tail = sum(math.comb(count, k) for k in range(less + 1))
-    return min(1.0, 2 * tail / 2**count)
-
-
 def estimate(values: Sequence[Any], aggregate: Aggregate | None = None, seed: int = 0) -> Interval:
     """A score over all questions with its interval.
 
@@ -101,7 +93,7 @@ def difference(
     p = None
     if aggregate is None and all(one in (0, 1) for one in (*ours, *theirs)):
         pairs = list(zip(ours, theirs, strict=True))
-        p = mcnemar(sum(a > b for a, b in pairs), sum(a < b for a, b in pairs))
+        p = sign_test(sum(a > b for a, b in pairs), sum(a < b for a, b in pairs))
     return Interval(value, *_ends(drawn), p)
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from cornucopia.finance import codes, dates, signs
 from cornucopia.finance.numerals import DIGITS, MULTIPLIERS, NUMERAL, read_numeral
 from cornucopia.finance.spelling import spell
-from cornucopia.finance.units import SYMBOL, SYMBOLS, UNIT, unit_of
+from cornucopia.finance.units import SYMBOL, SYMBOLS, UNIT, is_points, unit_of
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,16 @@ class Quantity:
     """One number found in a text.
 
     Args:
-        value: in base units (元, a plain ratio, 年, 月, 日, 份, 股, 倍), negative where a sign says so; a date is
+        value: in base units (元, a plain ratio, 年, 月, 日, 份, 股, 克, 倍), negative where a sign says so; a date is
             yyyymmdd, yyyymm, yyyy or mmdd.
-        unit: 元, 比例, 年, 月, 日, 期, 倍, 份, 股, 点, 日期 or none.
+        unit: 元, 比例, 年, 月, 日, 期, 倍, 份, 股, 克, 点, 日期 or none.
         span: start and end in the text, the sign included.
         step: the weight of the last digit written (0.01 for 5307.27元, 0.0001 for 3.53%).
         part: "low" or "high" for the ends of a range, else "".
         currency: ISO code of a 元 quantity.
         direction: -1 where words say a fall or a loss (下降6.8%), 1 a rise or a gain, 0 neither.
         either: whether the text leaves the sign open (±5%, 最大回撤8%).
+        points: whether a ratio is written as a difference of two (百分点, BP).
     """
 
     value: Decimal
@@ -42,6 +43,7 @@ class Quantity:
     currency: str = "CNY"
     direction: int = 0
     either: bool = False
+    points: bool = False
 
     @property
     def signed(self) -> Decimal:
@@ -54,7 +56,7 @@ _POWER = r"(?:e[+-]?\d{1,2}(?![\dA-Za-z.])|×10\^-?\d{1,2}(?!\d))"
 _ARABIC = rf"(?:{_DIGITS})"
 _SCALE = r"(?:个?[十百千]?万亿|个?[十百千]?[万亿]|百(?!分)|千(?!分|克))?"
 _TAIL = r"(?:\d{1,4}(?![\d.,%‰‱:/年月日天个号]))?"  # 3万5
-_NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}[万千百])*{_TAIL}|{NUMERAL}(?:个[万亿])?)"
+_NUMBER = rf"(?:{_ARABIC}{_POWER}|{_ARABIC}{_SCALE}(?:{_ARABIC}(?:[百千]万|[万千百]))*{_TAIL}|{NUMERAL}(?:个[万亿])?)"
 _SIMPLE = rf"(?:{_ARABIC}|{NUMERAL})"
 _STUTTER = 30  # so many numerals without a break are a model that stutters
 _RATIO_WORDS = {"百": Decimal("0.01"), "千": Decimal("0.001"), "万": Decimal("0.0001")}
@@ -67,6 +69,7 @@ _COINS = re.compile(
 )
 _MIXED = re.compile(rf"(?P<n>{_SIMPLE})(?P<u>年|个月)半|(?P<h>半)(?P<v>年(?![报度])|个月)|(?P<w>{_SIMPLE})个半月")
 _YEARS_MONTHS = re.compile(rf"(?P<y>{_SIMPLE})(?:年|周?岁)[零又]?(?P<m>{_SIMPLE})个月(?!半)")
+_HALF = re.compile(rf"(?:(?P<n>{_SIMPLE})(?P<u>倍)半|半个?(?P<v>百分点|(?<=个)点|亿|万)(?P<w>元)?)")
 _CHENG = re.compile(rf"(?P<a>{_SIMPLE})成(?P<b>[一二三四五六七八九])(?![十百千万])")
 _FRACTION = re.compile(r"(?<![\d+×÷*^()=/-])(\d{1,3})/(\d{1,3})(?![\d+×÷*^()=/.-])")
 _ONE = re.compile(
@@ -77,7 +80,7 @@ _BRACKETS = re.compile(
     rf"(?:{SYMBOL})?\( *(?:{SYMBOL})? *(?P<number>{_ARABIC}) *\) *(?P<unit>{_SCALE}(?:{UNIT})?)", re.I
 )
 # Chinese characters that stand in none of the patterns tried at a place: no quantity and no code begins with one.
-_TRIED = (codes.ANYWHERE, signs.SIGN, *dates.DATES, _MIXED, _YEARS_MONTHS, _CHENG, _COINS, _ONE, _BRACKETS)
+_TRIED = (codes.ANYWHERE, signs.SIGN, *dates.DATES, _MIXED, _YEARS_MONTHS, _HALF, _CHENG, _COINS, _ONE, _BRACKETS)
 _WRITTEN = "".join(sorted({char for one in _TRIED for char in one.pattern if "\u4e00" <= char <= "\u9fff"}))
 _IDLE = re.compile(f"[^\\x00-\u4dff\ua000-\U0010ffff{_WRITTEN}]+")
 
@@ -174,7 +177,7 @@ def _read_plain(text: str, at: int) -> Quantity | None:
 
 
 def _read_mixed(text: str, at: int) -> Quantity | None:
-    """半年, 三年半, 一个半月, 61岁5个月, 三成五."""
+    """半年, 三年半, 一个半月, 61岁5个月, 两倍半, 半个百分点, 半个亿, 三成五."""
     match = _YEARS_MONTHS.match(text, at)
     if match:
         return Quantity(_value(match["y"]) * 12 + _value(match["m"]), "月", match.span())
@@ -183,6 +186,12 @@ def _read_mixed(text: str, at: int) -> Quantity | None:
         count = _value(match["n"] or match["w"]) if match["n"] or match["w"] else Decimal(0)
         unit = "年" if "年" in (match["u"] or "", match["v"] or "") else "月"
         return Quantity(count + Decimal("0.5"), unit, match.span(), Decimal("0.5"))
+    match = _HALF.match(text, at)
+    if match:  # 两倍半, 半个百分点, 半个亿
+        kind, weight, _ = unit_of(match["u"] or match["w"] or ("" if match["v"] in "万亿" else f"个{match['v']}"))
+        weight *= MULTIPLIERS.get(match["v"] or "", 1)
+        value = (_value(match["n"]) if match["n"] else 0) + Decimal("0.5")
+        return Quantity(value * weight, kind, match.span(), weight / 2, points=match["v"] == "百分点")
     match = _CHENG.match(text, at)
     if match:
         value = _value(match["a"]) / 10 + _value(match["b"]) / 100
@@ -228,7 +237,8 @@ def _read_one(text: str, at: int) -> Quantity | None:
         kind = "元" if kind == "none" else kind
         currency = SYMBOLS[match["money"].upper()] if currency == "CNY" else currency
     sign = -1 if match["sign"] else 1
-    return Quantity(sign * value * weight, kind, match.span(), step * weight, currency=currency)
+    points = is_points(unit)
+    return Quantity(sign * value * weight, kind, match.span(), step * weight, currency=currency, points=points)
 
 
 def _is_number(raw: str, unit: str) -> bool:

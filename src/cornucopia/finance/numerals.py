@@ -38,7 +38,7 @@ def _read_sections(text: str) -> Decimal:
         if token in MULTIPLIERS:
             unit = MULTIPLIERS[token]
             if unit >= 10**4:
-                section = (section + (number or 0)) or Decimal(1)
+                section = (section + (number or 0)) or Decimal(total == 0)  # 3.6万亿 has nothing before its 亿
                 total = (total + section) * unit if total < unit else total + section * unit
                 section = Decimal(0)
             else:

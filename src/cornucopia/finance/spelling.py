@@ -60,6 +60,13 @@ _SEPARATORS = _rules(
     (r"(?<![\d.,])(\d{1,3})['’](?=\d{3}(?!\d))", (1,)),
     (rf"(?<![\d.,])(\d{{1,4}}),(?=\d{{4}}(?:,\d{{4}})*{_MONEY})", (1,)),  # grouped by 万
 )
+_WORDS = _rules(  # scales that are written otherwise, and 佣金万2.5
+    (r"(?<=\d) ?\* ?(?=10\^)", ("×",)),
+    (r"(?i)(?<=\d)[ -]?(?:million|mln|mn)(?![a-z])", ("百万",)),
+    (r"(?i)(?<=\d)[ -]?(?:billion|bln|bn)(?![a-z])", ("十亿",)),
+    (r"(?i)(?<=\d)[ -]?trillion(?![a-z])", ("万亿",)),
+    (r"(?:(?<=佣金)|(?<=[金费税]率)|(?<=率[为是]))万([\d.]+|[一二三五])(?![\d十百千万亿元])", ("万分之", 1)),
+)
 _SPACES = _rules(
     (r"(?<!\d)\*\*|\*\*(?!\d)|`", ()),
     (rf"(?<=[\d%‰])[ ]{{1,2}}(?=[{_CJK}%‰])|(?<=[{_CJK}])[ ]{{1,2}}(?=[\d.])", ()),
@@ -112,7 +119,7 @@ def spell(text: str) -> Spelled:
     if any(sign in text for sign in "\\${"):
         spelled = spelled.replace(_LATEX)
     spelled = spelled.replace(_SEPARATORS)
-    return Spelled("".join(map(_plain, spelled.text)), spelled.origin).replace(_SPACES)
+    return Spelled("".join(map(_plain, spelled.text)), spelled.origin).replace(_WORDS).replace(_SPACES)
 
 
 def _plain(char: str) -> str:

@@ -8,7 +8,8 @@ from decimal import Decimal
 CURRENCIES = {
     **{"美元": "USD", "美金": "USD", "港元": "HKD", "港币": "HKD", "欧元": "EUR", "日元": "JPY", "日圆": "JPY"},
     **{"英镑": "GBP", "澳元": "AUD", "加元": "CAD", "韩元": "KRW", "瑞士法郎": "CHF", "瑞郎": "CHF", "新加坡元": "SGD"},
-    **{"円": "JPY", "澳门元": "MOP", "新台币": "TWD", "卢布": "RUB", "泰铢": "THB"},
+    **{code: code for code in ("USD", "HKD", "EUR", "GBP", "JPY", "CNY")},
+    **{"RMB": "CNY", "yuan": "CNY", "円": "JPY", "澳门元": "MOP", "新台币": "TWD", "卢布": "RUB", "泰铢": "THB"},
 }
 SYMBOLS = {
     **{"¥": "CNY", "￥": "CNY", "RMB": "CNY", "CNY": "CNY", "人民币": "CNY", "US$": "USD", "HK$": "HKD", "$": "USD"},
@@ -39,6 +40,8 @@ UNITS: dict[str, tuple[str, Decimal]] = {
     "份": ("份", _ONE),
     "股": ("股", _ONE),
     "手": ("股", Decimal(100)),
+    **dict.fromkeys(("公斤", "千克"), ("克", Decimal(1000))),
+    **{"克": ("克", _ONE), "吨": ("克", Decimal(10**6)), "盎司": ("克", Decimal("31.1034768"))},
     "点": ("点", _ONE),
     "期": ("期", _ONE),
     **dict.fromkeys(CURRENCIES, ("元", _ONE)),
@@ -48,7 +51,7 @@ UNITS: dict[str, tuple[str, Decimal]] = {
 _WORDS = {
     **{"成": "立交功员", "折": "旧算合价叠线", "手": "房车机续动术", "期": "间货权末限初望", "点": "半钟多"},
     **{"股": "东权票指市本", "角": "度色形", "毛": "利病", "块": "链", "元": "旦件素", "月": "供薪", "日": "均"},
-    **{"天": "然津", "倍": "增", "周": "转边", "年": "化均", "圆": "满形"},
+    **{"天": "然津", "倍": "增", "周": "转边", "年": "化均", "圆": "满形", "克": "拉服", "吨": "位"},
 }
 _KNOWN = {name.upper(): name for name in UNITS}
 
@@ -69,3 +72,8 @@ def unit_of(spelling: str) -> tuple[str, Decimal, str]:
     name = _KNOWN.get(spelling.upper(), "")
     kind, weight = UNITS.get(name, ("none", _ONE))
     return kind, weight, CURRENCIES.get(name, "CNY")
+
+
+def is_points(spelling: str) -> bool:
+    """Whether a unit as written is that of a difference of two ratios: 百分点, 基点, pct, pp."""
+    return bool(re.search("百分点|基点|pct|pp|BP", spelling, re.I))

@@ -1,4 +1,4 @@
-"""The server's application: which path is answered by what. A page is added by its own routes beside these."""
+"""The server's application: which path is answered by what."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_app(settings: ServeSettings, log: Callable[[str], None] | None = None) 
 
     Raises:
         ConfigError: the models' table or the keys are wrong, it is open to others without a key, or FastAPI is not
-            installed.
+            installed. DataError: the comparison for the arena cannot be read.
     """
     try:
         import prometheus_client  # noqa: F401
@@ -50,6 +50,8 @@ def make_app(settings: ServeSettings, log: Callable[[str], None] | None = None) 
     async def lifespan(_: Any) -> AsyncIterator[None]:
         yield
         await shelf.close()
+        for close in house.closing:
+            close()
 
     app = FastAPI(title="Cornucopia", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_routes(app, house)
@@ -68,6 +70,8 @@ def _add_routes(app: Any, house: Any) -> None:
     from cornucopia.serving.house import note
     from cornucopia.serving.json_response import json_response
     from cornucopia.serving.older import Talks, older
+    from cornucopia.serving.page.arena import add_arena
+    from cornucopia.serving.page.routes import add_page
 
     begun, talks = int(time.time()), Talks()
 
@@ -103,3 +107,5 @@ def _add_routes(app: Any, house: Any) -> None:
     add("/health", "GET", health)
     add("/metrics", "GET", metrics)
     add("/", "POST", lambda request: older(house, talks, request))
+    add_page(add, house)
+    add_arena(add, house)

@@ -41,11 +41,17 @@ async def chat(house: House, request: Request) -> Response:
 
 
 class ChatWritten:
-    """Answers as a `chat.completion`, or their pieces as chunks; see `sending.Written`."""
+    """Answers as a `chat.completion`, or their pieces as chunks; see `sending.Written`.
 
-    def __init__(self, answering: Answering) -> None:
+    Args:
+        answering: the answers.
+        model: the id that the caller is told; by default that of the model.
+    """
+
+    def __init__(self, answering: Answering, model: str | None = None) -> None:
         self._ask, self._replies, self._answering = answering.ask, answering.replies, answering
-        self._head = {"id": f"chatcmpl-{answering.id}", "created": int(time.time()), "model": answering.served.name}
+        self._head = {"id": f"chatcmpl-{answering.id}", "created": int(time.time())}
+        self._head["model"] = answering.served.name if model is None else model
         head = {**self._head, "object": "chat.completion.chunk"}
         self._start = f"data: {to_json(head)[:-1]}, "  # what all chunks begin with, written once
 

@@ -18,10 +18,10 @@ from cornucopia.core.jsonl import to_json
 from cornucopia.serving.event_response import Gone
 from cornucopia.serving.house import House
 from cornucopia.serving.json_response import json_response
+from cornucopia.serving.page.routes import is_counted, is_open
 from cornucopia.serving.problems import Problem
 from cornucopia.serving.settings import HERE
 
-OPEN = ("/health",)  # answered without a key
 GONE = 499  # nginx' status for a caller who did not wait
 Receive = Callable[[], Awaitable[Any]]
 _SAID = {404: "没有这个路径", 405: "这个路径不收这种方法"}
@@ -78,13 +78,13 @@ class Door:
         origin = headers.get("origin", "")
         if origin and (urlsplit(origin).netloc or origin) != headers.get("host", ""):
             raise Problem(403, "不回答别的网站的页面")
-        if scope["path"] in OPEN:
+        if scope["path"] == "/health" or is_open(scope["method"], scope["path"]):  # without a key
             return
         name = keys.name_of(headers.get("authorization", ""))
         if name is None:
             raise Problem(401, "没有密钥，或密钥不对：Authorization: Bearer 密钥", code="invalid_api_key")
         scope["cornucopia_key"] = name
-        if wait := keys.wait(name):
+        if is_counted(scope["path"]) and (wait := keys.wait(name)):
             rate = self._house.settings.requests_per_minute
             raise Problem(429, f"每分钟最多 {rate:g} 个请求", code="rate_limit_exceeded", wait=wait)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
@@ -31,12 +32,14 @@ class House:
         shelf: its models.
         keys: who may ask.
         meters: what it counts.
+        closing: called when the server stops.
     """
 
     settings: ServeSettings
     shelf: Shelf
     keys: Keys
     meters: Meters
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
     async def body(self, request: Request) -> dict[str, Any]:
         """The request's JSON object.

@@ -78,6 +78,8 @@ class ServeSettings(Config):
     max_body_mb: float = option(32.0, "请求正文最多多少 MB（图片在里面）", gt=0)
     memory_gb: float | None = option(None, "模型最多占多少 GB，装不下就请出最久没用的；默认为启动时空闲的八成", gt=0)
     grace: float = option(60.0, "停止时最多等正在答的请求多少秒", ge=0)
+    state: Path = option(Path("serve"), "网页的对话记录、投票等放在哪个文件夹，第一次用到时建")
+    arena: Path | None = option(None, "网页竞技场里也投已有的比较：cornucopia compare 的结果文件夹")
     log_contents: bool = option(False, "日志里写出问题和回答；默认只记长短、用时和状态")
 
     @field_validator("models", mode="before")

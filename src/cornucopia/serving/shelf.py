@@ -77,9 +77,13 @@ class Shelf:
         """The ids in memory."""
         return [name for name, group in self._groups.items() if group.served]
 
+    def served(self, name: str) -> Served | None:
+        """The model of an id of the table, if it is in memory."""
+        return self._groups[name].served.get(name)
+
     def waiting(self, name: str) -> int:
         """How many requests a model has in work or waiting."""
-        served = self._groups[name].served.get(name)
+        served = self.served(name)
         return served.worker.waiting if served else 0
 
     def find(self, name: str) -> ServedModel:

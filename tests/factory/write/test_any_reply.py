@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cornucopia.factory.tables import STAGES, load
-from cornucopia.factory.write.replies import OVER
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.replies import OVER
 from cornucopia.records.evidence import KEY, Evidence, evidence_of
 from cornucopia.records.native import pack, unpack
 from cornucopia.records.schema import Passage, Record

@@ -15,11 +15,11 @@ import pytest
 
 from cornucopia.core.errors import ConfigError, DataError, EndpointError
 from cornucopia.factory.write.ask import Ask, AskConfig
-from cornucopia.factory.write.asker import Asker, Prompt
-from cornucopia.factory.write.replies import OVER
 from cornucopia.factory.write.settings import WriteConfig
-from cornucopia.factory.write.spending import BudgetReached
 from cornucopia.inference import pace
+from cornucopia.inference.paid.asker import Asker, Prompt
+from cornucopia.inference.paid.replies import OVER
+from cornucopia.inference.paid.spending import BudgetReached
 from cornucopia.records.schema import Message
 from servers import chat_server
 from writing_fakes import document, good_author, said, settings, stage_run

@@ -14,7 +14,10 @@ from cornucopia.factory.write.seeds import read_seeds
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "write.md").read_text(encoding="utf-8")
 STEPS = ("ask", "instruct", "polish", "converse", "prefer", "judge")
-SOURCE = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/cornucopia/factory/write").glob("*.py"))
+FOLDERS = ("factory/write", "inference/paid")
+SOURCE = "".join(
+    path.read_text(encoding="utf-8") for folder in FOLDERS for path in (ROOT / "src/cornucopia" / folder).glob("*.py")
+)
 
 
 def blocks(language: str) -> list[str]:

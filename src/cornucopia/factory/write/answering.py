@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cornucopia.factory.write.pieces import Context
-from cornucopia.factory.write.replies import declines
 from cornucopia.factory.write.shapes import AnswerItem
+from cornucopia.inference.paid.replies import declines
 from cornucopia.records import grounding
 from cornucopia.records.evidence import Evidence
 

@@ -15,19 +15,19 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from cornucopia.core.chance import chance, pick
 from cornucopia.core.config import option
 from cornucopia.factory.write.answering import Answered, check_answer
-from cornucopia.factory.write.asker import Prompt
-from cornucopia.factory.write.chance import chance, pick
 from cornucopia.factory.write.likeness import Pool
 from cornucopia.factory.write.marks import written
 from cornucopia.factory.write.pieces import Context as Material
 from cornucopia.factory.write.pieces import Piece, context_of, documents_of
-from cornucopia.factory.write.replies import read_item, read_items, unusable
 from cornucopia.factory.write.settings import WriteConfig, shares
 from cornucopia.factory.write.shapes import AnswerItem, QuestionItem
 from cornucopia.factory.write.step import Forecast, WritingStage
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.asker import Prompt
+from cornucopia.inference.paid.replies import read_item, read_items, unusable
 from cornucopia.records.evidence import KEY, Evidence
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.stage import Context, Dropped, Outcome

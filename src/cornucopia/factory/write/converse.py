@@ -15,16 +15,16 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from cornucopia.core.chance import chance
 from cornucopia.core.config import option
-from cornucopia.factory.write.asker import Prompt
-from cornucopia.factory.write.chance import chance
 from cornucopia.factory.write.marks import material_of, unjudged, written
-from cornucopia.factory.write.replies import unusable
 from cornucopia.factory.write.selfchat import Chat
 from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.step import Forecast, WritingStage
 from cornucopia.factory.write.transcript import END, Talk, read_talk, usable
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.asker import Prompt
+from cornucopia.inference.paid.replies import unusable
 from cornucopia.records.grounding import check_answer
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.stage import Context, Dropped, Outcome

@@ -13,16 +13,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from cornucopia.core.chance import chance
 from cornucopia.core.config import option
-from cornucopia.factory.write.asker import Asker, Prompt
-from cornucopia.factory.write.chance import chance
 from cornucopia.factory.write.likeness import Pool
 from cornucopia.factory.write.marks import written
-from cornucopia.factory.write.replies import OVER, declines, read_item, read_items, unusable
 from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.shapes import LabelItem, PairItem, TaskItem
 from cornucopia.factory.write.step import Forecast, WritingStage
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.asker import Asker, Prompt
+from cornucopia.inference.paid.replies import OVER, declines, read_item, read_items, unusable
 from cornucopia.records.sameness import normalized
 from cornucopia.records.schema import Message, Passage, Record
 from cornucopia.records.stage import Context, Dropped, Outcome

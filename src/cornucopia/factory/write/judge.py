@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cornucopia.core.config import option
-from cornucopia.factory.write.asker import Prompt
 from cornucopia.factory.write.marks import material_of
-from cornucopia.factory.write.replies import unusable
-from cornucopia.factory.write.scores import Judged, read_score
 from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.factory.write.step import Forecast, WritingStage
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.asker import Prompt
+from cornucopia.inference.paid.replies import unusable
+from cornucopia.inference.paid.scores import Judged, read_score
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Outcome
 

@@ -9,16 +9,16 @@ from typing import Self
 
 from pydantic import model_validator
 
+from cornucopia.core.chance import chance, pick
 from cornucopia.core.config import option
-from cornucopia.factory.write.asker import Prompt
-from cornucopia.factory.write.chance import chance, pick
 from cornucopia.factory.write.fidelity import changed
 from cornucopia.factory.write.marks import material_of, unjudged, written
-from cornucopia.factory.write.replies import unusable
 from cornucopia.factory.write.settings import WriteConfig, shares
-from cornucopia.factory.write.spending import tokens_of
 from cornucopia.factory.write.step import Forecast, WritingStage
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.asker import Prompt
+from cornucopia.inference.paid.replies import unusable
+from cornucopia.inference.paid.spending import tokens_of
 from cornucopia.records.sameness import normalized
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Outcome

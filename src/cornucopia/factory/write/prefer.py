@@ -13,15 +13,15 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from cornucopia.core.chance import chance, pick
 from cornucopia.core.config import option
-from cornucopia.factory.write.asker import Asker, Prompt
-from cornucopia.factory.write.chance import chance, pick
 from cornucopia.factory.write.marks import material_of, unjudged, written
-from cornucopia.factory.write.replies import unusable
-from cornucopia.factory.write.scores import read_score
 from cornucopia.factory.write.settings import WriteConfig, shares
 from cornucopia.factory.write.step import Forecast, WritingStage
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.asker import Asker, Prompt
+from cornucopia.inference.paid.replies import unusable
+from cornucopia.inference.paid.scores import read_score
 from cornucopia.records.sameness import normalized
 from cornucopia.records.schema import Message, Record
 from cornucopia.records.stage import Context, Dropped, Outcome

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from cornucopia.factory.write.replies import unusable
 from cornucopia.factory.write.transcript import END
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.replies import unusable
 from cornucopia.records.schema import Record, Role
 
 _HEAD = re.compile(r"^\s*[【\[]?(?:客户|用户|顾问|客服)[】\]]?\s*[：:]?\s*")

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from cornucopia.core.console import say
-from cornucopia.core.errors import ConfigError, Interrupted
-from cornucopia.factory.write.asker import Asker, Prompt
 from cornucopia.factory.write.settings import WriteConfig
-from cornucopia.factory.write.spending import prompt_tokens
-from cornucopia.factory.write.templates import Templates
-from cornucopia.inference.providers import THIS_MACHINE
+from cornucopia.inference.paid.asker import Asker, Prompt
+from cornucopia.inference.paid.consent import Estimate, agree
+from cornucopia.inference.paid.spending import prompt_tokens
+from cornucopia.inference.paid.templates import Templates
 from cornucopia.records.schema import Record
 from cornucopia.records.stage import Context, Stage, Survey
+
+PROMPTS = Path(__file__).parent / "prompts"
 
 
 @dataclass
@@ -47,7 +45,7 @@ class WritingStage(Stage):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.templates = Templates(self.name, config.prompts)
+        self.templates = Templates(PROMPTS / f"{self.name}.yaml", config.prompts)
         self._askers: dict[Path, Asker] = {}
 
     def inputs(self) -> list[Path]:
@@ -87,33 +85,5 @@ class WritingStage(Stage):
                 total += survey["asked"] + survey["later"]
                 cached += int(survey["cached"][0])
         requests, tokens_in, tokens_out = total
-        free = f"；另有 {cached} 个回答已在缓存里，不再付钱" if cached else ""
-        say(f"{self.name}：估计 {self._told(requests, tokens_in, tokens_out)}{free}")
-        endpoint, _ = self.config.address
-        if requests and endpoint and urlsplit(endpoint).hostname not in THIS_MACHINE:
-            say(f"{self.name}：记录里的文字会发给 {urlsplit(endpoint).hostname}；有客户信息的，先做 redact 一步")
-        if requests and self.config.may_cost and not (self.config.yes or self.config.bounded):
-            self._have_agreed()
-
-    def _told(self, requests: float, tokens_in: float, tokens_out: float) -> str:
-        config = self.config
-        priced = config.price_in or config.price_out
-        cost = (
-            f"约 {config.cost(tokens_in, tokens_out):.2f} 元"
-            if priced
-            else "没有写价格 price_in、price_out，算不出多少元"
-        )
-        limits = [f"{config.budget} 元"] if config.budget else []
-        limits += [f"{config.budget_tokens} 词元"] if config.budget_tokens else []
-        limit = f"；预算 {'、'.join(limits)}" if limits else ""
-        tokens = f"输入约 {tokens_in:.0f} 词元，输出约 {tokens_out:.0f} 词元（按字数估）"
-        return f"{requests:.0f} 个请求，{tokens}，{cost}{limit}"
-
-    def _have_agreed(self) -> None:
-        if not sys.stdin.isatty():
-            within = f"配方里写 yes: true，或 --steps.{self.name}.yes true"
-            fix = f"看过上面的估算后加 --yes（{within}），或写预算 budget、budget_tokens"
-            raise ConfigError("要花钱的一步，先要同意", where=self.name, fix=fix)
-        say("开始吗？输入 y 开始，其他任何字不开始：")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes", "是", "好"):
-            raise Interrupted("没有开始，什么也没有花", where=self.name, fix="想好了再运行同一条命令")
+        within = f"配方里写 yes: true，或 --steps.{self.name}.yes true"
+        agree(self.config, self.name, Estimate(requests, tokens_in, tokens_out, cached), unattended=within)

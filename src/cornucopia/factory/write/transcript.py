@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cornucopia.factory.write.likeness import Pool
-from cornucopia.factory.write.replies import declines
+from cornucopia.inference.paid.replies import declines
 from cornucopia.records.schema import Message, Role
 
 END = "【结束】"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornucopia.factory.write.replies import declines, read_item, read_items, read_json, unusable
-from cornucopia.factory.write.scores import read_score
 from cornucopia.factory.write.shapes import AnswerItem, QuestionItem
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.replies import declines, read_item, read_items, read_json, unusable
+from cornucopia.inference.paid.scores import read_score
 
 WANTED = {"question": "所谓“双录”是什么？", "quotes": ["录音、录像"]}
 

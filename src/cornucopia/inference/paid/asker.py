@@ -20,12 +20,12 @@ from cornucopia.core.console import Progress, say
 from cornucopia.core.errors import ConfigError, DataError, EndpointError
 from cornucopia.core.jsonl import mended
 from cornucopia.core.paths import cache_folder
-from cornucopia.factory.write.replies import OVER
-from cornucopia.factory.write.settings import WriteConfig
-from cornucopia.factory.write.spending import BudgetReached, Purse
 from cornucopia.inference.asking import groups_to_ask
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling
 from cornucopia.inference.open_engine import identity_of, open_engine
+from cornucopia.inference.paid.replies import OVER
+from cornucopia.inference.paid.settings import AskingConfig
+from cornucopia.inference.paid.spending import BudgetReached, Purse
 from cornucopia.inference.providers import check_key
 from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Message, Record
@@ -61,13 +61,16 @@ class Asker:
         config: the step's settings.
         step: its name; each step has a cache file of its own.
         folder: the step's folder in the run; what was spent is noted there.
+        allow_key: variables that may go to hosts they are not registered for, each NAME=host, besides those that
+            the user's environment allows.
     """
 
-    def __init__(self, config: WriteConfig, step: str, folder: Path) -> None:
+    def __init__(self, config: AskingConfig, step: str, folder: Path, allow_key: Sequence[str] = ()) -> None:
         config.check_model()
-        self.config, self.step, self._folder = config, step, folder
+        self._allowed = (*allow_key, *os.environ.get(ALLOWED, "").split(","))
+        self.config, self.step, self.folder = config, step, folder
         self._spec = config.engine_spec()
-        self._identity = identity_of(self._spec)
+        self.identity = identity_of(self._spec)
         self._engine: Engine | None = None
         self._has_asked = False  # since the last `settle`
         self._samplings: dict[int, tuple[Sampling, str]] = {}
@@ -108,7 +111,7 @@ class Asker:
         }
 
     def _fetch(self, wanted: dict[str, Prompt], store: AnswerStore, failed: dict[str, Reply], total: int) -> None:
-        purse = Purse(self.config, self._folder)
+        purse = Purse(self.config, self.folder)
         engine, self._has_asked = self._opened(), True
         with Progress(f"{self.step} 请求", total) as bar:
             for sample in sorted({prompt.sample for prompt in wanted.values()}):
@@ -153,11 +156,11 @@ class Asker:
             BudgetReached: so it is, and `when_spent` is stop.
         """
         if self._has_asked:
-            say(f"{self.step}：到现在为止 {Purse(self.config, self._folder).told()}")
+            say(f"{self.step}：到现在为止 {Purse(self.config, self.folder).told()}")
             self._has_asked = False
         lacking = sum(reply.error == OVER for reply in replies.values())
         if lacking and self.config.when_spent == "stop":
-            purse = Purse(self.config, self._folder)
+            purse = Purse(self.config, self.folder)
             raise BudgetReached(
                 f"预算用完了，还有 {lacking} 个问题没有问", where=self.step, found=purse.told(),
                 fix="提高 budget 或 budget_tokens，再运行同一条命令就接着做；要用已有的回答做完，写 when_spent: finish",
@@ -165,16 +168,21 @@ class Asker:
 
     def _opened(self) -> Engine:
         if self._engine is None:
-            endpoint, _ = self.config.address
-            if endpoint:
-                self._check_key(endpoint)
+            self.check_key()
             self._engine = open_engine(self._spec)
         return self._engine
 
-    def _check_key(self, endpoint: str) -> None:
-        """A recipe may come from a stranger: which key goes where, only the user's own environment says."""
+    def check_key(self) -> None:
+        """Refuse to send a key where it does not belong: a recipe may come from a stranger.
+
+        Raises:
+            ConfigError: neither is the host registered for it, nor does the user allow it.
+        """
+        endpoint, _ = self.config.address
+        if not endpoint:
+            return
         try:
-            check_key(endpoint, self.config.key_env, os.environ.get(ALLOWED, "").split(","))
+            check_key(endpoint, self.config.key_env, self._allowed)
         except ConfigError as error:
             host = endpoint.partition("://")[2].partition("/")[0]
             http = "http://" if endpoint.startswith("http://") else ""
@@ -183,7 +191,7 @@ class Asker:
 
     def _cache_path(self) -> Path:
         folder = Path(self.config.cache) if self.config.cache else cache_folder() / "answers"
-        print_ = hashlib.sha256(json.dumps(self._identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
+        print_ = hashlib.sha256(json.dumps(self.identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
         name = re.sub(r"[^\w.-]+", "-", self.model.rpartition("/")[2])[:60]
         return folder / f"{name}-{print_}" / f"{self.step}.jsonl"
 
@@ -199,7 +207,7 @@ class Asker:
             fix = "等另一个做完再运行，或用 cache 换一个文件夹"
             raise DataError(error.what, where=error.where, found=error.found, fix=fix) from None
         if not store.settings:
-            store.note_settings(self._identity)
+            store.note_settings(self.identity)
         return store
 
     def _sampling(self, sample: int) -> tuple[Sampling, str]:
@@ -211,7 +219,7 @@ class Asker:
 
     def _key(self, prompt: Prompt) -> str:
         _, print_ = self._sampling(prompt.sample)
-        text = json.dumps([self._identity, prompt.record.asked(), print_], ensure_ascii=False, default=str)
+        text = json.dumps([self.identity, prompt.record.asked(), print_], ensure_ascii=False, default=str)
         return hashlib.sha256(mended(text).encode()).hexdigest()[:24]
 
 

@@ -7,35 +7,36 @@ data to them, never a template.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.chance import chance
 from cornucopia.core.config import read_yaml
 from cornucopia.core.errors import ConfigError, first_line, nearest
-from cornucopia.factory.write.chance import chance
 from cornucopia.records.schema import Message
-
-FOLDER = Path(__file__).parent / "prompts"
 
 
 class Templates:
     """The prompts of one step.
 
     Args:
-        step: name of the step, whose bundled file is `prompts/<step>.yaml`.
+        bundled: the file that comes with it.
         own: path of the user's file, or ''.
 
     Raises:
         ConfigError: the user's file is absent, broken, or names what the step has not.
     """
 
-    def __init__(self, step: str, own: str = "") -> None:
+    def __init__(self, bundled: Path, own: str = "") -> None:
         from jinja2 import StrictUndefined, TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        self.where = own or f"prompts/{step}.yaml"
-        texts = read_yaml(FOLDER / f"{step}.yaml")
+        self.where = own or f"{bundled.parent.name}/{bundled.name}"
+        texts = read_yaml(bundled)
         texts |= self._own(own, texts) if own else {}
+        self._texts = texts
         environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
@@ -69,6 +70,11 @@ class Templates:
         system = self._render(self._forms.get(f"system_{name}", self._forms["system"])[0], values).strip()
         turns = (Message("system", system),) if system else ()
         return (*turns, Message("user", self._render(form, values).strip()))
+
+    def fingerprint(self, name: str) -> str:
+        """SHA-256 (16 hex digits) of what a purpose is asked with: its forms and its system prompt, as templates."""
+        asked = [self._texts[name], self._texts.get(f"system_{name}", self._texts["system"])]
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def _render(self, form: Any, values: dict[str, Any]) -> str:
         try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cornucopia.core.errors import CornucopiaError
 from cornucopia.core.jsonl import Appender, read_jsonl
-from cornucopia.factory.write.settings import WriteConfig
 from cornucopia.inference.engine import Reply
+from cornucopia.inference.paid.settings import AskingConfig
 from cornucopia.records.schema import Record
 
 PER_CHINESE, PER_OTHER = 0.8, 0.35  # tokens a character: newer vocabularies need 0.6 to 0.7 and 0.25 to 0.3
@@ -43,7 +43,7 @@ class Purse:
         folder: the step's own.
     """
 
-    def __init__(self, config: WriteConfig, folder: Path) -> None:
+    def __init__(self, config: AskingConfig, folder: Path) -> None:
         self.config, self._path = config, folder / "spent.jsonl"
         rows = list(read_jsonl(self._path))
         self.tokens_in = sum(row["in"] for row in rows)
