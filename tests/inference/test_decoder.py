@@ -14,29 +14,13 @@ from cornucopia.inference.scheduler import Scheduler
 from cornucopia.inference.shared_model import SharedModel
 from cornucopia.inference.slots import Slots, common
 from cornucopia.records.schema import Record
+from random_models import SERVED, SIZES, finish, generated, made
 from tiny_models import make_adapter, make_tokenizer, open_engines
 
 GREEDY = Sampling(max_new_tokens=10, do_sample=False)
-SIZES = {
-    "vocab_size": 260, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 512, "initializer_range": 0.6, "pad_token_id": 3,
-    "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
-SERVED = {
-    "Llama": {"attention_bias": True, "tie_word_embeddings": True},
-    "Qwen2": {},
-    "Qwen3": {"head_dim": 12},
-    "Mistral": {"sliding_window": None},
-}
 REFUSED = {"Mistral": {"sliding_window": 16}, "Gemma2": {"head_dim": 8}, "Granite": {"attention_multiplier": 0.3,
            "residual_multiplier": 0.5}, "Olmo2": {}}  # fmt: skip
 PROMPTS = [[5 + (7 * i + j * j) % 200 for j in range(3 + 9 * i)] for i in range(5)]
-
-
-def made(family, options):
-    torch.manual_seed(3)
-    config = getattr(transformers, f"{family}Config")(**(SIZES | options))
-    return getattr(transformers, f"{family}ForCausalLM")(config).eval()
 
 
 def answer(shared, batch, prompts, adapters=None, sampling=GREEDY, limit=10):
@@ -44,22 +28,11 @@ def answer(shared, batch, prompts, adapters=None, sampling=GREEDY, limit=10):
 
     settings = settle(sampling, transformers.GenerationConfig(), frozenset({2}), ())
     rows = [Row(str(i), p, limit, settings, (adapters or {}).get(i)) for i, p in enumerate(prompts)]
-    line = Scheduler(batch)
-    for row in rows:
-        line.add(row)
-    while line.busy:
-        line.step()
-    assert not any(row.error for row in rows)
-    return [row.tokens for row in rows]
+    return finish(Scheduler(batch), rows)
 
 
 def slots_of(shared, budget=100_000, most=8):
     return slot_batch.SlotBatch(shared.decoder(None), shared.stacks, budget, most)
-
-
-def generated(model, prompt, limit=10):
-    tokens = model.generate(input_ids=torch.tensor([prompt]), max_new_tokens=limit, do_sample=False, pad_token_id=3)
-    return tokens[0, len(prompt) :].tolist()
 
 
 @pytest.mark.parametrize("family", SERVED)
@@ -73,6 +46,7 @@ def test_answers_are_those_of_generate(family, monkeypatch):
     monkeypatch.setattr(slot_batch, "CHUNK", 7)  # prompts in pieces, beside rows that answer
     assert answer(shared, slots_of(shared), PROMPTS) == expected
     assert answer(shared, slots_of(shared, most=2), PROMPTS) == expected
+    assert answer(shared, slots_of(shared), PROMPTS[-1:]) == expected[-1:]  # steps in which no row gets a token
 
 
 @pytest.mark.parametrize("family", REFUSED)

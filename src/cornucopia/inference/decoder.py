@@ -157,7 +157,7 @@ class Decoder:
             at += len(piece.ids)
             ends += range(at - piece.wanted, at)
         if len(ends) < len(ids):
-            x = x[torch.tensor(ends, device=x.device)]
+            x = x[torch.tensor(ends, dtype=torch.long, device=x.device)]  # none while a long prompt is read
         return self._head(_normed(self._norm, x))
 
     def _block(self, number: int, layer: Layer, x: torch.Tensor, plan: Plan, lora: LoraRows | None) -> torch.Tensor:

@@ -16,6 +16,7 @@ import torch
 from cornucopia.inference.engine import FinishReason, Sampling
 from cornucopia.inference.grammar import Guide
 from cornucopia.inference.prefix import behind_filler, behind_prefix, has_prefix
+from cornucopia.inference.prompt_lookup import PromptLookup
 from cornucopia.inference.text import StopFinder
 from cornucopia.models.load import DEFAULT_NEW_TOKENS
 from cornucopia.tokens.tool_calls import ToolCallReader
@@ -68,6 +69,7 @@ class Row:
         reader: of the tool calls in the answer; None where no tools are on offer.
         earlier: tool calls already made in the conversation.
         guide: holds the answer to a schema.
+        lookup: guesses tokens ahead; None for none.
         top: how many of the likeliest tokens are told at each place; None when no log-probabilities are wanted.
         tokens: what was answered so far.
         scored: of each of `tokens`, where wanted.
@@ -89,6 +91,7 @@ class Row:
     reader: ToolCallReader | None = None
     earlier: int = 0
     guide: Guide | None = None
+    lookup: PromptLookup | None = None
     tokens: list[int] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
     finish: FinishReason | None = None

@@ -36,7 +36,8 @@ def open_local(specs: Sequence[EngineSpec]) -> list[TransformersEngine]:
         budget = spec.batch_tokens or cache_tokens(loaded.model)
         if not number:
             _tell_memory(shared, budget)
-        engines.append(TransformersEngine(shared, name, loaded.tokenizer, model.template, budget, model.describe()))
+        settings = loaded.tokenizer, model.template, budget, model.describe(), spec.speculate
+        engines.append(TransformersEngine(shared, name, *settings))
     return engines
 
 

@@ -89,15 +89,15 @@ class SlotBatch(RunningBatch):
             lora = self._stacks(adapters).rows([row.adapter for row in rows], [len(piece.ids) for piece in pieces])
         logits = self._decoder(pieces, lora)  # (R, V)
         served: list[Row] = []
-        places: list[int] = []
+        choices: list[tuple[Row, Piece, int]] = []
         at = 0
         for row, piece in zip(rows, pieces, strict=True):
             piece.slot.held.extend(piece.ids)
             if piece.wanted:
                 served.append(row)
-                places.append(at)
+                choices.append((row, piece, at))
             at += piece.wanted
-        finish_step(served, choose(served, logits[places] if len(places) < len(logits) else logits), begun)
+        _keep_chosen(choices, logits, begun)
         for row in served:
             if row.finish is not None:
                 self.drop(row)
@@ -117,9 +117,53 @@ class SlotBatch(RunningBatch):
                 last = start + count == length
                 ids = row.tokens[-1:] if last and count == 1 and row.tokens else _known(row, start, count)
                 found.append((row, Piece(slot, ids, start, int(last))))
+        found = _guessed(found)
         # Rows with one token first, in the order of their slots: attention then needs no gathering.
         found.sort(key=lambda item: (len(item[1].ids) > 1, item[1].slot.pool.width, item[1].slot.index))
         return [row for row, _ in found], [piece for _, piece in found]
+
+
+def _guessed(found: list[tuple[Row, Piece]]) -> list[tuple[Row, Piece]]:
+    """The same pieces, those that are a row's next token with what is worth guessing behind it."""
+    rows, total = sum(piece.wanted for _, piece in found), sum(len(piece.ids) for _, piece in found)
+    result = []
+    for row, piece in found:
+        if row.lookup and row.tokens and piece.wanted and len(piece.ids) == 1:
+            guess = row.lookup.guess(row.tokens, row.limit - len(row.tokens) - 1, rows, total)
+            piece = Piece(piece.slot, [*piece.ids, *guess], piece.start, 1 + len(guess))
+        result.append((row, piece))
+    return result
+
+
+def _keep_chosen(choices: list[tuple[Row, Piece, int]], logits: torch.Tensor, begun: float) -> None:
+    """Give each row its next token, and the ones behind it as long as each is what was guessed.
+
+    A place is chosen at only when all before it is what the row itself chose: so every kind of sampling, constraint
+    and stop is as without guesses, and a row's random numbers are drawn once for each token that it gets.
+
+    Args:
+        choices: rows with their pieces and where their logits begin.
+        logits: (R, V).
+        begun: when the step began (time.perf_counter).
+    """
+    before = {row: len(row.tokens) for row, _, _ in choices}
+    going, depth = choices, 0
+    while going:
+        places = [at + depth for _, _, at in going]
+        served = [row for row, _, _ in going]
+        finish_step(served, choose(served, logits[places] if len(places) < len(logits) else logits), begun)
+        begun, depth = time.perf_counter(), depth + 1
+        going = [
+            (row, piece, at)
+            for row, piece, at in going
+            if row.finish is None and depth < piece.wanted and row.tokens[-1] == piece.ids[depth]
+        ]
+    for row, piece, _ in choices:
+        kept = len(row.tokens) - before[row] - 1
+        if piece.wanted > 1 and row.lookup:
+            row.lookup.guessed += piece.wanted - 1
+            row.lookup.kept += kept
+            del piece.slot.held[piece.start + 1 + kept :]
 
 
 def _most(row: Row) -> int:

@@ -21,7 +21,9 @@ class EngineSpec(ModelSpec):
     timeout: float = option(120.0, "接口：一次请求最多等多少秒没有动静；一题总共最多等它的三倍", gt=0)
     concurrency: int = option(4, "接口：同时发几个请求", ge=1, le=64)
     batch_tokens: int | None = option(None, "本地模型一批最多多少词元（含填充和回答）；默认按 2 GiB 缓存估算", gt=0)
-
+    speculate: bool = option(
+        True, "本地模型：从提示和已写的文字里猜后面的词元，划算才猜，回答不变（docs/infer.md「按提示猜测」）"
+    )
     tools: list[str] = option([], "让模型调用计算器：calculators 全部，或主题（贷款）、工具名；可写几个")
 
     @property

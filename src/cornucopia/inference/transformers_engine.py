@@ -19,6 +19,7 @@ from cornucopia.inference.generate import Row, Settings, model_pads, pad_left, p
 from cornucopia.inference.grammar import Grammars, Guide
 from cornucopia.inference.growing_cache import growing_cache
 from cornucopia.inference.local_live import LocalLive
+from cornucopia.inference.prompt_lookup import PromptLookup
 from cornucopia.inference.running_batch import PaddedBatch, RunningBatch, SearchBatch
 from cornucopia.inference.scheduler import Scheduler
 from cornucopia.inference.scoring import answer_span, score_spans
@@ -45,6 +46,7 @@ class TransformersEngine(Engine):
         tokenizer, template: how records become ids.
         batch_tokens: budget of a batch.
         identity: what decides the answers besides the sampling settings (JSON-ready).
+        speculate: whether the decoder guesses tokens ahead (see `prompt_lookup`).
     """
 
     shared: SharedModel
@@ -53,6 +55,7 @@ class TransformersEngine(Engine):
     template: Template
     batch_tokens: int
     identity: dict[str, Any]
+    speculate: bool = True
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
         """Answer all requests, longest first, in groups; a request that fails gets an error reply of its own."""
@@ -214,6 +217,7 @@ class TransformersEngine(Engine):
             cut=len(prompt) < whole, tools=record.tools, guide=self._guide(prompt, settings),
             reader=self.template.calls(record) if record.tools else None,
             earlier=sum(len(turn.tool_calls) for turn in record.messages),
+            lookup=PromptLookup(prompt) if self.speculate else None,
         )  # fmt: skip
 
     def _prompt(self, request: Request, most: int | None) -> tuple[list[int], int]:
