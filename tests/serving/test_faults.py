@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 
 import httpx
 import openai
@@ -16,28 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cornucopia.inference import open_engine
-from running_server import running, until
-from scripted_engine import Scripted
-
-
-@contextmanager
-def scripted_server(**settings):
-    """A server whose model is scripted; `engine` is its own."""
-    engines = []
-
-    def open_(specs):
-        engines.extend(Scripted() for _ in specs)
-        return engines[-len(specs) :]
-
-    kinds = {"scripted": open_engine.Kind(lambda spec: spec.base.startswith("scripted"), open_)}
-    patch = pytest.MonkeyPatch()
-    patch.setattr(open_engine, "KINDS", kinds)
-    with running(model=["m=scripted"], **settings) as served:
-        served.chat("字 开始")
-        served.engine = engines[0]
-        yield served
-    patch.undo()
+from running_server import until
+from scripted_engine import scripted_server
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +172,7 @@ BODY = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6) | st.fixed_di
     {"messages": st.lists(MESSAGE, max_size=3) | VALUES, "max_tokens": st.just(1)},
     optional=dict.fromkeys(set(NAMES) - {"messages", "max_tokens"}, VALUES),
 )
-PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/"]
+PATHS = ["/v1/responses", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/"]
 
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
