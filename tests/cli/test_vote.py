@@ -90,6 +90,18 @@ def test_the_order_is_the_voters_own_and_repeats(result, tmp_path):
     assert len({tuple(order("王")), tuple(order("李")), tuple(order("王", 1))}) == 3
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_answers_are_shown_whole(result, monkeypatch, capsys, columns):
+    rows = [json.loads(line) for line in (result / "answers.jsonl").read_text(encoding="utf-8").splitlines()[:2]]
+    rows[0]["answer"], rows[1]["answer"] = "".join(map(chr, range(0x4E00, 0x4F00))), "字" * 300
+    write_jsonl(result / "answers.jsonl", rows)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    vote(result, "q\n", monkeypatch)
+    shown = capsys.readouterr().out
+    assert ("┃" in shown) is (columns == 120)  # side by side where there is room
+    assert all(chr(code) in shown for code in range(0x4E00, 0x4F00)) and shown.count("字") == 300 and "…" not in shown
+
+
 def test_what_cannot_be_voted_on_is_told(result, monkeypatch, capsys):
     rows = [json.loads(line) for line in (result / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     rows[0]["answer"] = rows[1]["answer"]

@@ -68,6 +68,16 @@ def test_pairs_follow_the_majority():
     assert left_out == {"不分高下": 2, "两种意见一样多": 1}
 
 
+def test_answers_that_are_the_same_or_empty_give_no_pair():
+    same, empty = (
+        dataclasses.replace(battle(n), a=Side("基座", text), b=Side("调优后", f" {text}"))
+        for n, text in ((1, "答"), (2, ""))
+    )
+    empty = dataclasses.replace(empty, b=Side("调优后", "有"))
+    records, left_out = preference_records([Vote(one, "王", "b", "a", "") for one in (same, empty)])
+    assert not records and left_out == {"两个回答一样": 1, "有一个回答是空的": 1}
+
+
 def test_pairs_are_read_as_they_were_voted_on(tmp_path):
     path = tmp_path / "偏好.jsonl"
     records, _ = preference_records(votes((1, "王", "a"), (2, "王", "b")))

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,9 @@ from cornucopia.records.objectives import fits
 from cornucopia.records.read import tell
 from cornucopia.records.schema import Record
 from cornucopia.records.stream import RecordStream
-from cornucopia.tokens.render import IGNORE, Example, encode, encode_document
+from cornucopia.tokens.render import Example, encode, encode_document
 from cornucopia.tokens.segments import Template
+from cornucopia.tokens.spans import spans
 
 _CUT = {"": "", "prompt": "，问题或材料已截短", "answer": "，回答已截断（没有结束符）"}
 
@@ -89,17 +88,6 @@ def _examples(record: Record, template: Template, tokenizer: Any, config: Previe
     if record.text:
         return encode_document(record, tokenizer, config.cutoff_len)
     return [encode(record, template, tokenizer, config.cutoff_len, train_on_inputs=config.train_on_inputs)]
-
-
-def spans(example: Example, tokenizer: Any) -> Iterator[tuple[str, bool]]:
-    """The example's text in runs: (text, whether it is trained). Special tokens are shown."""
-    shown, end = "", 0
-    for trained, labels in groupby(example.labels, key=lambda label: label != IGNORE):
-        end += len(list(labels))
-        # From the beginning each time: a decoder may treat the first token of what it is given in its own way.
-        whole = tokenizer.decode(example.input_ids[:end], skip_special_tokens=False)
-        yield whole[len(shown) :], trained
-        shown = whole
 
 
 def _show(example: Example, tokenizer: Any) -> None:

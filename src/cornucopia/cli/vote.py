@@ -139,7 +139,7 @@ def _show_offer(offer: Offer, left: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    console = Console()
     console.print(Rule(Text(left)))
     prompt = offer.battle.prompt
     for message, material in prompt.turns():
@@ -148,7 +148,9 @@ def _show_offer(offer: Offer, left: str) -> None:
         if material:
             console.print(Text(plain(f"材料：{material}"), style="dim"))
     if console.width >= _WIDE:
-        table = Table("回答 1", "回答 2", expand=True, show_lines=True)
+        table = Table(expand=True)
+        for name in ("回答 1", "回答 2"):
+            table.add_column(name, overflow="fold", ratio=1)  # rich cuts a long text without blanks otherwise
         table.add_row(*(Text(plain(answer)) for answer in offer.answers))
         console.print(table)
         return

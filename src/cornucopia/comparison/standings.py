@@ -70,11 +70,19 @@ def preference_records(votes: Iterable[Vote]) -> tuple[list[Record], Counter[str
     records, left_out = list[Record](), Counter[str]()
     for own in battles.values():
         counts = Counter(vote.verdict for vote in own)
-        if counts["a"] == counts["b"]:
-            left_out["两种意见一样多" if counts["a"] else "不分高下"] += 1
+        if reason := _no_pair(own[0], counts):
+            left_out[reason] += 1
         else:
             records.append(_pair(own[0], counts))
     return records, left_out
+
+
+def _no_pair(vote: Vote, counts: Mapping[str, int]) -> str:
+    """Why a battle gives no pair, or ''."""
+    a, b = vote.battle.a.answer.strip(), vote.battle.b.answer.strip()
+    if counts["a"] == counts["b"]:
+        return "两种意见一样多" if counts["a"] else "不分高下"
+    return "两个回答一样" if a == b else "有一个回答是空的" if not (a and b) else ""
 
 
 def _pair(vote: Vote, counts: Mapping[str, int]) -> Record:

@@ -113,3 +113,7 @@ def _add_routes(app: Any, house: Any) -> None:
     add("/", "POST", lambda request: older(house, talks, request))
     add_page(add, house)
     add_arena(add, house)
+    if house.settings.board:
+        from cornucopia.serving.board.routes import add_board
+
+        add_board(add, house)

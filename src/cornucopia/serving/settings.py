@@ -80,6 +80,9 @@ class ServeSettings(Config):
     grace: float = option(60.0, "停止时最多等正在答的请求多少秒", ge=0)
     state: Path = option(Path("serve"), "网页的对话记录、投票等放在哪个文件夹，第一次用到时建")
     arena: Path | None = option(None, "网页竞技场里也投已有的比较：cornucopia compare 的结果文件夹")
+    board: bool = option(True, "训练页：看这台机器的训练，从网页启动训练；--no-board 关掉")
+    runs: Path = option(Path("runs"), "训练页看哪个文件夹里的训练，新的也放在里面")
+    max_upload_mb: float = option(512.0, "训练页最多收多大的数据文件，MB", gt=0)
     log_contents: bool = option(False, "日志里写出问题和回答；默认只记长短、用时和状态")
 
     @field_validator("models", mode="before")

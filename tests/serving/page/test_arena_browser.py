@@ -17,7 +17,7 @@ PRESS = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: argument
 
 def fight(page, question):
     page.type(".asking textarea", question)
-    until(lambda: page.run(READY))
+    until(lambda: page.run(READY), 30)
 
 
 def test_a_battle_is_voted_on_blind_by_key_and_by_click(chromium, tmp_path):

@@ -4,7 +4,7 @@ import { el } from "./element.js";
 import { showMarkdown } from "./markdown.js";
 
 const PAUSE = 80; // milliseconds between two paintings of an answer that grows
-const ENDS = { length: "到了长度上限", stopped: "已停止", tool_calls: "要用工具", content_filter: "被接口拦下" };
+const ENDS = { length: "到了长度上限", stopped: "已停止", cut: "没有写完就断了", tool_calls: "要用工具", content_filter: "被接口拦下" };
 
 /** Where an answer of `ask` is shown: `root`, and `show(answer)`, which may be called for every piece. */
 export function answerView() {
@@ -20,7 +20,9 @@ export function answerView() {
     const answer = latest, over = Boolean(answer.finish);
     root.classList.toggle("writing", !over);
     root.classList.toggle("waiting", !over && !answer.content && !answer.reasoning);
+    root.dataset.waiting = answer.loading ? "模型正在载入…" : "● ● ●";
     folded.hidden = !answer.reasoning;
+    if (over && !answer.content && !answer.calls.length) folded.open = true; // all there is
     thinking.textContent = !over && !answer.content ? "正在思考…" : `思考（${answer.reasoning.length} 字）`;
     showMarkdown(thought, answer.reasoning);
     showMarkdown(text, answer.content);

@@ -21,7 +21,6 @@ from cornucopia.comparison.standings import preference_records, standings
 from cornucopia.comparison.votes import FILE, Side, Vote, Votes
 from cornucopia.comparison.voting import read_answers
 from cornucopia.core.console import warn
-from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import to_json
 from cornucopia.inference.request import Limits, Sampling
 from cornucopia.records.write import row_of
@@ -33,6 +32,7 @@ from cornucopia.serving.house import House, id_of
 from cornucopia.serving.json_response import json_response
 from cornucopia.serving.page.battles import SIDES, SOURCE, Battles, Fight
 from cornucopia.serving.page.body import page_body
+from cornucopia.serving.page.database import kept
 from cornucopia.serving.page.routes import Add
 from cornucopia.serving.problems import Problem
 from cornucopia.serving.sending import send
@@ -86,14 +86,14 @@ class Arena:
         for name in ("model", "n", "stream", "stream_options"):
             body.pop(name, None)
         ask = read_chat(body, Sampling(), Limits(images=True))
-        fight = await self._kept(self._battles.draw, voter, ask.record, body)
+        fight = await kept(self._battles.draw, voter, ask.record, body)
         return json_response({"id": fight.id})
 
     async def draw_compared(self, request: Request) -> Response:
         """A battle of the comparison for {"voter"}: the question and both answers; {} when none is left."""
         body = await page_body(self._house, request)
-        fight = await self._kept(self._battles.draw_compared, _voter(request, body.get("voter", "")))
-        if fight is None:
+        fight = await kept(self._battles.draw_compared, _voter(request, body.get("voter", "")))
+        if fight is None or fight.offer is None:
             return json_response({})
         asked = [{"role": turn.role, "content": turn.content, "material": text} for turn, text in fight.prompt.turns()]
         return json_response({"id": fight.id, "asked": asked, "answers": fight.offer.answers})
@@ -120,7 +120,7 @@ class Arena:
         """Keep {"vote": left, right, tie or bad}; who answered, by side."""
         body = await page_body(self._house, request)
         fight = self._battles.find(request.path_params["id"])
-        return json_response(await self._kept(self._battles.cast, fight, str(body.get("vote"))))
+        return json_response(await kept(self._battles.cast, fight, str(body.get("vote"))))
 
     async def standings(self, request: Request) -> Response:
         """The table, of the answers made here or, with ?of=compared, of the comparison's."""
@@ -136,19 +136,7 @@ class Arena:
 
     async def _standing(self, request: Request) -> list[Vote]:
         source = self._source if request.query_params.get("of") == "compared" else SOURCE
-        return await self._kept(partial(self._votes.standing, source=source))
-
-    async def _kept(self, work: Any, *given: Any) -> Any:
-        """What work on the votes gives, done in a thread.
-
-        Raises:
-            Problem: 507: the votes cannot be read or written.
-        """
-        try:
-            return await asyncio.to_thread(work, *given)
-        except DataError as error:
-            warn(f"竞技场的投票：{error}")
-            raise Problem(507, f"投票存不了：{error.found or error.what}。投过的都在，稍后再投", code="state") from None
+        return await kept(partial(self._votes.standing, source=source))
 
 
 class Blind(Answering):

@@ -26,16 +26,18 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",  # asked for again each time, and answered 304
 }
+REPORTS = "/page/report/"  # what follows is a ticket
 
 
 def is_counted(path: str) -> bool:
-    """Whether a request counts towards a key's rate: keeping an answer that was counted does not."""
-    return not path.startswith("/page/api/talks")
+    """Whether a request counts towards a key's rate: keeping an answer that was counted, or watching, does not."""
+    return not path.startswith(("/page/api/talks", "/page/api/board/"))
 
 
 def is_open(method: str, path: str) -> bool:
-    """Whether it is one of the page's files, which are shown before a key is entered."""
-    return method in ("GET", "HEAD") and (path == "/" or (path.startswith("/page/") and path[6:] in _FILES))
+    """Whether it is one of the page's files, which are shown before a key is entered, or is asked for by a ticket."""
+    own = path == "/" or (path.startswith("/page/") and path[6:] in _FILES) or path.startswith(REPORTS)
+    return own and method in ("GET", "HEAD")
 
 
 def add_page(add: Add, house: House) -> None:

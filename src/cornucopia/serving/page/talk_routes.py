@@ -37,15 +37,15 @@ class TalkRoutes:
     async def list(self, request: Request) -> Response:
         """GET: the talks; `?words=` those in which they stand, `?whole=1` all of each, to be exported."""
         owner, query = _owner(request), request.query_params
-        found: Any = await self._database.run(lambda base: list_talks(base, owner, query.get("words", "")))
+        found: Any = await self._database.read(lambda base: list_talks(base, owner, query.get("words", "")))
         if query.get("whole"):
-            found = await self._database.run(lambda base: [read_talk(base, owner, talk["id"]) for talk in found])
+            found = await self._database.read(lambda base: [read_talk(base, owner, talk["id"]) for talk in found])
         return json_response({"talks": found})
 
     async def read(self, request: Request) -> Response:
         """GET: one talk."""
         owner, id = _owner(request), check_talk(request.path_params["id"])
-        return json_response(await self._database.run(lambda base: read_talk(base, owner, id)))
+        return json_response(await self._database.read(lambda base: read_talk(base, owner, id)))
 
     async def change(self, request: Request) -> Response:
         """POST: see `Change`."""
@@ -54,12 +54,12 @@ class TalkRoutes:
             change = Change.build(body, where="对话")
         except CornucopiaError as error:
             raise refused(error) from None
-        return json_response(await self._database.run(lambda base: change_talk(base, owner, id, change)))
+        return json_response(await self._database.write(lambda base: change_talk(base, owner, id, change)))
 
     async def delete(self, request: Request) -> Response:
         """DELETE: forget one."""
         owner, id = _owner(request), check_talk(request.path_params["id"])
-        await self._database.run(lambda base: delete_talk(base, owner, id))
+        await self._database.write(lambda base: delete_talk(base, owner, id))
         return json_response({"id": id})
 
 

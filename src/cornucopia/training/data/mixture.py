@@ -92,14 +92,15 @@ class Part:
         for record in stream:
             if isinstance(record, Record):
                 if count < len(used) and used[count]:
-                    yield count, _begun(record, self.system)
+                    yield count, begun(record, self.system)
                 count += 1
         if count != len(used):
             found = f"先是 {len(used)} 条，后来是 {count} 条"
             raise DataError("数据文件在读的时候变了", where=str(stream.path), found=found, fix="等它写完再训练")
 
 
-def _begun(record: Record, system: str) -> Record:
+def begun(record: Record, system: str) -> Record:
+    """The record with a system text, where there is one and it begins with the user."""
     if not system or not record.messages or record.messages[0].role != "user":
         return record
     return replace(record, messages=(Message("system", system), *record.messages))
@@ -135,7 +136,7 @@ def mix(settings: DataSettings, rows: str) -> Mixture:
     mixture = Mixture()
     size = 0.0 if settings.val_data else settings.val_set_size
     seed = settings.seed if size else None
-    streams = [_opener(path, settings, rows) for path in settings.data_path]
+    streams = [opener(path, settings, rows) for path in settings.data_path]
     seen = [_look_through(stream, seed, mixture) for stream in streams]
     most = [min(len(domains), settings.max_samples or len(domains)) for domains, _ in seen]
     if size:
@@ -151,7 +152,7 @@ def mix(settings: DataSettings, rows: str) -> Mixture:
         domains.count(order, mixture.domains)
         mixture.parts.append(Part(name, stream, held, order, settings.system))
     if settings.val_data:
-        stream = _opener(settings.val_data, settings, rows)
+        stream = opener(settings.val_data, settings, rows)
         domains, _ = _look_through(stream, None, mixture)
         name, all_held = _names([settings.val_data])[0], np.ones(len(domains), bool)
         mixture.parts.append(Part(name, stream, all_held, np.empty(0, np.int64), settings.system))
@@ -209,7 +210,8 @@ def _held(keys: Sequence[bytearray], size: float) -> list[NDArray[np.bool_]]:
     return np.split(held_out(b"".join(keys), size), ends[:-1])
 
 
-def _opener(path: str, settings: DataSettings, rows: str) -> Callable[[], RecordStream]:
+def opener(path: str, settings: DataSettings, rows: str) -> Callable[[], RecordStream]:
+    """What reads a file of the recipe from its beginning: its columns named, rows that do not fit taken for bad."""
     names = {
         "prompt": settings.prompt_column,
         "response": settings.response_column,

@@ -114,6 +114,21 @@ def unlock(claim: Any) -> None:
     claim.release()
 
 
+def in_use(output: Path) -> bool:
+    """Whether a process trains into the folder. A run that begins in this very instant could be refused by it."""
+    import filelock
+
+    if not (output / LOCK).is_file():
+        return False
+    claim = filelock.FileLock(output / LOCK, is_singleton=False)
+    try:
+        claim.acquire(blocking=False)
+    except (filelock.Timeout, OSError):
+        return True
+    claim.release()
+    return False
+
+
 def check_writable(output: Path) -> None:
     """Refuse a folder that cannot be made or written to; nothing is changed.
 
