@@ -63,7 +63,7 @@ class ResponseWritten:
                 kind = "reasoning" if piece.thought else "message"
                 parts += self._begun(kind)
                 word = "reasoning_text" if piece.thought else "output_text"
-                beside = {} if piece.thought else {"logprobs": []}
+                beside: dict[str, Any] = {} if piece.thought else {"logprobs": []}
                 parts.append(self._event(f"response.{word}.delta", **self._place(), delta=piece.text, **beside))
         return "".join(parts)
 
@@ -103,7 +103,8 @@ class ResponseWritten:
         item = next((one for one in output if one["type"] == self._open["type"]), self._open)
         part, place = item["content"][0], self._place()
         thought = item["type"] == "reasoning"
-        word, beside = ("reasoning_text", {}) if thought else ("output_text", {"logprobs": []})
+        word = "reasoning_text" if thought else "output_text"
+        beside: dict[str, Any] = {} if thought else {"logprobs": []}
         self._open = None
         return [
             self._event(f"response.{word}.done", **place, text=part["text"], **beside),
