@@ -64,6 +64,7 @@ class _Task(Config):
     contestant: list[str] = option(
         [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
     )
+    kinds: list[str] = option([], "只比这些类型的题（问题文件里的 kind），如 calc、conduct；留空都比")
     baseline: str = option("", "以哪个选手为基准，差值都与它比；不写就是第一个")
     judge: list[str] = option(
         [], "答完请这个模型当评委，可写多次：名字=https://地址/v1#模型 或 名字=基座；见 cornucopia judge", split="never"
