@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import openai
@@ -213,8 +214,8 @@ def test_no_bytes_do_either(server, data):
     assert server.http.post("/v1/chat/completions", content=data).status_code == 400
 
 
-def test_killed_in_mid_stream_it_starts_again_and_stops_when_told_after_its_answers(tiny):
-    command = [sys.executable, "-m", "cornucopia", "serve", "--model", f"m={tiny}", "--port"]
+def test_killed_in_mid_stream_it_starts_again_and_stops_when_told_after_its_answers(tiny, tmp_path):
+    command = [sys.executable, "-m", "cornucopia", "serve", "--model", f"m={tiny}", "--state", str(tmp_path), "--port"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -223,6 +224,12 @@ def test_killed_in_mid_stream_it_starts_again_and_stops_when_told_after_its_answ
     for number in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen([*command, str(port)], stderr=subprocess.PIPE, text=True, env={**os.environ})
         assert any("地址" in line for line in process.stderr)
+        keep = partial(httpx.request, url=f"http://127.0.0.1:{port}/page/api/talks/talk0001", trust_env=False)
+        if number == signal.SIGKILL:
+            half = {"id": "bbbbbbbb", "parent": "aaaaaaaa", "role": "assistant", "content": "写了一半"}
+            keep("POST", json={"messages": [{"id": "aaaaaaaa", "role": "user", "content": "说"}, half]})
+        else:  # the page's history has what was kept before the kill
+            assert [message["content"] for message in keep("GET").json()["messages"]] == ["说", "写了一半"]
         with httpx.stream("POST", url, json=body, timeout=120, trust_env=False) as response:
             text = response.iter_text()
             got = next(text)
