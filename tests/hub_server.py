@@ -81,9 +81,11 @@ def _handler(hub: FakeHub, server: str) -> type[BaseHTTPRequestHandler]:
                 return self.faulty(fault, b"" if listing else self.stored(words)[name])
             if server == "store":
                 return self.content("/".join(words[:2]), "/".join(words[2:]))
-            if words[:2] == ["api", "models"]:
+            if words[0] == "datasets":
+                words = words[1:]
+            if words[:2] in (["api", "models"], ["api", "datasets"]):
                 return self.hf_listing("/".join(words[2:4]), words[5])
-            if words[:3] == ["api", "v1", "models"]:
+            if words[:3] in (["api", "v1", "models"], ["api", "v1", "datasets"]):
                 return self.modelscope("/".join(words[3:5]), words[5:], parse_qs(url.query))
             if len(words) > 4 and words[2] == "resolve":
                 return self.resolve("/".join(words[:2]), "/".join(words[4:]))

@@ -97,6 +97,14 @@ def test_going_back_or_to_fewer_questions_loses_nothing(tmp_path, records):
     assert len(rows_of(tmp_path)) == len(records)
 
 
+def test_only_some_kinds_are_asked(tmp_path, records):
+    kinds = [replace(record, kind="calc" if at % 2 else "") for at, record in enumerate(records)]
+    compare(make_recipe(tmp_path, "甲", kinds=["calc"]), kinds, Lab({"甲": echo("a")}))
+    assert {row["kind"] for row in rows_of(tmp_path)} == {"calc"}
+    with pytest.raises(DataError, match="没有这种题"):
+        compare(make_recipe(tmp_path, "甲", kinds=["cal"]), kinds, Lab({}))
+
+
 def test_a_retrained_adapter_is_asked_again(tmp_path, records):
     adapter = tmp_path / "adapter"
     adapter.mkdir()

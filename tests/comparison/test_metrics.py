@@ -53,8 +53,8 @@ def test_values_of_a_cell():
             "golden_nll": 2 * math.log(3), "golden_tokens": 2, "error": ""}  # fmt: skip
     values = {key: float(metric.value(*metric.of(cell))) for key, metric in BY_KEY.items()}
     assert values == pytest.approx({
-        "f1": 1, "rouge_l": 1, "numbers": 1, "perplexity": 3, "length": 4, "repetition": 0, "empty": 0, "cut_off": 1,
-        "tokens": 10, "seconds": 4, "speed": 2.5,
+        "f1": 1, "rouge_l": 1, "numbers": 1, "doubts": 0, "perplexity": 3, "length": 4, "repetition": 0, "empty": 0,
+        "cut_off": 1, "tokens": 10, "seconds": 4, "speed": 2.5,
     })  # fmt: skip
 
 

@@ -255,7 +255,7 @@ def test_offline_never_touches_the_network(server, tmp_path, monkeypatch):
 def test_other_model_in_the_folder_is_not_overwritten(server, tmp_path):
     server.repos["org/other"] = dict(REPO)
     hub.pull("org/tiny", tmp_path, hub="hf")
-    with pytest.raises(HubError, match="另一个模型"):
+    with pytest.raises(HubError, match="另一个仓库"):
         hub.pull("org/other", tmp_path, hub="hf")
 
 

@@ -69,8 +69,8 @@ def test_item_by_item(task, fewshot, data, model, raw):
     pairs = [argument[:2] for sample in theirs for argument in sample["arguments"]]
     wanted = [response for sample in theirs for response in sample["filtered_resps"]]
     got = lm._score([(context, option) for context, option in pairs])
-    for (score, greedy), (their_score, their_greedy) in zip(got, wanted, strict=True):
-        assert score == pytest.approx(float(their_score), abs=2e-3, rel=1e-4) and greedy == their_greedy
+    for row, (their_score, their_greedy) in zip(got, wanted, strict=True):
+        assert row["score"] == pytest.approx(float(their_score), abs=2e-3, rel=1e-4) and row["greedy"] == their_greedy
 
 
 def test_a_prompt_beyond_the_context_is_cut_as_the_harness_cuts_it_and_told(data, tmp_path, raw):

@@ -20,6 +20,17 @@ def plain_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+def test_a_licence_is_named_as_the_hub_names_it():
+    known = {
+        "Apache-2.0": "apache-2.0",
+        "MIT": "mit",
+        "随 Llama 2 社区许可": "llama2",
+        "Llama 3.2 社区许可": "llama3.2",
+    }
+    assert {text: catalogue.hub_licence(text) for text in known} == known
+    assert {catalogue.hub_licence(text) for text in ("LLaMA 非商用许可", "Qwen Research（非商用）", "")} == {"other"}
+
+
 def test_every_entry_is_whole():
     entries = catalogue.entries()
     names = [name.lower() for entry in entries for name in {entry.name, *entry.aliases}]

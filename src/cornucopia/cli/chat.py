@@ -52,7 +52,8 @@ def run(argv: list[str]) -> int:
     if question is None and not sys.stdin.isatty():
         question = _read("-")
     if question is not None and not question.strip():
-        raise DataError("没有问题", where="标准输入" if config.question is None else "-q", found="空的")
+        where = "标准输入" if config.question is None else "-q"
+        raise DataError("没有问题", where=where, found="空的", fix='cornucopia chat -q "什么是重疾险的等待期？"')
     if config.question is None and sys.stdin.isatty():
         say(f"载入 {config.shown} ……")
     engine, sampling = config.open(), config.sampling()

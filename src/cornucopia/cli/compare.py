@@ -12,7 +12,8 @@ from cornucopia.core.errors import ConfigError
 _EXAMPLES = """  cornucopia compare recipes/compare.yaml
   cornucopia compare --questions instruction_data/infer.json --output-dir runs/compare \\
       --contestant 基座=nano --contestant 调优后=nano+runs/quickstart/adapter
-  cornucopia compare recipes/compare.yaml --contestant DeepSeek=https://api.deepseek.com#deepseek-chat"""
+  cornucopia compare recipes/compare.yaml --contestant DeepSeek=https://api.deepseek.com#deepseek-chat
+  cornucopia compare recipes/compare.yaml --baseline 基座 --judge https://api.deepseek.com#deepseek-chat"""
 
 
 class CompareOptions(CompareRecipe):
@@ -40,12 +41,15 @@ def run(argv: list[str]) -> int:
     from cornucopia.comparison.gate import read_limits, shortfalls
 
     limits = read_limits(recipe)
+    from cornucopia.comparison.judging.tables import show
     from cornucopia.comparison.results import compare_files
     from cornucopia.comparison.table import show_summary
 
-    comparison, summary = compare_files(recipe, allow_key=recipe.allow_key)
+    comparison, summary, judgement = compare_files(recipe, allow_key=recipe.allow_key)
     folder = Path(recipe.output_dir)
     show_summary(comparison, summary)
+    if judgement:
+        show(judgement.sheets, judgement.sentences)
     console.say(f"报告（用浏览器打开）：{folder / 'report.html'}")
     console.say(f"表格：{folder / 'answers.md'}；数据：{folder / 'answers.jsonl'}")
     short = shortfalls(limits, summary)

@@ -47,4 +47,4 @@ def run(argv: list[str]) -> int:
     show(judgement.sheets, judgement.sentences)
     console.say(f"报告（用浏览器打开）：{folder / 'judge.html'}")
     console.say(f"表格：{folder / 'judge.md'}；数据：{folder / 'judge.json'}、{folder / 'verdicts.jsonl'}")
-    return 1 if all(one.unparsed == one.replies for one in judgement.tallies if one.replies) else 0
+    return 1 if all(one.unparsed == one.replies for one in judgement.tallies) else 0

@@ -104,6 +104,7 @@ def describe(contestant: str, question: Question) -> Cell:
     known: dict[str, Any] = {"history": "\n".join(message.content for message in earlier if message.content)}
     known |= {"earlier": [{"role": message.role, "content": message.content} for message in earlier]}
     known |= {key: record.extra.get(key) for key in ("calculator", "inputs")}  # what made the question
+    known["span"] = record.span
     return {
         "contestant": contestant, "id": question.id, "question": record.question,
         "material": record.material,

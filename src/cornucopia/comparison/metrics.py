@@ -1,4 +1,4 @@
-"""What is measured of one answer, in plain Python. Knows no contestants, no files and no statistics.
+"""What is measured of one answer, in plain Python. Knows no contestants and no statistics.
 
 Each metric of an answer is a pair (numerator, denominator); a contestant's value is a function of the ratio of the two
 sums. So a mean (denominator 1), perplexity (nats over tokens) and speed (tokens over seconds) are treated alike.
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cornucopia.comparison.doubts import answered, doubts, number_score
 from cornucopia.core.text_scores import character_f1, rouge_l
-from cornucopia.finance.score import NumberScore, score_numbers
 
 Pair = tuple[float, float]
 
@@ -66,29 +66,12 @@ class Metric:
         return f"{round(value, digits) + 0.0:{plus},.{digits}f}"  # + 0.0: no negative zero
 
 
-def _answered(cell: dict[str, Any]) -> bool:
-    return "answer" in cell and not cell.get("error")
-
-
 def _of_answer(measure: Callable[[dict[str, Any]], float]) -> Callable[[dict[str, Any]], Pair | None]:
-    return lambda cell: (float(measure(cell)), 1.0) if _answered(cell) else None
+    return lambda cell: (float(measure(cell)), 1.0) if answered(cell) else None
 
 
 def _against_golden(score: Callable[[str, str], float]) -> Callable[[dict[str, Any]], Pair | None]:
-    return lambda cell: (score(cell["answer"], cell["golden"]), 1.0) if _answered(cell) and cell.get("golden") else None
-
-
-def number_score(cell: dict[str, Any]) -> NumberScore | None:
-    """What became of the answer's numbers (see finance/score.py); None when there is nothing to judge them by."""
-    calculator, inputs = cell.get("calculator"), cell.get("inputs")
-    made = isinstance(calculator, str) and isinstance(inputs, dict)
-    if not _answered(cell) or not (cell.get("golden") or made):
-        return None
-    return score_numbers(
-        cell["answer"], question=cell.get("question", ""), golden=cell.get("golden", ""),
-        given="\n".join(cell[key] for key in ("history", "material") if cell.get(key)),
-        calculator=calculator if made else None, inputs=inputs if made else None,
-    )  # fmt: skip
+    return lambda cell: (score(cell["answer"], cell["golden"]), 1.0) if answered(cell) and cell.get("golden") else None
 
 
 def _numbers(cell: dict[str, Any]) -> Pair | None:
@@ -96,24 +79,29 @@ def _numbers(cell: dict[str, Any]) -> Pair | None:
     return (score.share, 1.0) if score and score.share is not None else None
 
 
+def _doubts(cell: dict[str, Any]) -> Pair | None:
+    found = doubts(cell)
+    return None if found is None else (float(bool(found)), 1.0)
+
+
 def _golden_loss(cell: dict[str, Any]) -> Pair | None:
     tokens, loss = cell.get("golden_tokens") or 0, cell.get("golden_nll")
-    return (float(loss), float(tokens)) if _answered(cell) and tokens and loss is not None else None
+    return (float(loss), float(tokens)) if answered(cell) and tokens and loss is not None else None
 
 
 def _tokens(cell: dict[str, Any]) -> Pair | None:
     tokens = (cell.get("prompt_tokens") or 0) + (cell.get("completion_tokens") or 0)
-    return (float(tokens), 1.0) if _answered(cell) and tokens else None
+    return (float(tokens), 1.0) if answered(cell) and tokens else None
 
 
 def _seconds(cell: dict[str, Any]) -> Pair | None:
     seconds = cell.get("seconds") or 0
-    return (float(seconds), 1.0) if _answered(cell) and seconds > 0 else None
+    return (float(seconds), 1.0) if answered(cell) and seconds > 0 else None
 
 
 def _speed(cell: dict[str, Any]) -> Pair | None:
     tokens, seconds = cell.get("completion_tokens") or 0, cell.get("seconds") or 0
-    return (float(tokens), float(seconds)) if _answered(cell) and tokens and seconds > 0 else None
+    return (float(tokens), float(seconds)) if answered(cell) and tokens and seconds > 0 else None
 
 
 METRICS = (
@@ -122,6 +110,8 @@ METRICS = (
     Metric("numbers", "数字正确率",
            "参考答案里的数字说对了几成，说错的要扣分，一个不说得 0；计算题由计算器判，全对得 1，否则得 0",
            _numbers, "up", percent=True),
+    Metric("doubts", "疑似说错", "回答里有数字与参考答案、计算器或手册的事实疑似相矛盾的题占多少",
+           _doubts, "down", percent=True),
     Metric("perplexity", "参考困惑度", "模型对参考答案的困惑度，越低越熟悉；词表不同的模型之间不可比",
            _golden_loss, "down"),
     Metric("length", "平均字数", "回答的字符数", _of_answer(lambda cell: len(cell["answer"])), digits=0),

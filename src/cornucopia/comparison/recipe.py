@@ -64,6 +64,14 @@ class _Task(Config):
     contestant: list[str] = option(
         [], "加一个选手，可写多次：名字=基座、名字=基座+适配器、名字=https://地址/v1#模型", split="never"
     )
+    kinds: list[str] = option([], "只比这些类型的题（问题文件里的 kind），如 calc、conduct；留空都比")
+    baseline: str = option("", "以哪个选手为基准，差值都与它比；不写就是第一个")
+    judge: list[str] = option(
+        [], "答完请这个模型当评委，可写多次：名字=https://地址/v1#模型 或 名字=基座；见 cornucopia judge", split="never"
+    )
+    judging: dict[str, Any] = option(
+        {}, "评委的其他设置，名字同 cornucopia judge：--judging.how graded、--judging.yes true"
+    )
     limit: int | None = option(None, "只比前多少题", gt=0)
     fail_below: list[str] = option(
         [], "成绩不够就以退出码 1 结束，供 CI 用，可写多次：指标=值 或 选手:指标=值，如 f1=0.3、调优后:numbers=80%。"
@@ -107,6 +115,15 @@ class CompareRecipe(Sampling, _Task):
             return values
         return _named([_contestant(value, number) for number, value in enumerate(values, 1)])
 
+    @model_validator(mode="after")
+    def _baseline_first(self) -> Self:
+        """Everything that compares does so with the first contestant."""
+        names = [contestant.name for contestant in self.contestants]
+        if self.baseline in names[1:]:
+            place = names.index(self.baseline)
+            self.contestants.insert(0, self.contestants.pop(place))
+        return self
+
     def sampling_of(self, contestant: Contestant) -> Sampling:
         """Shared sampling settings with the contestant's own laid over them."""
         shared = {key: getattr(self, key) for key in Sampling.model_fields}
@@ -139,10 +156,13 @@ def check(recipe: CompareRecipe) -> CompareRecipe:
     """The recipe, if it can be run.
 
     Raises:
-        UsageError: no contestants. ConfigError: a wrong sampling setting of one.
+        UsageError: no contestants, or no such baseline. ConfigError: a wrong sampling setting of one.
     """
     if not recipe.contestants:
         raise UsageError("没有选手", fix="加 --contestant 名字=基座+适配器 ，或在配方里写 contestants:")
+    if recipe.baseline not in ("", recipe.contestants[0].name):
+        names = "、".join(contestant.name for contestant in recipe.contestants)
+        raise UsageError("没有这个选手", where="--baseline", found=recipe.baseline, fix=f"选手有：{names}")
     for contestant in recipe.contestants:
         recipe.sampling_of(contestant)
     return recipe

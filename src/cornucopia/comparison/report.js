@@ -180,6 +180,7 @@
     const marked = marks && row.golden ? matches(cell.answer, row.golden) : null;
     if (cell.reasoning) td.append(drawThought(cell.reasoning, words));
     td.append(cell.answer ? write(el("div", "text"), cell.answer, marked, words, $("strays") && $("strays").checked ? cell.strays : []) : el("div", "text empty", "（空）"));
+    for (const doubt of cell.doubts) td.append(el("div", "doubt", doubt));
     if (cell.f1 !== null) {
       const meter = el("span", "meter");
       const level = el("i", `c${index}`);

@@ -13,9 +13,12 @@ from typing import Any
 
 from cornucopia.comparison.cells import Cell, Comparison, Question
 from cornucopia.comparison.charts import Bar, bars, grouped
+from cornucopia.comparison.doubts import doubts, number_score
 from cornucopia.comparison.html import render, source
 from cornucopia.comparison.interval import Estimate
-from cornucopia.comparison.metrics import METRICS, Metric, Pair, number_score
+from cornucopia.comparison.judging.outcome import Judgement
+from cornucopia.comparison.judging.page import STYLE, section_values
+from cornucopia.comparison.metrics import METRICS, Metric, Pair
 from cornucopia.comparison.report_settings import questions_digest, settings_tables, versions
 from cornucopia.comparison.summary import GROUPED, KINDS, Line, Summary, differ
 from cornucopia.core.jsonl import write_text
@@ -24,7 +27,12 @@ _BY_KEY = {metric.key: metric for metric in METRICS}
 
 
 def write_report(
-    path: str | Path, comparison: Comparison, summary: Summary, *, made_at: datetime | None = None
+    path: str | Path,
+    comparison: Comparison,
+    summary: Summary,
+    *,
+    made_at: datetime | None = None,
+    judgement: Judgement | None = None,
 ) -> None:
     """Write report.html.
 
@@ -32,8 +40,9 @@ def write_report(
         path: the file; replaced in one step.
         comparison, summary: what to show.
         made_at: date shown; now by default.
+        judgement: what judges said, None where none was asked.
     """
-    style, shown = source("report.css"), _shown(summary)
+    style, shown = source("report.css") + (source(STYLE) if judgement else ""), _shown(summary)
     script = source("report_judge.js") + source("report.js")
     page = render(
         "report.html.j2",
@@ -46,7 +55,7 @@ def write_report(
         kinds=_group_table(summary, summary.by_kind), grouped=[_BY_KEY[key] for key in GROUPED],
         numbers=_BY_KEY["numbers"], golden=any(q.record.golden for q in comparison.questions),
         settings=settings_tables(comparison), versions=versions(),
-        digest=questions_digest(comparison), show=show_interval,
+        digest=questions_digest(comparison), show=show_interval, **section_values(judgement),
     )  # fmt: skip
     write_text(path, page)
 
@@ -118,6 +127,7 @@ def _cell(cell: Cell, scores: dict[str, Pair | None]) -> dict[str, Any]:
         "tokens": cell.get("completion_tokens", 0), "asked": cell.get("prompt_tokens", 0),
         "seconds": cell.get("seconds") or 0, "perplexity": _BY_KEY["perplexity"].show(value("perplexity")),
         **{key: value(key) for key in ("f1", "rouge_l", "numbers", "repetition", "speed")}, **_strays(cell),
+        "doubts": [doubt.text for doubt in doubts(cell) or ()],
     }  # fmt: skip
 
 

@@ -47,15 +47,13 @@ def compare(
         allow_key: environment variables that may go to hosts they are not registered for, each NAME=host.
 
     Raises:
-        DataError: no questions. ConfigError: a variable would go where it does not belong. Interrupted: Ctrl-C; all
-            finished cells are kept.
+        DataError: no questions, or none of a kind asked for. ConfigError: a variable would go where it does not
+            belong. Interrupted: Ctrl-C; all finished cells are kept.
     """
     for contestant in recipe.contestants:
         if contestant.endpoint:
             check_key(contestant.endpoint, contestant.key_env, allow_key)
-    questions = make_questions([record for record in records if record.question][: recipe.limit])
-    if not questions:
-        raise DataError("没有一道题可比", where=recipe.questions, fix="问题文件里每行要有 instruction（或 messages）")
+    questions = make_questions(_asked(recipe, records))
     prints = {contestant.name: recipe.fingerprint_of(contestant) for contestant in recipe.contestants}
     store = open_store(recipe.output_dir)
     try:
@@ -74,6 +72,19 @@ def compare(
     comparison = collect(recipe, questions, prints, store)
     store.settle(comparison.rows())
     return comparison
+
+
+def _asked(recipe: CompareRecipe, records: Iterable[Record]) -> list[Record]:
+    """The records that are put to everyone."""
+    questions = [record for record in records if record.question]
+    if not questions:
+        raise DataError("没有一道题可比", where=recipe.questions, fix="问题文件里每行要有 instruction（或 messages）")
+    known = {record.kind for record in questions}
+    for kind in recipe.kinds:
+        if kind not in known:
+            fix = f"有：{'、'.join(sorted(known - {''})) or '没有一行写了 kind'}"
+            raise DataError("没有这种题", where=f"{recipe.questions} 的 kind", found=kind, fix=fix)
+    return [record for record in questions if not recipe.kinds or record.kind in recipe.kinds][: recipe.limit]
 
 
 def open_contestants(group: Sequence[Contestant], recipe: CompareRecipe) -> Sequence[Engine]:

@@ -4,10 +4,12 @@ and what may be concluded from them. Knows no HTML and no terminal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cornucopia.comparison.cells import Cell, Comparison
+from cornucopia.comparison.doubts import doubts
 from cornucopia.comparison.interval import FEW, Estimate, difference, estimate
 from cornucopia.comparison.metrics import METRICS, Metric, Pair
 from cornucopia.comparison.recipe import Contestant
@@ -65,7 +67,17 @@ def summarise(comparison: Comparison) -> Summary:
         {name: _lines(comparison, scores, rows, _LEADING) for name, rows in _rows_by(comparison, field).items()}
         for field in ("domain", "kind")
     ]
-    return Summary(overall, groups[0], groups[1], scores, conclude(overall, len(comparison.questions)))
+    told = conclude(overall, len(comparison.questions))
+    told += [sentence for one in comparison.contestants if (sentence := _doubtful(comparison, one.name))]
+    return Summary(overall, groups[0], groups[1], scores, told)
+
+
+def _doubtful(comparison: Comparison, name: str) -> str:
+    """How many of a contestant's answers have a number that is suspected, by what it is held against."""
+    found = [held for cell in comparison.column(name) if (held := doubts(cell))]
+    by = Counter(kind for held in found for kind in {doubt.by for doubt in held})
+    kinds = "、".join(f"{kind} {count} 题" for kind, count in by.items())
+    return f"「{name}」有 {len(found)} 题的数字疑似说错（对照{kinds}），请看这些回答。" if found else ""
 
 
 def _rows_by(comparison: Comparison, field: str) -> dict[str, list[int]]:

@@ -23,7 +23,7 @@ import pydantic
 from cornucopia.core import hub_api, hub_transfer
 from cornucopia.core.console import Progress, say
 from cornucopia.core.errors import HubError, Interrupted, reason
-from cornucopia.core.hub_api import Listing, RemoteFile
+from cornucopia.core.hub_api import Listing, RemoteFile, RepoKind
 from cornucopia.core.hub_patience import Crew
 from cornucopia.core.jsonl import write_json
 
@@ -101,6 +101,7 @@ def pull(
     revision: str | None = None,
     include: list[str] | None = None,
     weights: bool = True,
+    kind: RepoKind = "models",
     agree: Agree = lambda size: True,
 ) -> None:
     """Bring `repo` into `target`; a finished download is only looked over, an unfinished one goes on.
@@ -111,6 +112,7 @@ def pull(
         revision: branch, tag or commit; None is the hub's default.
         include: further file patterns.
         weights: False brings configuration, tokenizer and texts only, and no marker: the model is not whole.
+        kind: of a data set only the files that `include` names are taken.
         agree: asked with the bytes to be fetched, after they have been shown; False stops.
 
     Raises:
@@ -120,7 +122,7 @@ def pull(
     kept = read_marker(target)
     if kept and kept.repo != repo:
         fix = f"加 --dir 指定别的目录，或先删除 {target}"
-        raise HubError("目标目录里已经是另一个模型", where=str(target), found=kept.repo, fix=fix)
+        raise HubError("目标目录里已经是另一个仓库", where=str(target), found=kept.repo, fix=fix)
     if kept and _serves(kept, revision, include) and intact(target, kept):
         say(f"{repo} 已完整（{len(kept.files)} 个文件，{human(sum(f.size for f in kept.files))}）：{target}")
         return
@@ -129,9 +131,9 @@ def pull(
         raise HubError("离线模式（HF_HUB_OFFLINE）下不能下载", where=repo, fix=fix)
     with hub_api.client(hub) as web, _only_one(target):
         (listing,) = Crew(1).run(
-            [lambda: hub_api.list_files(web, hub, repo, revision)], _hung(hub, hub_api.LISTING_NAME)
+            [lambda: hub_api.list_files(web, hub, repo, revision, kind)], _hung(hub, hub_api.LISTING_NAME)
         )
-        wanted = choose(listing.files, include)
+        wanted = choose(listing.files, include) if kind == "models" else _named(listing, include)
         _check_wanted(listing, wanted, target)
         if not weights:
             wanted = [file for file in wanted if not any(fnmatch(file.name, pattern) for pattern in _WEIGHTS)]
@@ -150,6 +152,14 @@ def pull(
         for stale in target.rglob("*.part"):
             stale.unlink()
     say(f"下载完成，校验无误：{target}")
+
+
+def _named(listing: Listing, include: list[str]) -> list[RemoteFile]:
+    found = [file for file in listing.files if any(fnmatch(file.name, pattern) for pattern in include)]
+    if not found:
+        held = "、".join(file.name for file in listing.files[:8]) or "空仓库"
+        raise HubError(f"仓库里没有 {'、'.join(include)}", where=listing.repo, found=held, fix="换一个站：--hub")
+    return found
 
 
 def _serves(kept: Marker, revision: str | None, include: list[str]) -> bool:

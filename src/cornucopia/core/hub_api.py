@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import pydantic
@@ -37,6 +37,9 @@ Reply = TypeVar("Reply", bound=pydantic.BaseModel)
 
 class RepoMissing(HubError):
     """The hub says that the repository does not exist (or is private)."""
+
+
+RepoKind = Literal["models", "datasets"]
 
 
 @dataclass(frozen=True)
@@ -165,23 +168,24 @@ def client(hub: str) -> Iterator[httpx.Client]:
         yield made
 
 
-def list_files(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Listing:
-    """Files of `repo` at `revision` (None: the hub's default branch).
+def list_files(web: httpx.Client, hub: str, repo: str, revision: str | None, kind: RepoKind = "models") -> Listing:
+    """Files of `repo` at `revision` (None: the hub's default branch); `kind`: of models or of data sets.
 
     Raises:
         RepoMissing: if there is no such repository; HubError for any other refusal or failure.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]*[\w-]", repo) or ".." in repo:
         raise HubError("仓库名应是「组织/名字」", found=repo, fix="例：cornucopia models pull Qwen/Qwen3-0.6B")
-    return (_list_modelscope if hub == "modelscope" else _list_hf)(web, hub, repo, revision)
+    return (_list_modelscope if hub == "modelscope" else _list_hf)(web, hub, repo, revision, kind)
 
 
-def _list_hf(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Listing:
+def _list_hf(web: httpx.Client, hub: str, repo: str, revision: str | None, kind: RepoKind) -> Listing:
     base = endpoint(hub)
     wanted = quote(revision or "main", safe="")
-    reply = _ask(web, hub, repo, f"{base}/api/models/{repo}/revision/{wanted}?blobs=true", _HfReply)
+    reply = _ask(web, hub, repo, f"{base}/api/{kind}/{repo}/revision/{wanted}?blobs=true", _HfReply)
     commit = reply.sha or revision or "main"
-    files = [_hf_file(item, f"{base}/{repo}/resolve/{quote(commit, safe='')}") for item in reply.siblings]
+    home = f"{base}/{repo}" if kind == "models" else f"{base}/datasets/{repo}"
+    files = [_hf_file(item, f"{home}/resolve/{quote(commit, safe='')}") for item in reply.siblings]
     return Listing(hub, repo, commit, files)
 
 
@@ -192,11 +196,14 @@ def _hf_file(item: _HfFile, base: str) -> RemoteFile:
     return RemoteFile(item.rfilename, -1 if item.size is None else item.size, url, git_blob=item.blobId or "")
 
 
-def _list_modelscope(web: httpx.Client, hub: str, repo: str, revision: str | None) -> Listing:
-    base = f"{endpoint(hub)}/api/v1/models/{repo}/repo"
+def _list_modelscope(web: httpx.Client, hub: str, repo: str, revision: str | None, kind: RepoKind) -> Listing:
+    base = f"{endpoint(hub)}/api/v1/{kind}/{repo}/repo"
     wanted = revision or "master"
-    query = urlencode({"Recursive": "true", "Revision": wanted})
-    reply = _ask(web, hub, repo, f"{base}/files?{query}", _ModelScopeReply)
+    asked = {"Recursive": "true", "Revision": wanted}
+    if kind == "datasets":
+        asked |= {"PageNumber": "1", "PageSize": "3000"}  # the most that one page holds
+    listed = "files" if kind == "models" else "tree"
+    reply = _ask(web, hub, repo, f"{base}/{listed}?{urlencode(asked)}", _ModelScopeReply)
     if reply.Code not in (200, None) or not reply.Success:
         raise _missing(hub, repo, reply.Message or f"Code {reply.Code}")
     files = []

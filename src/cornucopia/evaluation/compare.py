@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cornucopia.core.console import say, show_table, warn
-from cornucopia.core.errors import CornucopiaError, Interrupted
+from cornucopia.core.errors import CornucopiaError, Interrupted, UsageError
 from cornucopia.core.jsonl import write_jsonl
 from cornucopia.evaluation.contamination import contaminated_questions
-from cornucopia.evaluation.dataset import BENCHMARKS, read_rows
+from cornucopia.evaluation.dataset import BENCHMARKS, VARIABLE, read_rows
+from cornucopia.evaluation.download import download
 from cornucopia.evaluation.gate import read_limits, shortfalls
 from cornucopia.evaluation.report import write_reports
 from cornucopia.evaluation.results import NAMES, TaskResult
 from cornucopia.evaluation.run import benchmark_of, chosen_tasks, load_tasks, need_harness, run_tasks
 from cornucopia.evaluation.settings import EvalSettings
 from cornucopia.evaluation.table import show_score
-from cornucopia.inference.engine import Engine
+from cornucopia.inference.data_parallel import DataParallel, open_parallel
 from cornucopia.inference.store import AnswerStore
 
 Table = dict[str, dict[str, TaskResult]]  # model -> task -> result
@@ -42,8 +44,13 @@ def evaluate_models(settings: EvalSettings, contestants: Sequence[tuple[str, Any
     need_harness()
     names = chosen_tasks(settings.tasks, settings.ask, _own_tasks(settings))
     limits = read_limits(settings.fail_below, names, [name for name, _ in contestants])
+    if settings.download:
+        _download(names, settings)
     loaded = load_tasks(names, settings)
     benchmarks = {name: benchmark_of(task) for name, task in loaded["tasks"].items()}
+    for benchmark in dict.fromkeys(benchmarks.values()):
+        if benchmark and BENCHMARKS[benchmark].restricted:
+            say(f"{BENCHMARKS[benchmark].title} 的许可证：{BENCHMARKS[benchmark].licence}")
     known = _contaminated(settings, benchmarks)
     table: Table = {}
     for name, model in contestants:
@@ -58,6 +65,20 @@ def evaluate_models(settings: EvalSettings, contestants: Sequence[tuple[str, Any
         say(f"没有达到要求：{sentence}")
     undone = [task for task in names if all(results[task].problem for results in table.values())]
     return 1 if short or undone else 0
+
+
+def _download(names: Sequence[str], settings: EvalSettings) -> None:
+    """Files of those benchmarks among the tasks that need some."""
+    folder = Path(settings.data_dir or os.environ.get(VARIABLE) or ".")
+    asked = dict.fromkeys(name.removesuffix("_gen").removesuffix("_cot") for name in names)
+    wanted = [BENCHMARKS[name] for name in asked if name in BENCHMARKS and BENCHMARKS[name].hub]
+    if not wanted:
+        found = "、".join(name for name, one in BENCHMARKS.items() if one.hub)
+        raise UsageError(
+            "这些任务没有能从模型站下载的", where="--download", found="、".join(names), fix=f"能下载的：{found}"
+        )
+    for benchmark in wanted:
+        download(benchmark, folder, settings.hub or "")
 
 
 def _own_tasks(settings: EvalSettings) -> list[str]:
@@ -88,7 +109,7 @@ def _evaluate(
     """Every task on one model; where it cannot be opened, every task has that problem."""
     say(f"{name}：{model.shown}")
     try:
-        engine: Engine = model.open()
+        engine = open_parallel(model.open, settings.processes)
     except CornucopiaError as error:
         warn(f"{name} 打不开：{' '.join(str(error).split())}")
         return {task: TaskResult(task, "", problem=error.what) for task in tasks}
@@ -101,6 +122,9 @@ def _evaluate(
             return {result.task: result for result in run_tasks(engine, tasks, settings, store)}
         except KeyboardInterrupt:
             raise Interrupted("已中断，答过的都存下了", where=str(store.path), fix="再运行同一命令就接着做") from None
+        finally:
+            if isinstance(engine, DataParallel):
+                engine.close()
 
 
 def _write(table: Table, settings: EvalSettings, contestants: Sequence[tuple[str, Any]], folder: Path) -> None:

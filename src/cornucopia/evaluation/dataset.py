@@ -9,7 +9,7 @@ from typing import Any
 
 from cornucopia.core.console import warn
 from cornucopia.core.errors import UsageError, nearest
-from cornucopia.evaluation.benchmarks.benchmark import Benchmark, Row, Splits, rotated
+from cornucopia.evaluation.benchmarks.benchmark import Benchmark, Row, Splits, rotated, rows_digest
 from cornucopia.evaluation.benchmarks.choices import CHOICES
 from cornucopia.evaluation.benchmarks.labels import LABELS
 from cornucopia.evaluation.benchmarks.own import OWN
@@ -56,10 +56,12 @@ def read_rows(benchmark: str, data_dir: str = "") -> Splits:
 def _read(benchmark: str, folder: Path) -> Splits:
     one = BENCHMARKS[benchmark]
     splits = one.read(folder)
+    whole = all(len(splits[name]) == published for name, published in one.counts.items() if published)
+    if whole and one.digest and (found := rows_digest(splits)) != one.digest:
+        warn(f"{one.title} 的题目与公布的不完全相同（校验和 {found[:12]}，公布的是 {one.digest[:12]}）")
     for name, published in one.counts.items():
-        found = len(splits[name])
-        if published and found != published:
-            warn(f"{one.title} 的 {name} 有 {found} 条，公布的是 {published} 条：成绩与别人的不是同一批题")
+        if published and len(splits[name]) != published:
+            warn(f"{one.title} 的 {name} 有 {len(splits[name])} 条，公布的是 {published} 条：成绩与别人的不是同一批题")
     return splits
 
 

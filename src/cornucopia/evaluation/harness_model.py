@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -16,6 +17,7 @@ from lm_eval.api.model import TemplateLM
 
 from cornucopia.core.console import Progress
 from cornucopia.core.errors import UsageError
+from cornucopia.evaluation.peak_memory import PeakMemory
 from cornucopia.inference.engine import Engine, Reply, Request, Sampling, TokenSpan
 from cornucopia.inference.store import AnswerStore
 from cornucopia.records.schema import Message, Record
@@ -47,6 +49,8 @@ class EngineLM(TemplateLM):
         self.engine, self.sampling, self.store, self.fingerprint = engine, sampling, store, fingerprint
         self.replies: dict[str, Reply] = {}  # by prompt: how an answer ended, what it cost
         self.cut: set[str] = set()  # prompts longer than the model's context
+        self.tokens, self.seconds = 0, 0.0  # of all that was asked, also of what an earlier run had answered
+        self.asked = 0  # of the model in this run
 
     @property
     def tokenizer(self) -> Any:
@@ -108,26 +112,39 @@ class EngineLM(TemplateLM):
             row = self.store.get(key) if self.store is not None else None
             if row:
                 results[place] = (row["score"], row["greedy"])
+                self._spend(row)
             else:
                 waiting.append(place)
         waiting.sort(key=lambda place: requests[place].args)
         with Progress("按似然打分", len(requests), len(results)) as bar:
             for start in range(0, len(waiting), TOGETHER):
                 part = waiting[start : start + TOGETHER]
-                for place, result in zip(part, self._score([requests[one].args for one in part]), strict=True):
-                    results[place] = result
+                for place, row in zip(part, self._score([requests[one].args for one in part]), strict=True):
+                    results[place] = (row["score"], row["greedy"])
+                    self._spend(row)
                     if self.store is not None:
-                        self.store.add({"key": keys[place], "score": result[0], "greedy": result[1]})
+                        self.store.add({"key": keys[place], **row})
+                self.asked += len(part)
                 bar.advance(len(part))
         return [results[place] for place in range(len(requests))]
 
-    def _score(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
+    def _spend(self, row: Mapping[str, Any]) -> None:
+        self.tokens += row.get("tokens", 0)
+        self.seconds += row.get("seconds", 0.0)
+
+    def _score(self, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """For each context and continuation its log-likelihood, whether it is greedy, its tokens and share of time."""
         contexts, wholes = self._encoded_pairs(pairs)
         spans = []
         for (context, _), head, whole in zip(pairs, contexts, wholes, strict=True):
             spans.append(self._span(context, head, whole))
+        began = perf_counter()
         scores = self.engine.score(spans)
-        return [(-score.nats, score.all_greedy) for score in scores]
+        seconds = (perf_counter() - began) / max(len(spans), 1)
+        return [
+            {"score": -score.nats, "greedy": score.all_greedy, "tokens": len(span.ids), "seconds": seconds}
+            for score, span in zip(scores, spans, strict=True)
+        ]
 
     def _encoded_pairs(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[int]], list[list[int]]]:
         """Ids of each context, computed once, and of each context with its continuation."""
@@ -176,21 +193,39 @@ class EngineLM(TemplateLM):
         for place in places:
             row = self.store.get(keys[str(place)]) if self.store is not None else None
             if row and not row.get("error"):
-                self._keep(requests, place, Reply(**row["reply"]), answers)
+                self._keep(requests, place, Reply(**row["reply"]), answers, row.get("seconds", 0.0))
                 bar.advance()
             else:
                 waiting.append(Request(str(place), self._record(requests[place].args[0])))
+        began = perf_counter()
         for reply in self.engine.generate(waiting, sampling):
-            place = int(reply.id)
-            self._keep(requests, place, reply, answers)
+            place, came = int(reply.id), perf_counter()
+            self._keep(requests, place, reply, answers, came - began)
             if self.store is not None:
                 kept = {name: getattr(reply, name) for name in _KEPT}
-                self.store.add({"key": keys[reply.id], "reply": kept, "error": reply.error})
+                row = {"key": keys[reply.id], "reply": kept, "seconds": came - began, "error": reply.error}
+                self.store.add(row)
+            began = came
+            self.asked += 1
             bar.advance()
 
-    def _keep(self, requests: list[Instance], place: int, reply: Reply, answers: dict[int, str]) -> None:
+    def _keep(
+        self, requests: list[Instance], place: int, reply: Reply, answers: dict[int, str], seconds: float
+    ) -> None:
         answers[place] = reply.answer
         self.replies[requests[place].args[0]] = reply
+        self._spend({"tokens": reply.prompt_tokens + reply.completion_tokens, "seconds": seconds})
+
+    def peaks(self, memory: PeakMemory, task: str) -> tuple[int, int]:
+        """Highest memory in bytes on the host and on GPUs, for one task: as measured here, or as an earlier run did
+        that had answered everything."""
+        key = self._key("memory", [task, self.sampling.fingerprint()])
+        row = (self.store.get(key) if self.store is not None else None) or {"host": 0, "card": 0}
+        if self.asked:
+            row = {"host": max(row["host"], memory.host), "card": max(row["card"], memory.card)}
+            if self.store is not None:
+                self.store.add({"key": key, **row})
+        return row["host"], row["card"]
 
     def _record(self, prompt: str) -> Record:
         return Record(getattr(prompt, "messages", ()) or (Message("user", str(prompt)),))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cornucopia.core.hub import human
 from cornucopia.core.jsonl import write_json, write_text
 from cornucopia.core.version import __version__
 from cornucopia.evaluation.dataset import BENCHMARKS
@@ -42,8 +43,9 @@ def write_reports(
     }  # fmt: skip
     write_json(folder / "results.json", data)
     sections = [_section(task, table) for task in next(iter(table.values()))]
-    write_text(folder / "report.md", _markdown(data, table, sections))
-    write_text(folder / "report.html", _page(data, table, sections))
+    costs = [{"name": name, **_spent(list(results.values()))} for name, results in table.items()]
+    write_text(folder / "report.md", _markdown(data, table, sections, costs))
+    write_text(folder / "report.html", _page(data, table, sections, costs))
 
 
 def _differences(table: Table) -> dict[str, dict[str, Any]]:
@@ -70,6 +72,7 @@ def _section(task: str, table: Table) -> dict[str, Any]:
     return {
         "task": task, "title": one.title if one else task, "licence": one.licence if one else "", "rows": rows,
         "source": one.source if one else "", "metric": NAMES.get(first.lead, first.lead), "questions": len(first.items),
+        "telling": " ".join(row["verdict"] for row in rows if row["verdict"]),
         "fewshot": first.fewshot, "bars": category_bars({name: one.by_category() for name, one in results.items()}),
         "worst": _worst(results), "metrics": [NAMES.get(name, name) for name in first.metrics[1:]],
     }  # fmt: skip
@@ -87,8 +90,21 @@ def _row(name: str, result: TaskResult, reference: TaskResult) -> dict[str, Any]
         "clean": f"{show_interval(clean)}（去掉 {len(result.contaminated)} 题）" if clean else "",
         "robust": show_interval(robust) if robust else "", "unextracted": percent(result.unextracted),
         "truncated": percent(result.share("length")), "failed": percent(result.share("error")), "cut": result.cut,
-        "tokens": result.tokens, "seconds": f"{result.seconds:.1f}", "hash": result.prompt_hash, "seed": result.seed,
+        **_spent([result]),
+        "value": round(score.value, 6) if (score := result.score()) else "",
+        "hash": result.prompt_hash, "seed": result.seed,
         "cell": show_score(result),
+    }  # fmt: skip
+
+
+def _spent(results: Sequence[TaskResult]) -> dict[str, Any]:
+    """What a model spent on tasks: tokens and time together, memory at its highest."""
+    tokens, seconds = sum(one.tokens for one in results), sum(one.seconds for one in results)
+    host, card = (max((getattr(one, name) for one in results), default=0) for name in ("memory", "card_memory"))
+    return {
+        "tokens": tokens, "seconds": f"{seconds:.1f}", "pace": f"{tokens / seconds:.0f}" if seconds else "—",
+        "bytes": host, "memory": human(host) if host else "—", "card_bytes": card,
+        "card_memory": human(card) if card else "—",
     }  # fmt: skip
 
 
@@ -124,17 +140,20 @@ def _value(item: Item, lead: str) -> float:
     return float(value[0] == value[1]) if isinstance(value, list) else float(value)
 
 
-def _markdown(data: Mapping[str, Any], table: Table, sections: list[dict[str, Any]]) -> str:
+def _markdown(
+    data: Mapping[str, Any], table: Table, sections: list[dict[str, Any]], costs: list[dict[str, Any]]
+) -> str:
     lines = ["# 评测报告", "", f"{data['made_at']}，聚宝盆 {data['version']}，种子 {data['settings']['seed']}。", ""]
     lines += [f"- {name}：{what}" for name, what in data["models"].items()] + [""]
     lines += ["| 任务 | 指标 | 题数 | " + " | ".join(table) + " |", "|---" * (3 + len(table)) + "|"]
     for section in sections:
         cells = [_plain(row["cell"] + (f"；比基准 {row['gap']}" if row["gap"] else "")) for row in section["rows"]]
         lines.append(f"| {section['task']} | {section['metric']} | {section['questions']} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "方括号里是 95% 区间。读不出的答案计 0 分，份额写在分数旁边。每题的回答在 samples/。",
-    ]
+    lines += ["", "方括号里是 95% 区间。读不出的答案计 0 分，份额写在分数旁边。每题的回答在 samples/。", ""]
+    lines += ["| 模型 | 词元 | 秒 | 每秒词元 | 内存 | 显存 |", "|---" * 6 + "|"]
+    for cost in costs:
+        cells = [_plain(str(cost[name])) for name in ("name", "tokens", "seconds", "pace", "memory", "card_memory")]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -142,18 +161,23 @@ def _plain(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _page(data: Mapping[str, Any], table: Table, sections: list[dict[str, Any]]) -> str:
+def _page(data: Mapping[str, Any], table: Table, sections: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style = (_HERE / "report.css").read_text(encoding="utf-8").replace("\r\n", "\n")
+    style, script = (
+        (_HERE / name).read_text(encoding="utf-8").replace("\r\n", "\n") for name in ("report.css", "report.js")
+    )
     scores = {
         name: {task: one.score() for task, one in results.items() if one.items} for name, results in table.items()
     }
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment.get_template("report.html.j2").render(
-        data=data, models=list(table), sections=sections, radar=radar(scores), style=style,
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'",
+        data=data, models=list(table), sections=sections, costs=costs, radar=radar(scores), style=style,
+        script=script, policy=f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}",
     )  # fmt: skip
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

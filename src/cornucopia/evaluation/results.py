@@ -63,7 +63,8 @@ class TaskResult:
         prompt_hash: of every prompt as it was given to the model, and of the way it was asked.
         asked_hash: of the questions alone: two results with another one are not comparable.
         fewshot, seed: as run.
-        tokens, seconds: of generated answers, prompts included.
+        tokens, seconds: of all that was asked, prompts included; time as it passed, loading not counted.
+        memory, card_memory: the most that was taken meanwhile, in bytes; 0 where it is not known.
         cut: questions whose prompt was longer than the context.
         problem: why there is no result, or ''.
         contaminated: ids of questions that the training data holds.
@@ -78,6 +79,8 @@ class TaskResult:
     seed: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    memory: int = 0
+    card_memory: int = 0
     cut: int = 0
     problem: str = ""
     contaminated: frozenset[str] = frozenset()
@@ -162,7 +165,8 @@ class TaskResult:
             "contaminated": len(self.contaminated), "clean": asdict(clean) if clean else None,
             "categories": {name: {**asdict(score), "count": n} for name, (score, n) in self.by_category().items()},
             "fewshot": self.fewshot, "seed": self.seed, "prompt_hash": self.prompt_hash, "asked_hash": self.asked_hash,
-            "tokens": self.tokens, "seconds": round(self.seconds, 3),
+            "tokens": self.tokens, "seconds": round(self.seconds, 3), "memory": self.memory,
+            "card_memory": self.card_memory,
         }  # fmt: skip
 
     def against(self, other: TaskResult) -> Interval | None:
@@ -187,10 +191,6 @@ def task_result(
     for sample in samples:
         doc, prompt = sample["doc"], sample["arguments"][0][0]
         result.items.append(_item(sample, doc, replies.get(prompt)))
-        reply = replies.get(prompt)
-        if reply:
-            result.tokens += reply.prompt_tokens + reply.completion_tokens
-            result.seconds += reply.seconds
         result.cut += prompt in cut
         prompts.update(repr([argument[:2] for argument in sample["arguments"]]).encode("utf-8", "surrogatepass"))
         asked.update(str(sample["doc_hash"]).encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cornucopia.core.errors import CornucopiaError, DataError, UsageError, nearest
+from cornucopia.evaluation.peak_memory import PeakMemory
 from cornucopia.evaluation.results import TaskResult, task_result
 from cornucopia.evaluation.settings import EvalSettings
 from cornucopia.inference.engine import Engine, Sampling
@@ -132,6 +133,7 @@ def _run_task(engine: Engine, name: str, settings: EvalSettings, store: AnswerSt
         max_new_tokens=settings.max_new_tokens, temperature=settings.temperature, seed=settings.seed,
         do_sample=bool(settings.temperature),
     )  # fmt: skip
+    memory = PeakMemory()
     model = EngineLM(engine, sampling, store, _print_of(engine, sampling))
     try:
         found = evaluate(
@@ -144,6 +146,8 @@ def _run_task(engine: Engine, name: str, settings: EvalSettings, store: AnswerSt
     samples = sorted(found["samples"][name], key=lambda sample: sample["doc_id"])
     result = task_result(name, benchmark, samples, model.replies, model.cut)
     result.fewshot, result.seed = int(task.config.num_fewshot or 0), settings.seed
+    result.tokens, result.seconds = model.tokens, model.seconds
+    result.memory, result.card_memory = model.peaks(memory, name)
     return result
 
 

@@ -19,6 +19,8 @@ class EvalSettings(Config):
     data_dir: str | None = option(
         None, "数据文件放在哪个文件夹（找到三层子目录为止）；默认看环境变量 CORNUCOPIA_EVAL_DATA"
     )
+    download: bool = option(False, "模型站上有的评测集先下载到 --data-dir（FinanceIQ、CMMLU、BizFinBench）")
+    hub: Literal["hf", "mirror", "modelscope"] | None = option(None, "从哪个站下载；不设时看 CORNUCOPIA_HUB，再默认 hf")
     include_path: list[Path] = option(
         [], "自己的任务 YAML（lm-evaluation-harness 的格式）放在哪些文件夹", split="paths"
     )
@@ -29,6 +31,9 @@ class EvalSettings(Config):
     system: str = option("", "放在最前面的系统提示")
     temperature: float | None = option(None, "采样温度；不给就是贪心", ge=0)
     max_new_tokens: int | None = option(None, "最多写多少个词元；默认由任务定", gt=0)
+    processes: int = option(
+        1, "几个进程分着做，每个一份模型：有几张卡时一个进程用一张，没有卡时分核；结果与一个进程相同", ge=1, le=64
+    )
     seed: int = option(42, "随机种子")
     trained_on: list[Path] = option(
         [], "训练用过的数据文件或文件夹：先查里面有没有评测题，分数旁边另给去掉这些题的分数", split="paths"

@@ -86,6 +86,8 @@ def model_card(name: str, base: Origin, adapters: Sequence[Path], report: dict[s
 
 def _head(base: Origin, adapters: Sequence[Path], tag: str) -> str:
     values: dict[str, Any] = {"language": ["zh"], "library_name": "transformers", "pipeline_tag": tag}
+    if base.licence:
+        values["license"] = catalogue.hub_licence(base.licence)
     if base.repo:
         values |= {"base_model": base.repo, "base_model_relation": "merge" if len(adapters) > 1 else "finetune"}
     return f"---\n{yaml.safe_dump(values, allow_unicode=True, sort_keys=False)}---"

@@ -16,7 +16,7 @@ from cornucopia.export.folder import written_whole
 from cornucopia.export.merge import Merged, greatest_difference, logits_of, merge
 from cornucopia.export.plan import PROBES, ROUNDINGS, ExportOptions, Plan, make_plan, probe
 from cornucopia.models.fingerprint import DIGITS, files_fingerprint
-from cornucopia.models.load import Base, check_finite, load_base
+from cornucopia.models.load import Base, check_finite, load_base, save_weights
 from cornucopia.models.meta import ModelMeta, library_versions, read_meta, write_meta
 from cornucopia.models.spec import ModelSpec, ResolvedModel, resolve
 from cornucopia.tokens.template import PromptTemplate
@@ -79,9 +79,7 @@ def _write_weights(folder: Path, plan: Plan, base: Base) -> None:
     if not plan.scores:
         set_generation(model, plan.resolved.tokenizer)
     model.config.use_cache = True
-    model.save_pretrained(str(folder), max_shard_size=plan.shard)
-    for path in folder.glob("*.safetensors"):  # written for their owner alone; a server may run as somebody else
-        path.chmod((folder / "config.json").stat().st_mode)
+    save_weights(model, folder, max_shard_size=plan.shard)
 
 
 def _meta(plan: Plan) -> ModelMeta:

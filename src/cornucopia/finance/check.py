@@ -36,6 +36,7 @@ class NumberVerdict:
         expected: key values by name, as text.
         explanation: one Chinese sentence.
         strays: where in the answer numbers stand that do not follow, as (start, end).
+        missing: the key values that are not in the answer, each with its name.
     """
 
     right: bool | None
@@ -43,6 +44,7 @@ class NumberVerdict:
     expected: dict[str, str]
     explanation: str
     strays: tuple[tuple[int, int], ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def check_numbers(
@@ -80,11 +82,10 @@ def _compare(question: str, answer: str, calculator: Calculator, result: Result)
     numbers = read_numbers(answer)
     matching = {name: [n for n in numbers if matches(n, value)] for name, value in keys.items()}
     found = tuple(answer[slice(*n.span)] for group in matching.values() for n in group)
-    missing = [name for name, group in matching.items() if not group]
+    missing = tuple(f"{name}{expected[name]}" for name, group in matching.items() if not group)
     strays = tuple(n.span for n in _strays(question, answer, keys, result))
     if missing:
-        wanted = "、".join(f"{name}{expected[name]}" for name in missing)
-        return NumberVerdict(False, found, expected, f"答案里没有{wanted}", strays)
+        return NumberVerdict(False, found, expected, f"答案里没有{'、'.join(missing)}", strays, missing)
     if strays:
         texts = tuple(answer[slice(*span)] for span in strays)
         return NumberVerdict(False, found + texts, expected, f"{'、'.join(texts)}推不出来", strays)
@@ -107,10 +108,8 @@ def _strays(question: str, answer: str, keys: Mapping[str, Value], result: Resul
 
 def _mislabelled(answer: str, result: Result) -> list[Quantity]:
     """Ends of clauses like 复利年化=...=0.43% that are not that value, and 可退税 before a number not ours."""
-    ours = _labelled("。".join(result.steps))
-    wrong = [
-        n for key, group in _labelled(answer).items() for n in group if key in ours and not _any_close(n, ours[key])
-    ]
+    ours = labelled("。".join(result.steps))
+    wrong = [n for key, group in labelled(answer).items() for n in group if key in ours and not any_close(n, ours[key])]
     for clause in re.finditer(r"[^。；，\n]+", answer):
         label, _, formula = clause[0].partition("=")
         value = result.values.get(label.strip())
@@ -122,7 +121,7 @@ def _mislabelled(answer: str, result: Result) -> list[Quantity]:
     return wrong
 
 
-def _labelled(text: str) -> dict[tuple[str, str], list[Quantity]]:
+def labelled(text: str) -> dict[tuple[str, str], list[Quantity]]:
     """Numbers by the three Chinese characters right before them and their unit."""
     found: dict[tuple[str, str], list[Quantity]] = {}
     for number in read_numbers(text):
@@ -132,7 +131,8 @@ def _labelled(text: str) -> dict[tuple[str, str], list[Quantity]]:
     return found
 
 
-def _any_close(number: Quantity, others: list[Quantity]) -> bool:
+def any_close(number: Quantity, others: list[Quantity]) -> bool:
+    """Whether a number is one of the others, at the rounding shown."""
     return any(close(number, other.value) for other in others)
 
 

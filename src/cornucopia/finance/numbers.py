@@ -186,16 +186,13 @@ def _read_mixed(text: str, at: int) -> Quantity | None:
         count = _value(match["n"] or match["w"]) if match["n"] or match["w"] else Decimal(0)
         unit = "年" if "年" in (match["u"] or "", match["v"] or "") else "月"
         return Quantity(count + Decimal("0.5"), unit, match.span(), Decimal("0.5"))
-    match = _HALF.match(text, at)
-    if match:  # 两倍半, 半个百分点, 半个亿
+    if match := _HALF.match(text, at):  # 两倍半, 半个百分点, 半个亿
         kind, weight, _ = unit_of(match["u"] or match["w"] or ("" if match["v"] in "万亿" else f"个{match['v']}"))
         weight *= MULTIPLIERS.get(match["v"] or "", 1)
         value = (_value(match["n"]) if match["n"] else 0) + Decimal("0.5")
         return Quantity(value * weight, kind, match.span(), weight / 2, points=match["v"] == "百分点")
-    match = _CHENG.match(text, at)
-    if match:
-        value = _value(match["a"]) / 10 + _value(match["b"]) / 100
-        return Quantity(value, "比例", match.span(), Decimal("0.01"))
+    if match := _CHENG.match(text, at):
+        return Quantity(_value(match["a"]) / 10 + _value(match["b"]) / 100, "比例", match.span(), Decimal("0.01"))
     return None
 
 
@@ -237,8 +234,8 @@ def _read_one(text: str, at: int) -> Quantity | None:
         kind = "元" if kind == "none" else kind
         currency = SYMBOLS[match["money"].upper()] if currency == "CNY" else currency
     sign = -1 if match["sign"] else 1
-    points = is_points(unit)
-    return Quantity(sign * value * weight, kind, match.span(), step * weight, currency=currency, points=points)
+    worth, points = sign * value * weight, is_points(unit)
+    return Quantity(worth, kind, match.span(), step * weight, currency=currency, points=points)
 
 
 def _is_number(raw: str, unit: str) -> bool:

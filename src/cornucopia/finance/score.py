@@ -34,6 +34,19 @@ _BARE = 100  # a number without a unit counts from here on
 
 
 @dataclass(frozen=True)
+class Contradiction:
+    """A number of the answer that stands where another is wanted.
+
+    Args:
+        span: where in the answer, as (start, end).
+        wanted: what is wanted in its place, as text.
+    """
+
+    span: tuple[int, int]
+    wanted: str
+
+
+@dataclass(frozen=True)
 class NumberScore:
     """What became of the numbers.
 
@@ -42,6 +55,8 @@ class NumberScore:
         said, wanted: how many of the wanted numbers the answer states (1 of 1, or 0, by a calculator).
         strays: where in the answer unsupported numbers stand, the wrong ones and any others, as (start, end).
         explanation: one Chinese sentence.
+        contradictions: wrong numbers where one of the same unit is wanted and not said.
+        by_calculator: whether a calculator judged, and not the golden answer.
     """
 
     share: float | None
@@ -49,6 +64,8 @@ class NumberScore:
     wanted: int
     strays: tuple[tuple[int, int], ...]
     explanation: str
+    contradictions: tuple[Contradiction, ...] = ()
+    by_calculator: bool = False
 
 
 def score_numbers(
@@ -77,7 +94,9 @@ def score_numbers(
 
 def _by_calculator(verdict: NumberVerdict) -> NumberScore:
     right = bool(verdict.right)
-    return NumberScore(float(right), int(right), 1, verdict.strays, verdict.explanation)
+    wanted = "、".join(verdict.missing)
+    instead = tuple(Contradiction(span, wanted) for span in verdict.strays) if wanted else ()
+    return NumberScore(float(right), int(right), 1, verdict.strays, verdict.explanation, instead, by_calculator=True)
 
 
 def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberScore:
@@ -95,7 +114,13 @@ def _by_golden(answer: str, question: str, golden: str, given: str) -> NumberSco
     )
     faults = _told("没说", golden, missing), _told("说错", answer, wrong), _told("没有依据", answer, others)
     explanation = "；".join(filter(None, faults)) or ("数字都对得上" if wanted else "没有要说的数字")
-    return NumberScore(share, len(said), len(wanted), tuple(n.span for n in strays), explanation)
+    instead = tuple(Contradiction(n.span, other) for n in wrong if (other := _in_place_of(n, missing, golden)))
+    return NumberScore(share, len(said), len(wanted), tuple(n.span for n in strays), explanation, instead)
+
+
+def _in_place_of(number: Quantity, missing: list[Quantity], golden: str) -> str:
+    """The wanted numbers of its unit that were not said; '' where there is none, or the number has no unit."""
+    return "" if number.unit == "none" else "、".join(golden[slice(*n.span)] for n in missing if n.unit == number.unit)
 
 
 def _told(name: str, text: str, numbers: list[Quantity]) -> str:

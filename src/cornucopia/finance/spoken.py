@@ -17,7 +17,7 @@ class Slot:
     """One place in a phrasing.
 
     Args:
-        kind: money, rate, months, int, number, numbers, day or choice.
+        kind: money, rate, months, term, int, number, numbers, day or choice.
         words: the rest of its line in phrasings.yaml.
     """
 
@@ -41,6 +41,9 @@ def draw(slot: Slot, drawn: Mapping[str, str], random: Random) -> tuple[str, str
     if slot.kind == "choice":
         spoken = random.choice(list(slot.choices))
         return slot.choices[spoken], spoken
+    if slot.kind == "term":
+        months = random.choice(slot.words)
+        return months, say_months(Decimal(months), random)
     if slot.kind == "day":
         day = _day(slot, drawn, random)
         return day.isoformat(), say_day(day, random)
@@ -94,7 +97,7 @@ def say_months(months: Decimal, random: Random) -> str:
     """360 as 30年, 三十年, 360个月."""
     ways = [f"{plain(months)}个月"]
     if months % 12 == 0:
-        ways += [f"{plain(months / 12)}年"] * 3 + [f"{write_numeral(months / 12)}年"]
+        ways += [f"{plain(months / 12)}年"] * 3 + ["两年" if months == 24 else f"{write_numeral(months / 12)}年"]
     elif months % 6 == 0:
         whole = int(months // 12)
         ways += [f"{write_numeral(whole)}年半" if whole else "半年"]

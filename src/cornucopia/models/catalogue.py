@@ -5,6 +5,7 @@ Reads catalogue.yaml beside this file; knows nothing of what is on this disk (lo
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -114,6 +115,18 @@ def find(name: str) -> Entry | None:
     return next(iter(exact), None) or next(
         (entry for entry in entries() if wanted in [known.lower() for known in names_of(entry)]), None
     )
+
+
+def hub_licence(licence: str) -> str:
+    """A licence as the head of a model card names it: apache-2.0, mit, llama3.2 ..., or other.
+
+    The identifiers are those of the Hugging Face Hub's documentation of model cards.
+    """
+    bare = licence.strip().lower()
+    if bare in ("apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "gemma", "openrail", "bigscience-bloom-rail-1.0"):
+        return bare
+    llama = re.search(r"llama ?(2|3(?:\.[1-3])?)(?![\d.])", bare)
+    return f"llama{llama[1]}" if llama else "other"
 
 
 def resolve(name: str, site: str = "") -> Source:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError
+from cornucopia.models.load import save_weights
 
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
 MARKS = ("<think>", "</think>")  # one token each, but text like any other: a model can learn to think before it answers
@@ -118,6 +119,6 @@ def create(folder: str | Path, texts: Iterable[str], settings: NewModel) -> int:
     )
     model = LlamaForCausalLM(config)
     model.generation_config.update(bos_token_id=1, eos_token_id=2, pad_token_id=3)
-    model.save_pretrained(str(folder))
+    save_weights(model, Path(folder))
     tokenizer.save_pretrained(str(folder))
     return sum(parameter.numel() for parameter in model.parameters())

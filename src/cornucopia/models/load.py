@@ -66,6 +66,15 @@ def load_base(resolved: ResolvedModel, *, scores: bool = False) -> Base:
     return Base(model.eval(), tokenizer, folder, resolved.weights_fingerprint)
 
 
+def save_weights(model: Any, folder: Path, **settings: Any) -> None:
+    """`save_pretrained` with files that others may read like the rest: a server may run as somebody else, and
+    safetensors writes for the owner alone."""
+    model.save_pretrained(str(folder), **settings)
+    mode = (folder / "config.json").stat().st_mode
+    for path in folder.glob("*.safetensors"):
+        path.chmod(mode)
+
+
 def check_finite(weights: Iterable[tuple[str, Any]], folder: Path) -> None:
     """Refuse weights that are not numbers: a run that diverged, or a damaged file, would answer with nothing.
 

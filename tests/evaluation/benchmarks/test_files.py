@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from cornucopia.core.errors import CornucopiaError, DataError, UsageError
-from cornucopia.evaluation.benchmarks.benchmark import choice_row, rotated
+from cornucopia.evaluation import dataset
+from cornucopia.evaluation.benchmarks.benchmark import choice_row, rotated, rows_digest
 from cornucopia.evaluation.benchmarks.own import OWN
 from cornucopia.evaluation.dataset import BENCHMARKS, read_rows
 from cornucopia.evaluation.scorers import letter_sets
@@ -95,6 +97,18 @@ def test_another_number_of_questions_is_told(data, capsys):
     assert "公布的是 1071" in capsys.readouterr().err
 
 
+def test_other_questions_of_the_same_number_are_told(data, capsys, monkeypatch):
+    made = BENCHMARKS["fineval"]
+    splits = made.read(data)
+    counts = {name: len(rows) for name, rows in splits.items()}
+    digest = rows_digest(splits)
+    for known, told in ((digest, False), ("0" * 64, True)):
+        monkeypatch.setitem(BENCHMARKS, "fineval", replace(made, counts=counts, digest=known))
+        dataset._read.cache_clear()
+        read_rows("fineval", str(data))
+        assert ("不完全相同" in capsys.readouterr().err) is told
+
+
 def test_no_such_benchmark_names_the_nearest():
     with pytest.raises(UsageError, match="fineval"):
         read_rows("finevall")
@@ -124,4 +138,5 @@ def test_the_real_files(name, capsys):
     splits = read_rows(name, str(SHARED))
     counts = BENCHMARKS[name].counts
     assert all(len(splits[split]) == count for split, count in counts.items() if count)
+    assert BENCHMARKS[name].digest or name == "finre"
     assert "公布的是" not in capsys.readouterr().err

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from cornucopia.core.jsonl import read_jsonl
+from cornucopia.models.spec import ModelSpec, resolve
 from cornucopia.models.vocabulary.extend import ExtendOptions, extend
 from cornucopia.training.run import callbacks
 from cornucopia.training.run.loop import train
@@ -57,3 +58,6 @@ def test_broken_off_and_resumed_it_ends_with_the_same_bits(kind, short_run, brok
     assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     losses = [[row["loss"] for row in read_jsonl(tmp_path / part / "log.jsonl")] for part in ("whole", "broken")]
     assert losses[0] == losses[1] and len(losses[0]) == 4
+    if kind == "full":  # a checkpoint is a model of its own
+        model = resolve(ModelSpec(base=str(next((tmp_path / "broken").glob("checkpoint-*")))))
+        assert model.tokenizer.encode("保险")

@@ -42,7 +42,7 @@ class Court:
         self, settings: JudgeSettings, answered: Answered, folder: Path, allow_key: Sequence[str] = ()
     ) -> None:
         self._judges, self._settings = settings.judges(), settings
-        self._items = answered.items[: settings.limit]
+        self._items = [item for item in answered.items if item.answers][: settings.limit]
         self._pairs = _pairs(answered.names, settings.baseline_of(answered.names))
         self._templates = Templates(PROMPTS, settings.prompts)
         if settings.how == "pairwise" and not self._pairs:
@@ -55,6 +55,9 @@ class Court:
         for asker in self._askers.values():
             asker.check_key()
         self._prompts, self._places = self._all_prompts()
+        if not self._prompts:
+            found = "没有一题有两个不同的回答" if settings.how == "pairwise" else "没有回答"
+            raise DataError("没有可评的", where=str(folder), found=found, fix="先把题答完，或用 --how graded")
 
     def judge(self) -> list[Bench]:
         """Tell what it costs, have it agreed to, and ask.

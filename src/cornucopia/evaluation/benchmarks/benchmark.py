@@ -6,6 +6,9 @@ function. Every row has `id`, `subject`, `category` and `question`.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,9 @@ class Benchmark:
         read: data folder -> rows of each split; the split asked is "test", worked examples are in "dev".
         counts: rows of each split as published; another number is told as a warning, 0 for any.
         made: whether it comes with the project and needs no files.
+        hub: "org/name" of its data set on model hubs, '' where it lies on none in the form that `read` takes.
+        files: of that repository, patterns.
+        digest: of the rows as published (see `rows_digest`); other rows are told as a warning. '' where not known.
     """
 
     title: str
@@ -37,6 +43,20 @@ class Benchmark:
     read: Callable[[Path], Splits]
     counts: dict[str, int]
     made: bool = False
+    hub: str = ""
+    files: tuple[str, ...] = ()
+    digest: str = ""
+
+    @property
+    def restricted(self) -> bool:
+        """Whether its licence forbids commerce, passing on or training, or is not stated."""
+        return bool(re.search("不得|勿|只宜|只限|没有写", self.licence))
+
+
+def rows_digest(splits: Splits) -> str:
+    """SHA-256 of all rows, whatever encoding or line ends their files have."""
+    text = json.dumps(splits, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def choice_row(

@@ -169,9 +169,16 @@ def _first_of_each(rows: list[Row], count: int = 5) -> list[Row]:
 
 NON_COMMERCIAL = "CC BY-NC-SA 4.0：不得商用"
 CHOICES: dict[str, Benchmark] = {
-    "fineval": Benchmark("FinEval", _FINEVA, "CC BY 4.0", read_fineval, {"dev": 170, "test": 1071}),
-    "fineva": Benchmark("Fin-Eva（蚂蚁部分）", _FINEVA, "CC BY 4.0", read_fineva, {"test": 2343}),
-    "financeiq": Benchmark("FinanceIQ", _FINANCEIQ, NON_COMMERCIAL, read_financeiq, {"dev": 50, "test": 7123}),
+    "fineval": Benchmark("FinEval", _FINEVA, "CC BY 4.0", read_fineval, {"dev": 170, "test": 1071},
+        digest="9fbf33e78af726de6c04b597480ee1996b36ebbcc5ae4ff8e107be04c3bc9203",
+    ),
+    "fineva": Benchmark("Fin-Eva（蚂蚁部分）", _FINEVA, "CC BY 4.0", read_fineva, {"test": 2343},
+        digest="6b2415bc9015ca0190145e45a4bd83b856e9facc2e2afb59ac36743ff2c53318",
+    ),
+    "financeiq": Benchmark(
+        "FinanceIQ", _FINANCEIQ, NON_COMMERCIAL, read_financeiq, {"dev": 50, "test": 7123},
+        hub="Duxiaoman-DI/FinanceIQ", files=("data/dev/*.csv", "data/test/*.csv"),
+    ),
     "cflue_single": Benchmark(
         "CFLUE 单项选择", _CFLUE, NON_COMMERCIAL, lambda folder: read_cflue(folder, "单项选择题"), {"test": 2345}
     ),
@@ -181,7 +188,9 @@ CHOICES: dict[str, Benchmark] = {
     "cflue_judge": Benchmark(
         "CFLUE 判断", _CFLUE, NON_COMMERCIAL, lambda folder: read_cflue(folder, "判断题"), {"test": 348}
     ),
-    "cmmlu_finance": Benchmark("CMMLU 财经科目", _CMMLU, NON_COMMERCIAL, read_cmmlu, {"test": 0}),
+    "cmmlu_finance": Benchmark(
+        "CMMLU 财经科目", _CMMLU, NON_COMMERCIAL, read_cmmlu, {"test": 0}, hub="haonan-li/cmmlu", files=("*.zip",)
+    ),
     "openfindata": Benchmark(
         "OpenFinData 选择题", _OPENFIN, "Apache-2.0；作者写明勿用于任何的模型训练", read_openfindata, {"test": 0}
     ),

@@ -115,12 +115,11 @@ def read_rigor(data_dir: Path) -> Splits:
 
 def read_bizfinbench(data_dir: Path) -> Splits:
     """BizFinBench's numbers and dates that have a reference, of {"messages", "choices"} lines."""
-    marker = "Financial_Numerical_Computation.jsonl"
-    folder = find_folder(data_dir, marker, benchmark="BizFinBench", source=_BIZ)
     rows = []
-    for name in (marker, "Financial_Time_Reasoning.jsonl"):
-        for place, item in enumerate(read_json(folder / name, ["messages", "choices"])):
-            where = f"{folder / name}:{place + 1}"
+    for name in ("Financial_Numerical_Computation.jsonl", "Financial_Time_Reasoning.jsonl"):
+        path = find_folder(data_dir, name, benchmark="BizFinBench", source=_BIZ) / name
+        for place, item in enumerate(read_json(path, ["messages", "choices"])):
+            where = f"{path}:{place + 1}"
             answer = _spoken(item["choices"][0].get("message") if item["choices"] else None, where)
             if answer:
                 asked = "\n".join(filter(None, (_spoken(message, where) for message in item["messages"])))
@@ -164,7 +163,15 @@ TEXTS: dict[str, Benchmark] = {
         "CFBenchmark 摘要、风险、建议", CFBENCHMARK, CF_LICENCE,
         lambda folder: read_cf_texts(folder, ("summary", "risk", "suggestion")), {"test": 0},
     ),
-    "disc_computing": Benchmark("DISC-FinLLM 计算", _DISC, "Apache-2.0", read_disc_computing, {"test": 100}),
-    "fineval_rigor": Benchmark("FinEval 严谨性（计算）", _RIGOR, "Apache-2.0", read_rigor, {"test": 42}),
-    "bizfinbench": Benchmark("BizFinBench 数值与时间", _BIZ, "CC BY-NC 4.0：不得商用", read_bizfinbench, {"test": 0}),
+    "disc_computing": Benchmark("DISC-FinLLM 计算", _DISC, "Apache-2.0", read_disc_computing, {"test": 100},
+        digest="4ba73bb37eecae5a6576bb24ae50831e94e488ce0144bfa4ad596c7f09fb7cf6",
+    ),
+    "fineval_rigor": Benchmark("FinEval 严谨性（计算）", _RIGOR, "Apache-2.0", read_rigor, {"test": 42},
+        digest="8735aeeeee3dc9e3de8149382b75d83db1f79746419eed2f007e7a0fee767210",
+    ),
+    "bizfinbench": Benchmark(
+        "BizFinBench 数值与时间", _BIZ, "GitHub 上写 CC BY-NC 4.0（不得商用），Hugging Face 上写 CC BY 4.0",
+        read_bizfinbench, {"test": 0}, hub="HiThink-Research/BizFinBench",
+        files=("Financial_Numerical_Computation/*.jsonl", "Financial_Time_Reasoning/*.jsonl"),
+    ),
 }  # fmt: skip

@@ -39,8 +39,27 @@ def agree(config: AskingConfig, what: str, estimate: Estimate, *, unattended: st
     host = urlsplit(config.address[0]).hostname
     if estimate.requests and host and host not in THIS_MACHINE:
         say(f"{what}：记录里的文字会发给 {host}；有客户信息的，先做 redact 一步")
-    if estimate.requests and config.may_cost and not (config.yes or config.bounded):
-        _have_agreed(what, unattended)
+    if estimate.requests and _needs_a_yes(config):
+        refuse_unattended(config, what, unattended=unattended)
+        say("开始吗？输入 y 开始，其他任何字不开始：")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes", "是", "好"):
+            raise Interrupted("没有开始，什么也没有花", where=what, fix="想好了再运行同一条命令")
+
+
+def refuse_unattended(config: AskingConfig, what: str, *, unattended: str = "") -> None:
+    """Refuse at once what would have to be agreed to later, where nobody is there to do so; see `agree`.
+
+    Raises:
+        ConfigError: it may cost something, neither `yes` nor a budget is set, and nobody is at the terminal.
+    """
+    if _needs_a_yes(config) and not sys.stdin.isatty():
+        yes = f"--yes（{unattended}）" if unattended else "--yes"
+        fix = f"看过上面的估算后加 {yes}，或写预算 budget、budget_tokens"
+        raise ConfigError("要花钱的一步，先要同意", where=what, fix=fix)
+
+
+def _needs_a_yes(config: AskingConfig) -> bool:
+    return config.may_cost and not (config.yes or config.bounded)
 
 
 def _told(config: AskingConfig, estimate: Estimate) -> str:
@@ -55,13 +74,3 @@ def _told(config: AskingConfig, estimate: Estimate) -> str:
     limit = f"；预算 {'、'.join(limits)}" if limits else ""
     tokens = f"输入约 {estimate.tokens_in:.0f} 词元，输出约 {estimate.tokens_out:.0f} 词元（按字数估）"
     return f"{estimate.requests:.0f} 个请求，{tokens}，{cost}{limit}"
-
-
-def _have_agreed(what: str, unattended: str) -> None:
-    if not sys.stdin.isatty():
-        yes = f"--yes（{unattended}）" if unattended else "--yes"
-        fix = f"看过上面的估算后加 {yes}，或写预算 budget、budget_tokens"
-        raise ConfigError("要花钱的一步，先要同意", where=what, fix=fix)
-    say("开始吗？输入 y 开始，其他任何字不开始：")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes", "是", "好"):
-        raise Interrupted("没有开始，什么也没有花", where=what, fix="想好了再运行同一条命令")

@@ -18,7 +18,10 @@ _SAID = re.compile(
     r"(?P<gap>\s*)(?P<more>以[上下]|左右|[%‰~～–/+-]|\.|到|至)?",
     re.IGNORECASE,
 )
-_BRACKETED = re.compile(rf"\[\[\s*(?:(?:{'|'.join(_NAMES)})\s*[:：]\s*)?{_OVER}\s*分?\s*\]\]", re.IGNORECASE)
+_BRACKETED = re.compile(
+    rf"\[\[\s*(?:(?:{'|'.join(_NAMES)})\s*[:：]\s*)?{_OVER}\s*分?\s*\]\](?:\s*/\s*(?P<out>[0-9]+(?:\.[0-9]+)?))?",
+    re.IGNORECASE,
+)
 _KEY = re.compile(rf"[\"“”']\s*(?:{'|'.join(_NAMES)})\s*[\"“”']\s*[:：]", re.IGNORECASE)
 # Full-width ASCII alone: NFKC would make digits of ², ① and ½ too.
 _HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3010: "[", 0x3011: "]", 0x3000: " "}
@@ -48,7 +51,7 @@ def read_score(text: str, most: float = 1.0, least: float = 0.0) -> Judged | Non
     found = [match for pattern in (_SAID, _BRACKETED) for match in pattern.finditer(plain)]
     if any(_goes_on(match) for match in found):
         return None
-    scores = {_scaled(float(match["of"]), match["most"], most, least) for match in found}
+    scores = {_scaled(float(match["of"]), _scale_of(match), most, least) for match in found}
     score = scores.pop() if len(scores) == 1 else None
     return None if score is None else Judged(score, _BRACKETED.sub("", _SAID.sub("", plain)).strip()[:500])
 
@@ -78,6 +81,11 @@ def _mended(text: str) -> Any:
         return read_json(text)
     except ValueError:
         return None
+
+
+def _scale_of(match: re.Match[str]) -> str | None:
+    """The scale's end that the judge wrote: 8/10, [[8/10]] or [[8]]/10."""
+    return match["most"] or (match["out"] if match.re is _BRACKETED else None)
 
 
 def _goes_on(match: re.Match[str]) -> bool:

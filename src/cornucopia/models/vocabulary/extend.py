@@ -13,6 +13,7 @@ from pydantic import model_validator
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError, ModelError, first_line
 from cornucopia.models.find import find_model
+from cornucopia.models.load import save_weights
 from cornucopia.models.tokenizer import load_tokenizer
 from cornucopia.models.vocabulary.learn import learn
 from cornucopia.models.vocabulary.widen import Widened, check_kind, extended_proto, pieces_from, widen
@@ -138,7 +139,7 @@ def _write_weights(base: Path, tokenizer: Any, widened: Widened, out: Path) -> N
             old = layer.weight[: widened.first].float()
             for number, parts in enumerate(ids, widened.first):
                 layer.weight[number] = old[parts].mean(0).to(layer.weight.dtype)
-    model.save_pretrained(str(out))
+    save_weights(model, out)
 
 
 def _old_ids(old: Any, new: Any, piece: str) -> list[int]:

@@ -12,6 +12,7 @@ from functools import lru_cache
 _FIRST, _LAST = 0xF0000, 0xFFFFD  # plane 15, private use; one that stands in the text is hidden too
 _PRIVATE = "[\U000f0000-\U0010fffd]+"
 _PRIVATE_SEARCH = re.compile(_PRIVATE).search
+_OPENERS = ("`", "~~~", "$", "\\", "|", "<", "INST]")  # one of them stands in every span
 # (what such a span holds for certain, the span)
 _KINDS: tuple[tuple[str, str], ...] = (
     ("```", r"^[ \t]*(?P<fence>`{3,})[\s\S]*?(?:^[ \t]*(?P=fence)|\Z)"),
@@ -39,8 +40,8 @@ def _spans(kinds: tuple[str, ...]) -> re.Pattern[str]:
 
 def hide(text: str) -> tuple[str, list[str]]:
     """The text with each protected span as one private character, and the spans in order."""
-    kinds = tuple(span for mark, span in _KINDS if mark in text)
-    if not kinds and not _PRIVATE_SEARCH(text):
+    kinds = tuple(span for mark, span in _KINDS if mark in text) if _may_hold_spans(text) else ()
+    if not kinds and not _may_be_private(text):
         return text, []
     spans: list[str] = []
 
@@ -52,6 +53,19 @@ def hide(text: str) -> tuple[str, list[str]]:
 
     hidden = _spans(kinds).sub(put, text)
     return hidden, spans
+
+
+def _may_hold_spans(text: str) -> bool:
+    for mark in _OPENERS:  # noqa: SIM110 - `any` over a generator costs more than a look
+        if mark in text:
+            return True
+    return False
+
+
+def _may_be_private(text: str) -> bool:
+    """Whether a character of plane 15 or beyond stands there; seldom is one beyond plane 0 at all, which shows in the
+    length as UTF-16."""
+    return len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text) and bool(_PRIVATE_SEARCH(text))
 
 
 def show(text: str, spans: list[str]) -> str:

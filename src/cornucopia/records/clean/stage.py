@@ -49,6 +49,7 @@ ENDINGS = {
 }
 NAMES: dict[str, str] = {rule.name: rule.summary for rule in RULES} | ENDINGS
 _ROUNDS = 10  # a text that still changes then is left as it was
+_GROUP = 4  # rules looked for together
 _EXAMPLES = 5  # of each rule, a shard
 _SHOWN = 160  # characters of an example
 
@@ -93,6 +94,7 @@ class Clean(Stage):
         self._on = on
         self._rules = [rule for rule in RULES if rule.name in on]
         self._screen = screen(self._rules)
+        self._groups = [(screen(group), group) for group in _parted(self._rules)]
         self._many = many_screen(self._rules)
 
     def apply(self, records: Sequence[Record], context: Context) -> Outcome:
@@ -137,16 +139,9 @@ class Clean(Stage):
             hidden, spans = hide(seen)
             if own and not self._screen(hidden):
                 break
-            for rule in self._rules:
-                if place not in rule.places or not rule.noticed(hidden):
-                    continue
-                try:
-                    mended = rule.mend(hidden)
-                except Beyond as beyond:
-                    raise _Lost(rule.name, str(beyond)) from None
-                if mended != hidden:
-                    own.setdefault(rule.name, (hidden, mended))
-                    hidden = mended
+            for noticed, group in self._groups:
+                if noticed(hidden):
+                    hidden = _mended(group, hidden, place, own)
             seen = show(hidden, spans)
             if seen == before:
                 break
@@ -172,6 +167,26 @@ class Clean(Stage):
         if "echo" in self._on and is_echo(cleaned):
             return cleaned, Dropped(record, "echo", cleaned.question[:40])
         return cleaned, None
+
+
+def _parted(rules: Sequence[Rule]) -> list[Sequence[Rule]]:
+    """The rules in their order, a few at a time: most groups are passed by one look at the text."""
+    return [rules[at : at + _GROUP] for at in range(0, len(rules), _GROUP)]
+
+
+def _mended(rules: Sequence[Rule], text: str, place: Place, own: dict[str, tuple[str, str]]) -> str:
+    """The text through some rules in turn; `own` is told which of them changed it."""
+    for rule in rules:
+        if place not in rule.places or not rule.noticed(text):
+            continue
+        try:
+            mended = rule.mend(text)
+        except Beyond as beyond:
+            raise _Lost(rule.name, str(beyond)) from None
+        if mended != text:
+            own.setdefault(rule.name, (text, mended))
+            text = mended
+    return text
 
 
 class _Lost(Exception):

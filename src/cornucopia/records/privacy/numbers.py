@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cornucopia.records.privacy.checks import is_card_head, is_credit_code, is_id_card, is_id_shape, is_luhn
 
@@ -30,9 +31,7 @@ class Found:
     value: str
 
 
-_ROW = re.compile(
-    r"[0-9](?:[ .()-]{0,2}[0-9]){9}"
-).search  # without one there is no card and no telephone with its area
+_ROW = re.compile(r"[0-9](?:[ .()-]{0,2}[0-9]){9}")
 _RUN = re.compile("[0-9]+")
 _OTHER = re.compile(
     r"(?:单号|流水|保单|合同|编号|凭证|发票|税号|代码|批次|序列|条码|交易号|商户|订单|文号|备案|批准|许可证|注册号|登记号|证书|批号|期号|"
@@ -82,17 +81,24 @@ _PLATE = re.compile(
     r"(?:[A-HJ-NP-Z0-9]{5}|[A-HJ-NP-Z0-9]{6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳])(?![A-Za-z0-9])"
 )
 _NOTE = re.compile(r"[A-Z](?:CP|TN|PN|BN|BS)\d{3}")  # 高新SCP003, 城建MTN001: a bond behind the last word of its name
-_CHAT = (
-    r"(?:[微薇威徽溦维]信|[vV]信|(?<![A-Za-z])(?:[vV][xX]|[wW][xX]|WeChat|wechat|Wechat|weixin)(?![a-z_])|"
-    r"(?:(?<=加)|(?<=加我))[vV](?=[: ]))"
+_CHAT = "|".join(  # each begins with a letter: such a search is ten times as fast
+    (
+        *(f"{first}信" for first in "微薇威徽溦维vV"),
+        *(
+            rf"{word[0]}(?<![A-Za-z].){word[1:]}(?![a-z_])"
+            for word in ("v[xX]", "V[xX]", "w[xX]", "W[xX]", "WeChat", "wechat", "Wechat", "weixin")
+        ),
+        *(rf"{first}(?:(?<=加.)|(?<=加我.))(?=[: ])" for first in "vV"),
+    )
 )
 _WECHAT = re.compile(
-    rf"{_CHAT}(?:号码?|账号|ID|id|同号)?[ ]?(?:[:是为]|\()?[ ]?"
+    rf"(?:{_CHAT})(?:号码?|账号|ID|id|同号)?[ ]?(?:[:是为]|\()?[ ]?"
     r"(?P<it>[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_*@.-])"
 )
 _NO_ACCOUNT = re.compile(r"(?:wechat|weixin|alipay|iphone|android|example_)", re.IGNORECASE)
 _QQ = re.compile(
-    r"(?:(?<![A-Za-z])[qQ]{2}|扣扣|企鹅)(?:群|号码?|账号)*[ ]?[:是为]?[ ]?(?P<it>[1-9]\d{4,10})(?![\d万亿元年月%.*-])"
+    r"(?:q(?<![A-Za-z].)[qQ]|Q(?<![A-Za-z].)[qQ]|扣扣|企鹅)(?:群|号码?|账号)*[ ]?[:是为]?[ ]?"
+    r"(?P<it>[1-9]\d{4,10})(?![\d万亿元年月%.*-])"
 )
 _ACCOUNT_NUMBER = re.compile(
     r"(?:卡号|账号|帐号|账户号?|户号|账号是|账户为)码?(?:[:是为( ])*"
@@ -104,10 +110,18 @@ def _digits(text: str) -> str:
     return re.sub(r"[^0-9A-Za-z]", "", text).upper()
 
 
-def _each(pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], bool]) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=1)
+def _row(text: str) -> int | None:
+    """Where the first card, or telephone with its area, begins at the earliest; None where there is neither."""
+    found = _ROW.search(text)
+    return max(0, found.start() - 2) if found else None  # + or ( may stand before its first digit
+
+
+def _each(
+    pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], bool], at: int = 0
+) -> Iterator[tuple[int, int]]:
     """Matches that are good and begin in no word's or number's middle; behind one that is not, the search goes on at
     the end of its first digits."""
-    at = 0
     while found := pattern.search(text, at):
         start = found.start()
         before = text[start - 1 : start]
@@ -120,19 +134,22 @@ def _each(pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], b
             at = run.end() if run else start + 1
 
 
+def _in_rows(pattern: re.Pattern[str], text: str, good: Callable[[re.Match[str]], bool]) -> Iterator[tuple[int, int]]:
+    """`_each` of a pattern of ten digits and more."""
+    at = _row(text)
+    return iter(()) if at is None else _each(pattern, text, good, at)
+
+
 def id_cards(text: str) -> Iterator[Found]:
     """Identity cards: of 18 with the right check digit (behind 身份证 any of the right shape), of 15 behind 身份证."""
-
-    if not _ROW(text):
-        return
 
     def good(found: re.Match[str]) -> bool:
         number = _digits(found.group())
         return is_id_card(number) or (is_id_shape(number) and _is_before(_IDENTITY, text, found.start()))
 
-    for start, end in _each(_ID18, text, good):
+    for start, end in _in_rows(_ID18, text, good):
         yield Found(start, end, "id_card", _digits(text[start:end]))
-    for start, end in _each(
+    for start, end in _in_rows(
         _ID15, text, lambda found: is_id_shape(_digits(found[0])) and _is_before(_IDENTITY, text, found.start())
     ):
         yield Found(start, end, "id_card", _digits(text[start:end]))
@@ -144,9 +161,6 @@ def _is_before(pattern: re.Pattern[str], text: str, at: int) -> bool:
 
 def bank_cards(text: str) -> Iterator[Found]:
     """Cards whose check digit is right and under whose head banks issue such a length."""
-
-    if not _ROW(text):
-        return
 
     def good(found: re.Match[str]) -> bool:
         number = _digits(found.group())
@@ -160,15 +174,12 @@ def bank_cards(text: str) -> Iterator[Found]:
             return False
         return _is_before(_ACCOUNT, text, found.start()) or not _is_before(_OTHER, text, found.start())
 
-    for start, end in _each(_CARD, text, good):
+    for start, end in _in_rows(_CARD, text, good):
         yield Found(start, end, "bank_card", _digits(text[start:end]))
 
 
 def mobiles(text: str) -> Iterator[Found]:
     """Mobile numbers of the mainland, with or without 86, in the ways in which people group them."""
-
-    if not _ROW(text):
-        return
 
     def good(found: re.Match[str]) -> bool:
         number = re.sub(r"\A(?:\+|00)?86[ -]?|(?<= ) ", "", found.group())
@@ -179,7 +190,7 @@ def mobiles(text: str) -> Iterator[Found]:
             return False
         return not (_UNIT.match(text, found.end()) or _is_before(_OTHER, text, found.start()))
 
-    for start, end in _each(_MOBILE, text, good):
+    for start, end in _in_rows(_MOBILE, text, good):
         yield Found(start, end, "mobile", _digits(text[start:end])[-11:])
 
 
@@ -194,9 +205,8 @@ def landlines(text: str) -> Iterator[Found]:
             _is_before(_OTHER, text, found.start()) or _UNIT.match(text, found.end())
         )
 
-    if _ROW(text):
-        for start, end in _each(_LANDLINE, text, good):
-            yield Found(start, end, "landline", _digits(text[start:end]))
+    for start, end in _in_rows(_LANDLINE, text, good):
+        yield Found(start, end, "landline", _digits(text[start:end]))
     for found in _LOCAL.finditer(text):
         if not _UNIT.match(text, found.end()):
             yield Found(found.start("it"), found.end("it"), "landline", _digits(found["it"]))
@@ -240,11 +250,11 @@ def plates(text: str) -> Iterator[Found]:
 
 def chats(text: str) -> Iterator[Found]:
     """WeChat and QQ accounts behind their names; without a colon the account must hold a digit or _."""
-    for found in _WECHAT.finditer(text) if any(char in text for char in "信vVwW") else ():
+    for found in _WECHAT.finditer(text):
         told = re.search(r"[:是为(]|号", text[found.start() : found.start("it")])
         if (told or re.search(r"[0-9_]", found["it"])) and not _NO_ACCOUNT.match(found["it"]):
             yield Found(found.start("it"), found.end("it"), "wechat", found["it"])
-    for found in _QQ.finditer(text) if any(char in text for char in "qQ扣鹅") else ():
+    for found in _QQ.finditer(text):
         yield Found(found.start("it"), found.end("it"), "qq", found["it"])
 
 

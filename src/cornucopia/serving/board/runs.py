@@ -63,7 +63,7 @@ class Run:
         left = (self.steps - step) * pace - (time.time() - self.changed) if self.steps and pace else None
         evals = [row["eval_loss"] for row in self.rows if "eval_loss" in row]
         return {
-            "name": self.name, "state": self.state, "said": STATES[self.state], "alive": self.state in ALIVE,
+            "name": self.name, "state": self.state, "status": STATES[self.state], "alive": self.state in ALIVE,
             "step": step, "steps": self.steps or None, "epoch": last.get("epoch"),
             "seconds_a_step": pace or None, "tokens_per_second": _last(self.rows, "tokens_per_second"),
             "seconds_left": max(left, 0) if left is not None and self.state in ALIVE else None,
@@ -109,7 +109,7 @@ class Runs:
             stopping: whether it was asked to stop.
             recipe: a file with its settings where the folder holds none yet.
         """
-        rows, result = self._kept(folder / LOG, read_log) or [], read_json(folder / RESULT)
+        rows, result = self._kept(folder / LOG, read_log) or [], self._kept(folder / RESULT, read_json) or {}
         settings = self._kept(folder / RECIPE, _read_recipe) or (recipe and self._kept(recipe, _read_recipe)) or {}
         alive = alive or in_use(folder)
         state = ("stopping" if stopping else "running" if rows else "preparing") if alive else _ended(folder, result)

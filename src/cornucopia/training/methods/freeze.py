@@ -13,7 +13,7 @@ from typing import Any
 
 from cornucopia.core.config import Config, option
 from cornucopia.core.errors import ConfigError, nearest
-from cornucopia.models.load import Base
+from cornucopia.models.load import Base, save_weights
 from cornucopia.models.memory import MemoryEstimate, Shape, Step, estimate
 from cornucopia.models.scorer import HEAD
 from cornucopia.training.methods.weights import WeightsMethod
@@ -68,7 +68,7 @@ class Freeze(WeightsMethod):
             if once[value.data_ptr()] == name
         }
         model.config.dtype = next((value.dtype for value in kept.values()), torch.float32)
-        model.save_pretrained(str(folder), state_dict=state)
+        save_weights(model, folder, state_dict=state)
 
     def memory(self, shape: Shape, step: Step) -> MemoryEstimate:
         """The trained blocks as in full training, the frozen ones as weights alone."""

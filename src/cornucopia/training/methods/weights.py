@@ -7,7 +7,7 @@ from typing import Any
 
 from cornucopia.core.device import choose_dtype
 from cornucopia.core.errors import ConfigError
-from cornucopia.models.load import Base
+from cornucopia.models.load import Base, save_weights
 from cornucopia.training.methods.method import MethodBase
 
 
@@ -31,7 +31,7 @@ class WeightsMethod(MethodBase):
 
     def save(self, model: Any, folder: Path) -> None:
         """The whole model, each tensor in the type it has in training."""
-        model.save_pretrained(str(folder))
+        save_weights(model, folder)
 
     def load(self, model: Any, folder: Path) -> None:
         """All tensors of a checkpoint."""
@@ -47,7 +47,7 @@ class WeightsMethod(MethodBase):
         dtype = self.stored_dtype()
         for tensor in (*model.parameters(), *model.buffers()):  # not model.to: a model that was shared out has its own
             tensor.data = tensor.data.to(dtype) if tensor.is_floating_point() else tensor.data
-        model.save_pretrained(str(folder))
+        save_weights(model, folder)
 
     def stored_dtype(self) -> Any:
         """save_dtype, or else dtype as a CPU would have it."""

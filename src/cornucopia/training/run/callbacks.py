@@ -17,6 +17,7 @@ from cornucopia.models.meta import ModelMeta, write_meta
 from cornucopia.training.run.checkpoint import mark_complete
 from cornucopia.training.run.divergence import Diverged
 from cornucopia.training.run.ranks import any_of, is_first, wait
+from cornucopia.training.run.save import copy_companions
 
 _COSTS = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")  # what the Trainer adds of its own
 
@@ -71,16 +72,23 @@ class LogCallback(TrainerCallback):
 
 
 class CheckpointCallback(TrainerCallback):
-    """Marks a checkpoint complete after everything else in it is written, and makes it usable as an adapter."""
+    """Marks a checkpoint complete after everything else in it is written, and makes it usable as what the run leaves.
 
-    def __init__(self, meta: ModelMeta) -> None:
-        self._meta = meta
+    Args:
+        meta: what it says of itself.
+        base: the base's folder where checkpoints are whole models, which need its tokenizer.
+    """
+
+    def __init__(self, meta: ModelMeta, base: Path | None) -> None:
+        self._meta, self._base = meta, base
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         wait()  # for what each process keeps of its random numbers
         if folder.is_dir() and state.is_world_process_zero:
             write_meta(folder, self._meta)
+            if self._base:
+                copy_companions(self._base, folder)
             mark_complete(folder, state.global_step)
 
 

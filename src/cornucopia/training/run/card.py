@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cornucopia.models.catalogue import find
+from cornucopia.models.catalogue import find, hub_licence
 from cornucopia.models.meta import ModelMeta
 from cornucopia.training.data.plan import DataPlan
 from cornucopia.training.methods import METHODS
@@ -20,6 +20,7 @@ _TEMPLATE = """---
 base_model: {base}
 library_name: {library}
 language: zh
+license: {hub_licence}
 tags: [cornucopia, finance, {method}]
 ---
 
@@ -77,6 +78,7 @@ def card(recipe: TrainRecipe, meta: ModelMeta, plan: DataPlan, result: dict[str,
         command=command,
         other=f"在 Transformers 里：{other}。",
         template=meta.template,
+        hub_licence=hub_licence(entry.licence if entry else ""),
         licence=(entry.licence if entry else "") or "见基座自己的说明",
     )
 

@@ -206,7 +206,7 @@ def _fit_once(
     base, method, model = _loaded(recipe, objective)
     interrupt = InterruptCallback()
     log = LogCallback(output / "log.jsonl")
-    callbacks = [log, CheckpointCallback(meta), interrupt]
+    callbacks = [log, CheckpointCallback(meta, base.path if method.leaves == "model" else None), interrupt]
     if recipe.early_stopping:
         best = best_metric(recipe, objective, plan)
         callbacks.append(EarlyStop(recipe.early_stopping, best, larger_is_better(best)))

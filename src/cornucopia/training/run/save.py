@@ -38,12 +38,17 @@ def save(output: Path, model: Any, method: Method, base: Base, meta: ModelMeta, 
     model.config.use_cache = True
     method.finish(model, staging, base)
     if method.leaves == "model":
-        for pattern in _COMPANIONS:
-            for file in base.path.glob(pattern):
-                shutil.copy(file, staging / file.name)
+        copy_companions(base.path, staging)
     write_meta(staging, meta)
     write_text(staging / "README.md", card)
     move_in(staging, output)
+
+
+def copy_companions(base: Path, folder: Path) -> None:
+    """What makes a folder of weights a model: the base's tokenizer and chat template."""
+    for pattern in _COMPANIONS:
+        for file in base.glob(pattern):
+            shutil.copy(file, folder / file.name)
 
 
 def make_meta(
