@@ -19,7 +19,7 @@ VALUES = {
 }  # fmt: skip
 
 
-def wait(board, run, true, seconds=120):
+def wait(board, run, true, seconds=240):
     """The run, once something holds of it."""
     end = time.monotonic() + seconds
     while not true(seen := board.run(run)):

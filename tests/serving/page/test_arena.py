@@ -57,6 +57,14 @@ def served(tmp_path_factory):
         yield running_
 
 
+def compared(count):
+    """Rows of a comparison of the two on some questions."""
+    return [
+        {"contestant": name, "id": f"q{number}", "question": f"第{number}问", "answer": f"{mark}{number}"}
+        for number in range(count) for name, mark in (("secret-one", "红"), ("secret-two", "蓝"))
+    ]  # fmt: skip
+
+
 def draw(served, asked=ASKED, voter="浏览器"):
     response = served.post(f"{HERE}/battles", {"messages": asked, "voter": voter, "max_tokens": 32})
     assert response.status_code == 200, response.text
@@ -179,11 +187,7 @@ def test_a_vote_that_cannot_be_kept_is_told_and_may_be_cast_again(tmp_path):
 
 
 def test_the_answers_of_a_comparison_are_voted_on(tmp_path):
-    rows = [
-        {"contestant": name, "id": f"q{number}", "question": f"第{number}问", "answer": f"{mark}{number}"}
-        for number in range(3) for name, mark in (("secret-one", "红"), ("secret-two", "蓝"))
-    ]  # fmt: skip
-    write_jsonl(tmp_path / "out" / "answers.jsonl", rows)
+    write_jsonl(tmp_path / "out" / "answers.jsonl", compared(3))
     with arena(tmp_path, models=["only=scripted-one"], arena=str(tmp_path / "out")) as served:
         assert served.http.get(HERE).json() == {"models": False, "compared": 3}
         assert served.post(f"{HERE}/battles", {"messages": ASKED}).status_code == 409

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cornucopia.core.jsonl import write_jsonl
 from running_server import until
-from serving.page.test_arena import arena
+from serving.page.test_arena import arena, compared
 
 pytestmark = pytest.mark.browser
 
@@ -44,3 +45,22 @@ def test_a_battle_is_voted_on_blind_by_key_and_by_click(chromium, tmp_path):
         assert page.run("return document.documentElement.scrollWidth <= window.innerWidth")
         page.resize(1440, 1000)
         assert page.console() == []
+
+
+def test_a_side_that_fails_and_the_answers_of_a_comparison(chromium, tmp_path):
+    page = chromium
+    write_jsonl(tmp_path / "out" / "answers.jsonl", compared(1))
+    with arena(tmp_path, arena=str(tmp_path / "out")) as served:
+        page.open(f"{served.url}/#arena")
+        page.type(".asking textarea", "坏\n")
+        until(lambda: "有一边没有答上来" in page.run(TEXT), 30)
+        page.run(PRESS, "1")  # nothing to vote on
+        page.choose(".arena-page > select", "compared")
+        until(lambda: page.run(READY), 30)
+        seen = page.run(TEXT)
+        assert "第0问" in seen and "红0" in seen and "secret" not in seen and "还没有投票" in seen
+        page.run(PRESS, "3")
+        until(lambda: "1 票" in page.run(TEXT), 30)
+        page.run(PRESS, "n")
+        until(lambda: "都投过了" in page.run(TEXT), 30)
+        assert not [line for line in page.console() if "500" not in line["message"]]  # the browser notes the failure

@@ -68,10 +68,9 @@ def fields() -> dict[str, dict[str, Any]]:
         kind = _kind(name, field.annotation)
         if not kind or name in _LEFT_OUT:
             continue
-        told = field.description or ""
-        label = re.split("[：；（，]", re.sub("^method [a-z]+ ", "", told))[0]
+        label, more = _label(field.description or "")
         found[name] = {
-            "name": name, "kind": kind, "label": label, "help": told, "when": _when(name),
+            "name": name, "kind": kind, "label": label, "help": "" if name in _NAMES else more, "when": _when(name),
             "default": shown(field.get_default(call_default_factory=True)),
             "choices": _choices(name, field.annotation), "names": _NAMES.get(name, {}),
             "whole": field.annotation in (int, int | None), **_limits(field.metadata),
@@ -86,9 +85,8 @@ def groups() -> list[dict[str, Any]]:
     for name, field in every.items():
         if name not in USUAL:
             found.setdefault(_group(name, field["when"]), []).append(field)
-    order = sorted(
-        found, key=lambda title: (title != "常用", not found[title][0]["when"])
-    )  # its own way's before all's
+    # After the usual ones those of the way that was chosen, then everybody's.
+    order = sorted(found, key=lambda title: (title != "常用", not found[title][0]["when"]))
     return [{"title": title, "open": title == "常用", "fields": found[title]} for title in order]
 
 
@@ -149,6 +147,15 @@ def shown(value: Any) -> Any:
 def _changed(recipe: TrainRecipe) -> dict[str, Any]:
     own = {name: field.get_default(call_default_factory=True) for name, field in TrainRecipe.model_fields.items()}
     return {name: value for name, value in recipe.model_dump().items() if value != own[name]}
+
+
+def _label(told: str) -> tuple[str, str]:
+    """A setting's help as a label and what more there is to say; the label ends where the first clause does."""
+    told = re.sub("^method [a-z]+ ", "", told)  # the form shows it only where that method is chosen
+    clause = re.match("(?:（[^（）]*）|[^：；，])*", told)
+    whole = clause.group() if clause else told
+    label = re.sub("（[^（）]*）", "", whole)
+    return label, told[len(whole) :].lstrip("：；，") if label == whole else told
 
 
 def _kind(name: str, annotation: Any) -> str:

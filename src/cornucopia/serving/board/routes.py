@@ -195,7 +195,7 @@ class Board:
             seen = await asyncio.to_thread(self._watch.find, body.get("run"))
             run, text = seen.run, self._watch.recipe_text(seen)
             if not run.resumable:
-                raise Problem(409, f"这次训练{run.told()['said']}，不能接着练")
+                raise Problem(409, f"这次训练{run.told()['status']}，不能接着练")
             await self._alone(body)
             return await _begun(lambda: self._starts.resume(run.name, run.folder, text))
 

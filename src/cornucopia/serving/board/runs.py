@@ -63,7 +63,7 @@ class Run:
         left = (self.steps - step) * pace - (time.time() - self.changed) if self.steps and pace else None
         evals = [row["eval_loss"] for row in self.rows if "eval_loss" in row]
         return {
-            "name": self.name, "state": self.state, "said": STATES[self.state], "alive": self.state in ALIVE,
+            "name": self.name, "state": self.state, "status": STATES[self.state], "alive": self.state in ALIVE,
             "step": step, "steps": self.steps or None, "epoch": last.get("epoch"),
             "seconds_a_step": pace or None, "tokens_per_second": _last(self.rows, "tokens_per_second"),
             "seconds_left": max(left, 0) if left is not None and self.state in ALIVE else None,

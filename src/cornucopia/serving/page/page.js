@@ -3,10 +3,11 @@ import { el, icon } from "./element.js";
 import * as chat from "./chat.js";
 import * as columns from "./columns.js";
 import * as arena from "./arena.js";
+import * as board from "./board.js";
 
 /** Name in the address -> module: `title`, and `mount(root, shell)`, called when the tab is first shown;
  * what it returns may have `shown()` and `hidden()`, called as the tab comes and goes. */
-const TABS = { chat, columns, arena };
+const TABS = { chat, columns, arena, board };
 
 const KEY = "cornucopia.key";
 const $ = (id) => document.getElementById(id);
