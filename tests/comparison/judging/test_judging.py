@@ -324,3 +324,40 @@ def test_fastchats_layout_is_read_turn_by_turn(tmp_path):
 def test_no_verdicts_at_all_make_an_empty_tally():
     one = tally(Bench("评委"), ["基座"])
     assert one.versus == [] and one.by_order.value is None and one.table is None
+
+
+def test_fastchats_judgments_and_our_own_are_judges_too(tmp_path):
+    question = {"question_id": 81, "category": "math", "turns": ["一加一？"]}
+    write_lines(tmp_path / "question.jsonl", [question])
+    for name in ("甲", "乙"):
+        row = {"question_id": 81, "model_id": name, "choices": [{"index": 0, "turns": [f"{name}说2"]}]}
+        write_lines(tmp_path / f"model_answer/{name}.jsonl", [row])
+    pair = {
+        "question_id": 81, "model_1": "乙", "model_2": "甲", "g1_winner": "model_2", "g2_winner": "model_2",
+        "judge": ["gpt-4", "pair-v2"], "g1_judgment": "好 [[B]]", "g2_judgment": "[[A]]", "turn": 1, "tstamp": 1.0,
+    }  # fmt: skip
+    strange = {**pair, "question_id": 99}
+    single = {
+        "question_id": 81,
+        "model": "甲",
+        "judge": ["gpt-3.5", "single-v1"],
+        "judgment": "Rating: [[9]]",
+        "turn": 1,
+    }
+    write_lines(tmp_path / "pair.jsonl", [pair, strange], end="")
+    write_lines(tmp_path / "single.jsonl", [single, {**single, "model": "乙", "judgment": "$ERROR$"}])
+    answered = read_answers(tmp_path)
+    files = [str(tmp_path / name) for name in ("pair.jsonl", "single.jsonl")]
+    first, second = judge_answers(JudgeSettings.build({"judge": files}), answered, tmp_path).tallies
+    (line,) = first.versus
+    assert (first.bench.judge, line.first, line.wins, line.by_order) == ("gpt-4", "甲", 1, 0)
+    assert {one.name: one.mean.value for one in second.grades} == {"甲": 9, "乙": None}
+    assert second.why == {"failed": 1}
+    again = judge_answers(JudgeSettings.build({"judge": [str(tmp_path / "verdicts.jsonl")]}), answered, tmp_path / "b")
+    assert [one.versus for one in again.tallies] == [first.versus, second.versus]
+    with pytest.raises(UsageError, match="同名"):
+        judge_answers(JudgeSettings.build({"judge": [files[0], files[0]]}), answered, tmp_path)
+    write_lines(tmp_path / "other.jsonl", [{"id": 1}])
+    for name, message in (("other.jsonl", "不是裁决"), ("none.jsonl", "没有这个")):
+        with pytest.raises(DataError, match=message):
+            judge_answers(JudgeSettings.build({"judge": [str(tmp_path / name)]}), answered, tmp_path)

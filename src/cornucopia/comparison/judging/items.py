@@ -16,6 +16,7 @@ from cornucopia.core.errors import DataError
 from cornucopia.core.jsonl import read_jsonl
 
 Row = dict[str, Any]
+FAILED = "$ERROR$"  # what FastChat writes where a request failed
 
 
 @dataclass
@@ -65,7 +66,7 @@ def read_answers(path: str | Path) -> Answered:
     if not file.exists():
         fix = "先运行 cornucopia compare，再给它的结果文件夹；或给 FastChat 的 data/mt_bench 文件夹"
         raise DataError("这里没有可评的回答", where=str(file), fix=fix)
-    return from_rows(_rows(file), str(file))
+    return from_rows(_own_rows(file), str(file))
 
 
 def from_rows(rows: Iterable[Row], where: str) -> Answered:
@@ -99,16 +100,20 @@ def _fastchat(folder: Path) -> Answered:
     for path in sorted((folder / "reference_answer").glob("*.jsonl")):
         references |= _by_question(path)
     items, failed = [], dict.fromkeys(answers, 0)
-    for row in _rows(folder / "question.jsonl", foreign=True):
+    for row in foreign_rows(folder / "question.jsonl"):
         key, turns = str(row.get("question_id", "")), row.get("turns")
         if not key or not isinstance(turns, list):
             raise DataError("不是 FastChat 的题目", where=str(folder / "question.jsonl"), found=str(row)[:80])
         known = [*references.get(key, []), *[""] * len(turns)]
         for count in range(1, len(turns) + 1):
-            name = key if count == 1 else f"{key}#{count}"
-            item = Item(name, tuple(map(str, turns[:count])), tuple(known[:count]), kind=str(row.get("category") or ""))
+            item = Item(
+                turn_id(key, count),
+                tuple(map(str, turns[:count])),
+                tuple(known[:count]),
+                kind=str(row.get("category") or ""),
+            )
             for model, said in answers.items():
-                if len(said.get(key, ())) >= count and "$ERROR$" not in said[key][:count]:
+                if len(said.get(key, ())) >= count and FAILED not in said[key][:count]:
                     item.answers[model] = tuple(said[key][:count])
                 else:
                     failed[model] += 1
@@ -119,7 +124,7 @@ def _fastchat(folder: Path) -> Answered:
 def _by_question(path: Path) -> dict[str, list[str]]:
     """The first choice's turns of each question; FastChat writes a choice for each sample."""
     found = {}
-    for row in _rows(path, foreign=True):
+    for row in foreign_rows(path):
         try:
             turns = row["choices"][0]["turns"]
             found[str(row["question_id"])] = [str(turn) for turn in turns]
@@ -129,13 +134,33 @@ def _by_question(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def _rows(path: Path, *, foreign: bool = False) -> list[Row]:
-    """Rows of a file; one of ours may end in a line that a kill has cut, one of another's in a line without an end."""
+def turn_id(question: str, turn: int) -> str:
+    """The id of the item of one turn, counted from 1."""
+    return question if turn == 1 else f"{question}#{turn}"
+
+
+def foreign_rows(path: Path) -> list[Row]:
+    """Rows of a file of another program's; its last line may lack an end.
+
+    Raises:
+        DataError: it cannot be read, or a line is no JSON object.
+    """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines() if foreign else []
-        rows = [json.loads(line) for line in lines if line.strip()] if foreign else list(read_jsonl(path))
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise DataError("文件读不出来", where=str(path), found=str(error)[:200]) from None
+    return _objects(rows, path)
+
+
+def _own_rows(path: Path) -> list[Row]:
+    """Rows of a file of ours; its last line may have been cut by a kill."""
+    try:
+        return _objects(list(read_jsonl(path)), path)
+    except (OSError, ValueError) as error:
+        raise DataError("文件读不出来", where=str(path), found=str(error)[:200]) from None
+
+
+def _objects(rows: list[Any], path: Path) -> list[Row]:
     if not all(isinstance(row, dict) for row in rows):
         raise DataError("每行应是一个 JSON 对象", where=str(path))
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from cornucopia.comparison.judging.asking import Court
 from cornucopia.comparison.judging.examples import Example, examples
 from cornucopia.comparison.judging.items import Answered
 from cornucopia.comparison.judging.raters import agreements
+from cornucopia.comparison.judging.recorded import read_verdicts
 from cornucopia.comparison.judging.settings import JudgeSettings
 from cornucopia.comparison.judging.tables import Sheet, sentences, sheets
 from cornucopia.comparison.judging.tally import Tally, tally
 from cornucopia.comparison.votes import FILE, Vote, Votes
-from cornucopia.core.errors import DataError
+from cornucopia.core.errors import DataError, UsageError
 from cornucopia.core.jsonl import write_json, write_jsonl
 
 
@@ -55,7 +57,11 @@ def judge_answers(
     """
     folder = Path(folder)
     votes = _votes(settings.human, folder)
-    benches = Court(settings, answered, folder, allow_key).judge()
+    recorded = [bench for path in settings.recorded for bench in read_verdicts(path, answered)]
+    benches = recorded + (Court(settings, answered, folder, allow_key).judge() if settings.judges() else [])
+    if twice := [name for name, count in Counter(bench.judge for bench in benches).items() if count > 1]:
+        raise UsageError("两个评委同名", where="--judge", found=twice[0], fix="写成 名字=模型，换一个名字")
+    settings.baseline_of(answered.names)
     tallies = [tally(bench, answered.names, settings.baseline) for bench in benches]
     found, strange = agreements(answered, benches, votes)
     told = sentences(tallies, answered.failed, strange)

@@ -41,7 +41,7 @@ def write_page(folder: str | Path, judgement: Judgement, title: str = "") -> Non
     folder = Path(folder)
     page = render(
         "judging/judge.html.j2", style=source("report.css") + source(STYLE), script="",
-        title=title or "评委怎么说", made_at=datetime.now().strftime("%Y-%m-%d %H:%M"), version=__version__,
+        title=title or "模型当评委", made_at=datetime.now().strftime("%Y-%m-%d %H:%M"), version=__version__,
         **section_values(judgement),
     )  # fmt: skip
     write_text(folder / "judge.html", page)

@@ -24,7 +24,10 @@ class JudgeSettings(AskingConfig):
     """A judging. Where to reach a judge and what it costs is the same for all judges of a run."""
 
     judge: list[str] = option(
-        [], "评委，可写多次：名字=https://地址/v1#模型、名字=基座、名字=基座+适配器；名字可省", split="never"
+        [],
+        "评委，可写多次：名字=https://地址/v1#模型、名字=基座、名字=基座+适配器；名字可省。"
+        "也可以是裁决文件 verdicts.jsonl 或 FastChat 的 model_judgment/*.jsonl",
+        split="never",
     )
     how: Literal["pairwise", "graded"] = option(
         "pairwise", "pairwise 两个回答比高下，换个次序再问一遍；graded 每个回答单独打分"
@@ -63,14 +66,19 @@ class JudgeSettings(AskingConfig):
         """The best grade."""
         return 1.0 if self.reader == "one" else 10.0
 
+    @property
+    def recorded(self) -> list[str]:
+        """The judges that are files of verdicts given before."""
+        return [text for text in self.judge if text.endswith(".jsonl") and "://" not in text]
+
     def judges(self) -> dict[str, JudgeSettings]:
-        """Each judge's name, and the settings with its model in them.
+        """Each judge's name, and the settings with its model in them; without those that are files.
 
         Raises:
             ConfigError: a judge's text is no model. UsageError: none is named, or two have the same name.
         """
-        texts = self.judge or ([self.base] if self.base else [])
-        if not texts:
+        texts = [text for text in self.judge or [self.base] if text and text not in self.recorded]
+        if not (texts or self.recorded):
             raise UsageError("没有评委", fix="加 --judge https://地址/v1#模型，本地模型写文件夹或名字")
         found: dict[str, JudgeSettings] = {}
         for text in texts:

@@ -70,11 +70,11 @@ class Grade:
     name: str
     opinion: Opinion
 
-    def row(self, judge: str) -> dict[str, Any]:
-        """As a row of verdicts.jsonl."""
+    def row(self, judge: str, most: float) -> dict[str, Any]:
+        """As a row of verdicts.jsonl; `most` is the best grade."""
         one = self.opinion
         said = {"score": one.score, "why": one.why, "text": one.text}
-        return {"judge": judge, "how": "graded", "id": self.id, "contestant": self.name, **said}
+        return {"judge": judge, "how": "graded", "id": self.id, "contestant": self.name, "most": most, **said}
 
 
 @dataclass
@@ -98,4 +98,6 @@ class Bench:
 
     def rows(self) -> list[dict[str, Any]]:
         """As rows of verdicts.jsonl."""
-        return [duel.row(self.judge) for duel in self.duels] + [grade.row(self.judge) for grade in self.grades]
+        return [duel.row(self.judge) for duel in self.duels] + [
+            grade.row(self.judge, self.settings.get("most", 10.0)) for grade in self.grades
+        ]

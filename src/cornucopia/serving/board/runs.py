@@ -109,7 +109,7 @@ class Runs:
             stopping: whether it was asked to stop.
             recipe: a file with its settings where the folder holds none yet.
         """
-        rows, result = self._kept(folder / LOG, read_log) or [], read_json(folder / RESULT)
+        rows, result = self._kept(folder / LOG, read_log) or [], self._kept(folder / RESULT, read_json) or {}
         settings = self._kept(folder / RECIPE, _read_recipe) or (recipe and self._kept(recipe, _read_recipe)) or {}
         alive = alive or in_use(folder)
         state = ("stopping" if stopping else "running" if rows else "preparing") if alive else _ended(folder, result)

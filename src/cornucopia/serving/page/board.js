@@ -5,7 +5,7 @@ import { short } from "./chart.js";
 
 export const title = "训练";
 
-const EVERY = 2500; // milliseconds between two looks
+const OFTEN = 2500, SELDOM = 8000; // milliseconds between two looks: while something trains, and else
 const COLORS = ["c1", "c2", "c4", "c3", "c5", "c6", "c7"];
 
 export function mount(root, shell) {
@@ -113,7 +113,7 @@ export function mount(root, shell) {
   async function watch() {
     clearTimeout(timer);
     if (!document.hidden) await look();
-    if (on) timer = setTimeout(watch, EVERY);
+    if (on) timer = setTimeout(watch, runs.some((run) => run.alive) ? OFTEN : SELDOM);
   }
 
   addEventListener("hashchange", () => { if (on && location.hash.startsWith("#board")) draw(); });
