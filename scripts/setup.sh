@@ -34,7 +34,7 @@ if [ ! -x .venv/bin/python ]; then
 fi
 if [ "$(cat .venv/.cornucopia 2>/dev/null)" != "$(stamp)" ] && [ "$(cat .venv/.cornucopia-dev 2>/dev/null)" != "$(EXTRAS=dev stamp)" ]; then
   echo "安装依赖（第一次要下载 PyTorch 等，约几分钟）……" >&2
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${EXTRAS:+[$EXTRAS]}" || {
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".${EXTRAS:+[$EXTRAS]}" || {
     echo "错误：依赖没有装上。看上面 pip 的提示；网络不通时可设 PIP_INDEX_URL 为可用的镜像再运行" >&2
     exit 1
   }

@@ -5,6 +5,12 @@ EXTRAS=dev
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 ruff check .
 ruff format --check .
-mypy
-lint-imports
-python -m pytest -n logical --maxprocesses 4 --dist worksteal "$@"
+told="$(mktemp)"
+trap 'rm -f "$told"' EXIT
+{ mypy && lint-imports; } >"$told" 2>&1 & # one core's work: beside the tests, told after them
+types=$!
+failed=0
+python -m pytest -n logical --maxprocesses 4 --dist worksteal "$@" || failed=$?
+wait "$types" || failed=$?
+cat "$told"
+exit "$failed"

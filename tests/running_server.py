@@ -31,7 +31,7 @@ class Running:
 
 
 @contextmanager
-def running(**settings):
+def running(log=None, **settings):
     import uvicorn
 
     from cornucopia.cli.serve import _listening
@@ -40,7 +40,7 @@ def running(**settings):
 
     config = ServeSettings.build({"port": 0, **settings})
     lines = []
-    app = make_app(config, lambda line: lines.append(json.loads(line)))
+    app = make_app(config, log or (lambda line: lines.append(json.loads(line))))
     listening = _listening(config)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

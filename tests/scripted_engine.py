@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 
+import pytest
+
+from cornucopia.inference import open_engine
 from cornucopia.inference.engine import Engine, Limits, Reply
 from cornucopia.inference.text import Thought
 from cornucopia.records.schema import ToolCall
+from running_server import running
 
 
 class Scripted(Engine):
@@ -52,3 +57,22 @@ class Scripted(Engine):
         text = asked.removeprefix("字 ")
         yield from text
         return Reply("", text, "stop", len(asked), len(text))
+
+
+@contextmanager
+def scripted_server(**settings):
+    """A server whose model is scripted; `engine` is its own."""
+    engines = []
+
+    def open_(specs):
+        engines.extend(Scripted() for _ in specs)
+        return engines[-len(specs) :]
+
+    kinds = {"scripted": open_engine.Kind(lambda spec: spec.base.startswith("scripted"), open_)}
+    patch = pytest.MonkeyPatch()
+    patch.setattr(open_engine, "KINDS", kinds)
+    with running(model=["m=scripted"], **settings) as served:
+        served.chat("字 开始")
+        served.engine = engines[0]
+        yield served
+    patch.undo()

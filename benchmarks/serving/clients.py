@@ -1,6 +1,7 @@
 """Many clients at once on `cornucopia serve`: time to first piece, whole time, errors, and what the server costs.
 
     python benchmarks/serving/clients.py --model nano --clients 200 --tokens 64
+    python benchmarks/serving/clients.py --clients 64 --rounds 500     # hours of traffic: memory over time is printed
 
 Each client asks one Chinese question after another over its own connection, streamed, greedy. The engine's own rate is
 measured first, in this process, by the same questions through `Engine.live()`: the server's rate beside it is what
@@ -25,6 +26,7 @@ from typing import Any
 import httpx
 import psutil
 
+WATCH = 15.0  # seconds
 QUESTIONS = [
     f"请说明第{n}种情形下，{what}应当怎样计算？"
     for n in range(1, 17)
@@ -86,6 +88,16 @@ async def one_client(
             seen.append({"ok": False, "error": repr(error)})
 
 
+async def watch(pid: int, seen: list[dict[str, Any]]) -> None:
+    """Print the server's memory, open files and threads every so often: they must not grow with the traffic."""
+    process, begun = psutil.Process(pid), time.perf_counter()
+    while True:
+        memory = process.memory_info().rss / 1e6
+        told = f"{memory:7.0f} MB  {process.num_fds():4d} files  {process.num_threads():3d} threads"
+        print(f"{time.perf_counter() - begun:6.0f} s  {len(seen):6d} answers  {told}", file=sys.stderr, flush=True)
+        await asyncio.sleep(WATCH)
+
+
 async def crowd(
     url: str, pid: int, clients: int, rounds: int, tokens: int
 ) -> tuple[list[dict[str, Any]], float, float]:
@@ -95,7 +107,9 @@ async def crowd(
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits, trust_env=False) as http:
         await one_client(http, 0, 1, 4, [])  # the model is loaded, the first batch compiled
         begun, used = time.perf_counter(), processor_seconds(pid)
+        watching = asyncio.create_task(watch(pid, seen))
         await asyncio.gather(*(one_client(http, number, rounds, tokens, seen) for number in range(clients)))
+        watching.cancel()
         return seen, time.perf_counter() - begun, processor_seconds(pid) - used
 
 

@@ -44,6 +44,7 @@ def kept(rows):
 @pytest.fixture
 def always(monkeypatch):
     """Guess wherever there is something to guess by, paying or not."""
+    monkeypatch.setattr(prompt_lookup, "NGRAM", 2)
     monkeypatch.setattr(prompt_lookup, "_best", lambda rate, rows, others: 1 + others % 5)
 
 

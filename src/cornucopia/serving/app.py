@@ -72,8 +72,9 @@ def _add_routes(app: Any, house: Any) -> None:
     from cornucopia.serving.older import Talks, older
     from cornucopia.serving.page.arena import add_arena
     from cornucopia.serving.page.routes import add_page
+    from cornucopia.serving.responses import Responses, one_response, respond
 
-    begun, talks = int(time.time()), Talks()
+    begun, talks, held = int(time.time()), Talks(), Responses()
 
     def add(path: str, method: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
         async def endpoint(request: Request) -> Response:
@@ -101,6 +102,9 @@ def _add_routes(app: Any, house: Any) -> None:
 
     add("/v1/chat/completions", "POST", lambda request: chat(house, request))
     add("/v1/completions", "POST", lambda request: complete(house, request))
+    add("/v1/responses", "POST", lambda request: respond(house, held, request))
+    for method in ("GET", "DELETE"):
+        add("/v1/responses/{id}", method, lambda request: one_response(held, request))
     add("/v1/embeddings", "POST", lambda request: embed(house, request))
     add("/v1/models", "GET", models)
     add("/v1/models/{name:path}", "GET", model)

@@ -54,6 +54,8 @@ class ChatWritten:
         self._head["model"] = answering.served.name if model is None else model
         head = {**self._head, "object": "chat.completion.chunk"}
         self._start = f"data: {to_json(head)[:-1]}, "  # what all chunks begin with, written once
+        choice = to_json({"choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}]})
+        self._before, self._after = choice[1:].split('0, "delta": {}')  # of a chunk that is text alone
 
     def whole(self) -> dict[str, Any]:
         """The body."""
@@ -81,7 +83,11 @@ class ChatWritten:
 
     def _of(self, piece: Piece) -> list[str]:
         told: dict[str, Any] = {"logprobs": {"content": likely(piece.tokens)}} if self._ask.logprobs is not None else {}
-        delta = {"reasoning_content" if piece.thought else "content": piece.text} if piece.text else {}
+        name = "reasoning_content" if piece.thought else "content"
+        if piece.text and piece.reply is None and not told and not self._ask.forced:  # nearly all of them
+            text = to_json(piece.text)
+            return [f'{self._start}{self._before}{piece.index}, "delta": {{"{name}": {text}}}{self._after}\n\n']
+        delta = {name: piece.text} if piece.text else {}
         if self._ask.forced:
             delta = {}  # the call is told whole, when it is whole
         parts = [self._chunk(piece.index, delta, **told)] if delta or (piece.tokens and told) else []

@@ -97,7 +97,10 @@ class Door:
             "path": path, "status": status, "seconds": round(seconds, 3), "key": scope.get("cornucopia_key", ""),
             **facts,
         }  # fmt: skip
-        self._log(to_json(line))
+        try:
+            self._log(to_json(line))
+        except OSError:  # a full disk, or a reader that is gone: the answer is worth more than its line
+            self._house.meters.unwritten.inc()
 
 
 async def told(request: Request, error: Exception) -> Response:

@@ -27,6 +27,9 @@ class Meters:
             "cornucopia_requests", "Requests by path and HTTP status.", ("path", "status"), registry=self._all
         )
         self._tokens = Counter("cornucopia_tokens", "Tokens by model and kind.", ("model", "kind"), registry=self._all)
+        self.unwritten = Counter(
+            "cornucopia_log_lost", "Lines of the log that could not be written.", registry=self._all
+        )
         self._whole = Histogram(
             "cornucopia_answer_seconds", "From request to the answer's end.", ("model",), buckets=SECONDS,
             registry=self._all,

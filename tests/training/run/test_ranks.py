@@ -31,9 +31,8 @@ SRC = str(ROOT / "src")
 needs_ranks = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
 KINDS = {
     "lora": {"group_by_length": True, "lora_r": 4},
-    "padded": {"packing": False},
     "full": {"method": "full"},
-    "freeze": {"method": "freeze", "freeze_trainable_layers": 1},
+    "freeze": {"method": "freeze", "freeze_trainable_layers": 1, "packing": False},
     "prefix": {"method": "prefix", "pre_seq_len": 4},
     "dpo": {"objective": "dpo"},
     "kto": {"objective": "kto"},
