@@ -94,8 +94,11 @@ def open_browser(width: int = 1440, height: int = 1000) -> Iterator[Browser]:
             options = {"binary": found[0], "args": arguments}
             wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
             session = _start(client, {"capabilities": {"alwaysMatch": wanted}})
-            yield Browser(client, session)
-            client.delete(f"/session/{session}")
+            try:
+                yield Browser(client, session)
+            finally:  # else a failed test leaves its Chromium behind
+                with contextlib.suppress(httpx.HTTPError):
+                    client.delete(f"/session/{session}")
         finally:
             client.close()
             driver.terminate()

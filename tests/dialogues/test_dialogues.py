@@ -14,7 +14,7 @@ from dialogue_rules import DOMAINS, KINDS, RULES, VOICES, answers, asked_alone, 
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "instruction_data" / "dialogues"
-LEAST, LEAST_CALLS = 506, 332
+LEAST, LEAST_CALLS = 600, 380
 FILES = [HOME / f"{name}.jsonl" for name in DOMAINS if (HOME / f"{name}.jsonl").exists()]
 ASKED_BEFORE = 0.5  # likeness of two questions from which one gives the other away
 

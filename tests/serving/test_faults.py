@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import httpx
 import openai
@@ -203,8 +204,8 @@ def test_a_log_that_cannot_be_written_costs_no_answer():
         assert served.metric("cornucopia_log_lost_total") >= 2
 
 
-def test_killed_in_mid_stream_it_starts_again_and_stops_when_told_after_its_answers(tiny):
-    command = [sys.executable, "-m", "cornucopia", "serve", "--model", f"m={tiny}", "--port"]
+def test_killed_in_mid_stream_it_starts_again_and_stops_when_told_after_its_answers(tiny, tmp_path):
+    command = [sys.executable, "-m", "cornucopia", "serve", "--model", f"m={tiny}", "--state", str(tmp_path), "--port"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -213,6 +214,12 @@ def test_killed_in_mid_stream_it_starts_again_and_stops_when_told_after_its_answ
     for number in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen([*command, str(port)], stderr=subprocess.PIPE, text=True, env={**os.environ})
         assert any("地址" in line for line in process.stderr)
+        keep = partial(httpx.request, url=f"http://127.0.0.1:{port}/page/api/talks/talk0001", trust_env=False)
+        if number == signal.SIGKILL:
+            half = {"id": "bbbbbbbb", "parent": "aaaaaaaa", "role": "assistant", "content": "写了一半"}
+            keep("POST", json={"messages": [{"id": "aaaaaaaa", "role": "user", "content": "说"}, half]})
+        else:  # the page's history has what was kept before the kill
+            assert [message["content"] for message in keep("GET").json()["messages"]] == ["说", "写了一半"]
         with httpx.stream("POST", url, json=body, timeout=120, trust_env=False) as response:
             text = response.iter_text()
             got = next(text)

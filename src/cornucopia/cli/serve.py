@@ -14,7 +14,7 @@ from cornucopia.inference.providers import check_key
 from cornucopia.models.find import find_adapter, find_model
 from cornucopia.serving.settings import ServedModel, ServeSettings
 
-EXAMPLES = """  cornucopia serve                                              内置小模型，http://127.0.0.1:8000/v1
+EXAMPLES = """  cornucopia serve                                              内置小模型；网页 http://127.0.0.1:8000/
   cornucopia serve --model 基座=base_models/llama-7b-hf --model 调优后=base_models/llama-7b-hf+runs/我的适配器
   cornucopia serve --model 小本=模型-q4_k_m.gguf --model deepseek=https://api.deepseek.com#deepseek-chat
   cornucopia serve recipes/serve.yaml --host 0.0.0.0 --keys-file 密钥.txt
@@ -35,7 +35,7 @@ def run(argv: list[str]) -> int:
         ServeConfig, argv, prog="cornucopia serve", positional="recipe",
         positional_help="YAML 配置，见 recipes/serve.yaml；只用命令行也可以",
         summary="OpenAI 兼容的 HTTP 服务：/v1/chat/completions、/v1/completions、/v1/models 等；"
-        "也回答 ChatGLM 和 MOSS 的 POST /。模型第一次被问到时载入。",
+        "也回答 ChatGLM 和 MOSS 的 POST /。浏览器打开同一个地址是网页：对话、并排、竞技场。模型第一次被问到时载入。",
         examples=EXAMPLES,
     )  # fmt: skip
     if path and any(str(key).replace("-", "_") == "allow_key" for key in read_yaml(path)):
@@ -52,7 +52,9 @@ def run(argv: list[str]) -> int:
     with _listening(config) as listening:
         host, port = listening.getsockname()[:2]
         say(f"模型：{'、'.join(config.table())}")
-        say(f"地址：http://{f'[{host}]' if ':' in host else host}:{port}/v1 （Ctrl-C 停止，正在写的回答会写完）")
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        say(f"网页：{address}/")
+        say(f"地址：{address}/v1 （Ctrl-C 停止，正在写的回答会写完）")
         if config.open_to_others:
             warn("别的机器能访问这个端口：没有加密，放在 HTTPS 反向代理后面，见 docs/deploy.md")
         settings = uvicorn.Config(

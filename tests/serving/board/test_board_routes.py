@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_read_is_kept_and_told(board, data, suffix):
 
 
 @given(BODY)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_no_made_up_body_breaks_anything(board, body):
     for path in CHANGES:
         answer = board.post(path, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,9 +30,18 @@ BRANCH = "return [...document.querySelectorAll('.branches:not([hidden])')].map((
 class Two(Scripted):
     """Two models: 「恶」 tries to run something, 「比」 gets an answer by each; see Scripted for the rest."""
 
+    seen = ()  # the pictures of the last question
+
     def __init__(self, base):
         super().__init__()
         self.base, self.turn = base, 0
+
+    def limits(self):
+        return replace(super().limits(), images=True)
+
+    def stream(self, record, sampling):
+        Two.seen = record.messages[-1].images
+        return (yield from super().stream(record, sampling))
 
     def _said(self, asked):
         self.turn += 1
@@ -147,6 +157,22 @@ def test_what_a_model_writes_never_runs_and_is_never_fetched(page):
     page.run("const s = document.createElement('script'); s.textContent = 'window.ran = 2'; document.body.append(s)")
     assert page.run("return window.ran") is None
     assert [line for line in page.console() if "Content Security Policy" not in line["message"]] == []
+
+
+def test_a_picture_is_shrunk_and_shown_to_a_model_that_sees(page):
+    say(page, "字 载入")  # what a model sees is known once it is loaded
+    until(lambda: page.run("return !document.querySelector('.chat .picture').hidden"))
+    page.run(
+        "const canvas = document.createElement('canvas'); canvas.width = 3000; canvas.height = 1000;"
+        "canvas.getContext('2d').fillRect(0, 0, 9, 9); canvas.toBlob((blob) => {"
+        "  const given = new DataTransfer(); given.items.add(new File([blob], 'x.png', {type: 'image/png'}));"
+        "  const file = document.querySelector('.chat .composer input[type=file]'); file.files = given.files;"
+        "  file.dispatchEvent(new Event('change')); })"
+    )
+    until(lambda: page.run("return document.querySelectorAll('.chat .composer .images img').length") == 1)
+    say(page, "字 看")
+    assert page.run("return document.querySelector('.message.user .images img').naturalWidth") == 1536
+    assert [picture[:23] for picture in Two.seen] == ["data:image/jpeg;base64,"]
 
 
 def test_talks_go_out_as_json_and_come_in_again(page, served):
