@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,7 @@ def test_the_bundled_ones(tmp_path):
     made = list(Handbook(HandbookConfig(parts=["records", "text"], wordings=2)).records(tmp_path, 1))
     again = list(Handbook(HandbookConfig(parts=["records", "text"], wordings=2)).records(tmp_path, 1))
     assert made == again
-    assert sum(bool(record.text) for record in made) == 280
+    handbook = Path(__file__).resolve().parents[3] / "handbook"
+    assert sum(bool(record.text) for record in made) == len(list(handbook.glob("*/[0-9]*.md"))) >= 280
     assert len([record for record in made if "~" in record.id]) == 2 * 1280
     assert sum(bool(evidence_of(record)) for record in made if "~" not in record.id) == 1068
