@@ -56,7 +56,8 @@ def arguments(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         "cutoff_len": cutoff(spec["pack_tokens"]),
         "packing": packing,
         "neat_packing": spec["setting"].startswith("neat_packing"),
-        "preprocessing_batch_size": spec["pack_documents"],
+        # in pretraining it cuts each batch of documents into whole blocks and leaves out the rest
+        "preprocessing_batch_size": 1000 if spec["mode"] == "pretrain" else spec["pack_documents"],
         "overwrite_cache": True,
         "disable_shuffling": True,
         "disable_gradient_checkpointing": not spec["setting"].endswith("checkpointing"),
