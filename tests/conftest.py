@@ -77,3 +77,20 @@ def questions(tmp_path_factory):
     ]
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def fake_hub(monkeypatch):
+    """An empty hub on this machine, to which every site's name leads."""
+    from cornucopia.core import hub_patience
+    from hub_server import FakeHub
+
+    made = FakeHub()
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "CORNUCOPIA_HUB", "USE_MODELSCOPE_HUB"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", made.url)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.01)
+    yield made
+    made.close()

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from cornucopia.cli.main import main
-from cornucopia.core import hub_patience
-from hub_server import FakeHub
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -25,18 +23,10 @@ FILES = {
 
 
 @pytest.fixture
-def server(monkeypatch, tmp_path):
-    made = FakeHub()
-    made.repos["huggyllama/llama-7b"] = dict(FILES)
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "CORNUCOPIA_HUB", "USE_MODELSCOPE_HUB"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", made.url)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def server(fake_hub, monkeypatch, tmp_path):
+    fake_hub.repos["huggyllama/llama-7b"] = dict(FILES)
     monkeypatch.setenv("CORNUCOPIA_HOME", str(tmp_path))
-    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.01)
-    yield made
-    made.close()
+    return fake_hub
 
 
 def test_gone_repository_is_replaced_by_the_living_one(server, tmp_path, capsys):

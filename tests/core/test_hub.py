@@ -17,10 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornucopia.core import hub, hub_api, hub_patience, hub_transfer
+from cornucopia.core import hub, hub_api, hub_transfer
 from cornucopia.core.errors import HubError, Interrupted
 from cornucopia.core.hub_api import RemoteFile
-from hub_server import FakeHub
 
 WEIGHTS = random.Random(1).randbytes(3_000_000)
 REPO = {
@@ -40,17 +39,9 @@ TAKEN = {"config.json", "model.safetensors", "README.md", "LICENSE", "tokenizer.
 
 
 @pytest.fixture
-def server(monkeypatch):
-    made = FakeHub()
-    made.repos["org/tiny"] = dict(REPO)
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "CORNUCOPIA_HUB", "USE_MODELSCOPE_HUB"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", made.url)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.01)
-    yield made
-    made.close()
+def server(fake_hub):
+    fake_hub.repos["org/tiny"] = dict(REPO)
+    return fake_hub
 
 
 def names(folder: Path) -> set[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cornucopia.core import hub, hub_api, hub_patience, hub_transfer
 from cornucopia.core.errors import HubError
-from hub_server import PAGE, FakeHub
+from hub_server import PAGE
 
 SHARDS = {f"model-{n}.safetensors": random.Random(n).randbytes(200_000) for n in range(6)}
 REPO = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", **SHARDS}
@@ -36,18 +36,11 @@ def as_bytes(value):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    made = FakeHub()
-    made.repos["org/tiny"] = dict(REPO)
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "CORNUCOPIA_HUB", "USE_MODELSCOPE_HUB"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", made.url)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    for name, value in (("FIRST_WAIT", 0.01), ("STALL", 0.3), ("HANG", 1.0)):
+def server(fake_hub, monkeypatch):
+    fake_hub.repos["org/tiny"] = dict(REPO)
+    for name, value in (("STALL", 0.3), ("HANG", 1.0)):
         monkeypatch.setattr(hub_patience, name, value)
-    yield made
-    made.close()
+    return fake_hub
 
 
 @pytest.mark.parametrize("fault", FAULTS)

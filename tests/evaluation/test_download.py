@@ -7,11 +7,9 @@ import zipfile
 
 import pytest
 
-from cornucopia.core import hub_patience
 from cornucopia.core.errors import CornucopiaError, DataError, HubError
 from cornucopia.evaluation.dataset import BENCHMARKS, read_rows
 from cornucopia.evaluation.download import download
-from hub_server import FakeHub
 
 TABLE = "Question,A,B,C,D,Answer\n央行买入债券属于,投放,回笼,征税,发债,A\n".encode()
 LINE = (
@@ -33,20 +31,12 @@ def archive(name="test/economics.csv"):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    made = FakeHub()
-    made.repos["Duxiaoman-DI/FinanceIQ"] = {"data/dev/cpa.csv": TABLE, "data/test/cpa.csv": TABLE, "evil.py": b"1"}
-    made.repos["haonan-li/cmmlu"] = {"cmmlu_v1_0_1.zip": archive("extra/economics.csv"), "cmmlu.py": b"1"}
+def server(fake_hub):
+    fake_hub.repos["Duxiaoman-DI/FinanceIQ"] = {"data/dev/cpa.csv": TABLE, "data/test/cpa.csv": TABLE, "evil.py": b"1"}
+    fake_hub.repos["haonan-li/cmmlu"] = {"cmmlu_v1_0_1.zip": archive("extra/economics.csv"), "cmmlu.py": b"1"}
     names = ("Financial_Numerical_Computation", "Financial_Time_Reasoning", "Stock_Price_Prediction")
-    made.repos["HiThink-Research/BizFinBench"] = {f"{name}/{name}.jsonl": LINE.encode() for name in names}
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "CORNUCOPIA_HUB", "USE_MODELSCOPE_HUB"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", made.url)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", made.url)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.01)
-    yield made
-    made.close()
+    fake_hub.repos["HiThink-Research/BizFinBench"] = {f"{name}/{name}.jsonl": LINE.encode() for name in names}
+    return fake_hub
 
 
 @pytest.mark.parametrize("site", ["hf", "modelscope"])

@@ -117,10 +117,12 @@ def test_it_learns_changes_what_it_should_and_comes_back(family, name, folders, 
         with pytest.raises(CornucopiaError, match=REFUSED[family, name]):
             begun(name, base)
         return
+    torch.manual_seed(5)  # a prefix begins at random
     method, model = begun(name, base)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     batch, trained = collate(examples(), 3), method.trained(model)
     optimizer = torch.optim.AdamW(trained.values(), lr=0.1 if name == "prefix" else 1e-2)
+    model.eval()  # Seed-OSS drops a tenth at random, which four steps of a prefix do not outweigh
     found = []
     for _ in range(4):
         loss = losses(model, batch).sum()
@@ -132,7 +134,6 @@ def test_it_learns_changes_what_it_should_and_comes_back(family, name, folders, 
     changed = {key for key, value in model.state_dict().items() if not torch.equal(before[key], value)}
     assert changed <= set(trained) | tied(model, trained) and changed
     assert {key for key in trained if key.endswith("weight")} - changed <= idle(model, trained)
-    model.eval()
     wanted = logits_of(model, DOCUMENTS)
     method.finish(model, tmp_path / "out", base)
     if method.leaves == "model":

@@ -68,13 +68,12 @@ def _add_routes(app: Any, house: Any) -> None:
     from cornucopia.serving.completions import complete
     from cornucopia.serving.embeddings import embed
     from cornucopia.serving.house import note
-    from cornucopia.serving.json_response import json_response
     from cornucopia.serving.older import Talks, older
     from cornucopia.serving.page.arena import add_arena
     from cornucopia.serving.page.routes import add_page
     from cornucopia.serving.responses import Responses, one_response, respond
 
-    begun, talks, held = int(time.time()), Talks(), Responses()
+    talks, held = Talks(), Responses()
 
     def add(path: str, method: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
         async def endpoint(request: Request) -> Response:
@@ -82,6 +81,31 @@ def _add_routes(app: Any, house: Any) -> None:
             return await answer(request)
 
         app.add_route(path, endpoint, methods=[method])
+
+    add("/v1/chat/completions", "POST", lambda request: chat(house, request))
+    add("/v1/completions", "POST", lambda request: complete(house, request))
+    add("/v1/responses", "POST", lambda request: respond(house, held, request))
+    for method in ("GET", "DELETE"):
+        add("/v1/responses/{id}", method, lambda request: one_response(held, request))
+    add("/v1/embeddings", "POST", lambda request: embed(house, request))
+    add("/", "POST", lambda request: older(house, talks, request))
+    _add_tellings(add, house)
+    add_page(add, house)
+    add_arena(add, house)
+    if house.settings.board:
+        from cornucopia.serving.board.routes import add_board
+
+        add_board(add, house)
+
+
+def _add_tellings(add: Callable[..., None], house: Any) -> None:
+    """What the server tells of itself: its models, its health, its figures."""
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from cornucopia.serving.json_response import json_response
+
+    begun = int(time.time())
 
     def described(name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": begun, "owned_by": "cornucopia"}
@@ -100,20 +124,7 @@ def _add_routes(app: Any, house: Any) -> None:
     async def metrics(_: Request) -> Response:
         return Response(house.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    add("/v1/chat/completions", "POST", lambda request: chat(house, request))
-    add("/v1/completions", "POST", lambda request: complete(house, request))
-    add("/v1/responses", "POST", lambda request: respond(house, held, request))
-    for method in ("GET", "DELETE"):
-        add("/v1/responses/{id}", method, lambda request: one_response(held, request))
-    add("/v1/embeddings", "POST", lambda request: embed(house, request))
     add("/v1/models", "GET", models)
     add("/v1/models/{name:path}", "GET", model)
     add("/health", "GET", health)
     add("/metrics", "GET", metrics)
-    add("/", "POST", lambda request: older(house, talks, request))
-    add_page(add, house)
-    add_arena(add, house)
-    if house.settings.board:
-        from cornucopia.serving.board.routes import add_board
-
-        add_board(add, house)
